@@ -1,0 +1,254 @@
+"""What every MLIP architecture must be able to say: how it is trained, read back and loaded by an MD engine.
+
+No adapter imports its backend: it writes files and reads files, so it works where the backend is not installed.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiida_edl.registry import unknown_name_message
+from aiida_edl.science.frames import FrameSet
+
+
+class Precision(str, Enum):
+    """Floating-point precision of a model."""
+
+    SINGLE = 'float32'
+    DOUBLE = 'float64'
+
+
+class TrainingOutcome(str, Enum):
+    """How a training ended; the set is closed, the parser maps each member to one exit code."""
+
+    FINISHED = 'finished'
+    OUT_OF_WALLTIME = 'out_of_walltime'
+    OUT_OF_MEMORY = 'out_of_memory'
+    LOSS_DIVERGED = 'loss_diverged'
+    LOG_INCOMPLETE = 'log_incomplete'
+    EXPORT_FAILED = 'export_failed'
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A publication or programme to cite."""
+
+    title: str
+    authors: str
+    year: int
+    doi: str = ''
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a job, run by ``drivers/run_commands.py`` in the environment of the code."""
+
+    arguments: tuple[str, ...]
+    """Arguments of the Python interpreter of the environment, e.g. ``('-m', 'mace.cli.run_train', ...)``."""
+    stdout: str
+    """File that takes standard output and standard error."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables set for this command alone."""
+    is_export: bool = False
+    """Whether the command exports the model: its failure means that training itself went well."""
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Files to bring back from a job."""
+
+    keep: tuple[str, ...]
+    """Paths or globs stored in the repository."""
+    parse_only: tuple[str, ...] = ()
+    """Paths or globs parsed, then dropped."""
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """Everything that determines a training."""
+
+    training_set: FrameSet
+    """Labelled frames; energies have the atomic energies still in them."""
+    validation_set: FrameSet
+    """Labelled frames on which the validation error of the learning curve is taken."""
+    elements: tuple[str, ...]
+    """Chemical symbols the model must know, ordered by atomic number; may exceed those of the training set."""
+    hyperparameters: Any
+    """Instance of :attr:`Architecture.hyperparameters_class`."""
+    atomic_energies: Mapping[str, float]
+    """Reference energy of each element [eV]; the model learns the rest."""
+    gradient_updates: int
+    """Target number of optimiser steps, counted from the very first start."""
+    seed: int
+    """Seed of initial weights and of the order of batches."""
+    precision: Precision = Precision.DOUBLE
+    """Precision of weights and arithmetic."""
+    device: str = 'cpu'
+    """``'cpu'`` or ``'cuda'``."""
+    walltime_seconds: float | None = None
+    """Time after which the job should stop by itself and leave a checkpoint [s]."""
+    is_restart: bool = False
+    """Whether the checkpoint files of an earlier run of the same job lie in the working directory."""
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Errors during training; all architectures report the same quantities in the same units."""
+
+    gradient_updates: NDArray[np.int64]
+    """Optimiser steps done, shape ``(n_points,)``."""
+    validation_energy_rmse: NDArray[np.float64]
+    """Root-mean-square error of the energy per atom on the validation set [eV/atom], shape ``(n_points,)``."""
+    validation_force_rmse: NDArray[np.float64]
+    """Root-mean-square error of force components on the validation set [eV/Å], shape ``(n_points,)``."""
+    training_loss: NDArray[np.float64]
+    """Loss of the architecture, in its own units; NaN where it is not reported, shape ``(n_points,)``."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training left behind."""
+
+    outcome: TrainingOutcome
+    """How it ended."""
+    learning_curve: LearningCurve | None = None
+    """None only if no point was logged."""
+    model_file: str | None = None
+    """Path of the exported model relative to the folder."""
+    checkpoint_files: tuple[str, ...] = ()
+    """Paths of the files from which the job can go on, relative to the folder."""
+    gradient_updates_done: int = 0
+    """Optimiser steps done, all restarts together."""
+    message: str = ''
+    """One sentence for the exit message: what was seen in the files."""
+
+
+@dataclass(frozen=True)
+class AseBinding:
+    """How to make an ASE calculator of a model: the driver imports ``module`` and calls ``attribute``."""
+
+    module: str
+    """Module that holds the calculator, e.g. ``'mace.calculators'``."""
+    attribute: str
+    """Name of the calculator class in it, e.g. ``'MACECalculator'``."""
+    model_argument: str | None
+    """Keyword that takes the path of the model file; None if there is no file."""
+    keyword_arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Further keyword arguments, JSON types only."""
+    device_argument: str | None = None
+    """Keyword that takes ``'cpu'`` or ``'cuda'``."""
+    precision_argument: str | None = None
+    """Keyword that takes ``'float32'`` or ``'float64'``."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables that must be set before the import."""
+
+    def recipe(self, model_file: str | None, device: str, precision: Precision) -> dict[str, Any]:
+        """Return the JSON the drivers read to build the calculator.
+
+        :param model_file: name of the model file in the working directory.
+        :param device: ``'cpu'`` or ``'cuda'``.
+        :param precision: precision of the model.
+        """
+        arguments = dict(self.keyword_arguments)
+        if self.model_argument is not None:
+            arguments[self.model_argument] = model_file
+        if self.device_argument is not None:
+            arguments[self.device_argument] = device
+        if self.precision_argument is not None:
+            arguments[self.precision_argument] = precision.value
+        return {
+            'module': self.module,
+            'attribute': self.attribute,
+            'keyword_arguments': arguments,
+            'environment': dict(self.environment),
+        }
+
+
+EngineBinding = AseBinding
+"""What an MD engine gets to know of an architecture; a union once a second kind of engine loads models."""
+
+
+class HyperparameterError(ValueError):
+    """A hyperparameter that does not exist or has a wrong value; the message says which would be right."""
+
+
+class Architecture(abc.ABC):
+    """One family of MLIPs: how its trainer is told what to do, and read back.
+
+    Made without arguments, holds no state. To add one: ``architectures/<name>.py`` and ``<name>.yaml``, one line in the
+    entry-point group ``aiida_edl.architectures``, recorded outputs under ``tests/fixtures/training/<name>/``.
+    """
+
+    name: ClassVar[str]
+    """Entry-point name."""
+    references: ClassVar[tuple[Reference, ...]]
+    """What to cite."""
+    hyperparameters_class: ClassVar[type]
+    """Frozen dataclass with a default, a unit and a meaning for each field; can be made without arguments."""
+    bindings: ClassVar[Mapping[str, EngineBinding]]
+    """How each MD engine loads the model, by engine name."""
+    model_file_name: ClassVar[str]
+    """Name the model file has in later jobs, with the suffix the backend expects."""
+    packages: ClassVar[tuple[str, ...]]
+    """Distributions whose versions are recorded."""
+    install_command: ClassVar[str]
+    """Command that installs the backend, named when a code is missing."""
+    embeds_atomic_energies: ClassVar[bool]
+    """Whether the model's energy includes the atomic energies; if not, the drivers add them."""
+
+    @abc.abstractmethod
+    def training_files(self, job: TrainingJob) -> Mapping[str, bytes]:
+        """Return the input files by relative path; the same job gives the same bytes: no date, no absolute path."""
+
+    @abc.abstractmethod
+    def commands(self, job: TrainingJob) -> Sequence[Command]:
+        """Return the commands: train, then export."""
+
+    @abc.abstractmethod
+    def retrieve(self, job: TrainingJob) -> Retrieval:
+        """Return which files come back: model, checkpoint, logs."""
+
+    @abc.abstractmethod
+    def read_training(self, folder: Path) -> TrainingResult:
+        """Read what a training left in ``folder``; never raises on truncated output, but says so in the outcome."""
+
+    @abc.abstractmethod
+    def cutoff_radius(self, hyperparameters: Any) -> float:
+        """Return the cutoff radius of one layer [Å]."""
+
+    @abc.abstractmethod
+    def n_layers(self, hyperparameters: Any) -> int:
+        """Return the number of message-passing layers; 1 for a strictly local model."""
+
+    def receptive_field(self, hyperparameters: Any) -> float:
+        """Return how far the energy of an atom can see [Å]: layers times cutoff radius."""
+        return self.n_layers(hyperparameters) * self.cutoff_radius(hyperparameters)
+
+    def make_hyperparameters(self, values: Mapping[str, Any]) -> Any:
+        """Return checked hyperparameters.
+
+        :param values: those that differ from the defaults.
+        :raises HyperparameterError: for an unknown key (the nearest is named) or a value of a wrong type.
+        """
+        known = {f.name: f for f in dataclasses.fields(self.hyperparameters_class)}
+        defaults = self.hyperparameters_class()
+        for key, value in values.items():
+            if key not in known:
+                raise HyperparameterError(unknown_name_message(f'hyperparameter of {self.name}', key, list(known)))
+            expected = type(getattr(defaults, key))
+            accepted = (int, float) if expected is float else (list, tuple) if expected is tuple else (expected,)
+            if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
+                raise HyperparameterError(
+                    f"hyperparameter '{key}' of {self.name} is {value!r}, expected {expected.__name__}"
+                )
+        tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return self.hyperparameters_class(**tuples)

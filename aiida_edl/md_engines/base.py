@@ -1,0 +1,176 @@
+"""What every MD engine must be able to do: write its input from :class:`MDSettings`, refuse by name what it cannot do,
+and read back frames and thermodynamic series in the same arrays and units."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiida_edl.architectures.base import Command, Retrieval
+from aiida_edl.registry import unknown_name_message
+from aiida_edl.science.frames import Frame, FrameSet
+
+
+class MDSettingsError(ValueError):
+    """A setting that does not exist, is out of range, or that the engine cannot honour."""
+
+
+class MDOutcome(str, Enum):
+    """How an MD run ended; the set is closed, the parser maps each member to one exit code."""
+
+    FINISHED = 'finished'
+    OUT_OF_WALLTIME = 'out_of_walltime'
+    OUT_OF_MEMORY = 'out_of_memory'
+    EXPLODED = 'exploded'
+    OUTPUT_INCOMPLETE = 'output_incomplete'
+
+
+@dataclass(frozen=True)
+class MDSettings:
+    """A molecular-dynamics run, in words all engines share. Steps are a target: a restart computes what remains."""
+
+    ensemble: str = 'nvt'
+    """``'nve'`` or ``'nvt'``."""
+    thermostat: str = 'csvr'
+    """``'csvr'`` (stochastic velocity rescaling, Bussi 2007), ``'langevin'``; ignored in NVE."""
+    temperature: float = 330.0
+    """Temperature [K]."""
+    time_step: float = 0.5
+    """Time step [fs]."""
+    steps: int = 2000
+    """Production steps, the target of all restarts together."""
+    equilibration_steps: int = 0
+    """Steps before production that are not stored."""
+    sampling_interval: int = 20
+    """Steps between stored frames."""
+    relaxation_time: float = 100.0
+    """Relaxation time of the thermostat [fs]."""
+    seed: int = 1
+    """Seed of velocities and thermostat."""
+    fixed_elements: tuple[str, ...] = ()
+    """Chemical symbols of atoms that do not move."""
+    wall_height: float = 0.0
+    """Height above the topmost fixed atom at which a harmonic wall turns atoms back [Å]; 0 means no wall."""
+    wall_force_constant: float = 2.0
+    """Force constant of the wall [eV/Å²]: energy k/2 (z - z_wall)² for z above the wall."""
+    maximum_temperature: float = 3000.0
+    """Instantaneous temperature above which the run counts as exploded and stops [K]."""
+
+    def __post_init__(self) -> None:
+        """Check ranges.
+
+        :raises MDSettingsError: with the name, the value and the remedy.
+        """
+        choices = {'ensemble': ('nve', 'nvt'), 'thermostat': ('csvr', 'langevin')}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise MDSettingsError(unknown_name_message(name, getattr(self, name), known))
+        positive = ('temperature', 'time_step', 'steps', 'sampling_interval', 'relaxation_time', 'maximum_temperature')
+        for name in positive:
+            if getattr(self, name) <= 0:
+                raise MDSettingsError(f"MD setting '{name}' is {getattr(self, name)}, it must be positive")
+        for name in ('equilibration_steps', 'wall_height', 'wall_force_constant', 'seed'):
+            if getattr(self, name) < 0:
+                raise MDSettingsError(f"MD setting '{name}' is {getattr(self, name)}, it must not be negative")
+        if self.sampling_interval > self.steps:
+            raise MDSettingsError(
+                f'sampling_interval {self.sampling_interval} exceeds steps {self.steps}: no frame would be stored'
+            )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> MDSettings:
+        """Return checked settings from those that differ from the defaults.
+
+        :raises MDSettingsError: for an unknown key, with the nearest known one.
+        """
+        known = [f.name for f in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                raise MDSettingsError(unknown_name_message('MD setting', key, known))
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all settings as JSON types."""
+        values = dataclasses.asdict(self)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+
+@dataclass(frozen=True)
+class MDJob:
+    """Everything that determines an MD run."""
+
+    frame: Frame
+    """Initial frame; velocities are drawn when it has none."""
+    settings: MDSettings
+    """What to run."""
+    model_recipe: Mapping[str, Any]
+    """How the engine loads the model: for ASE the result of :meth:`AseBinding.recipe`."""
+    model_files: Mapping[str, bytes]
+    """Model files by name."""
+    atomic_energies: Mapping[str, float]
+    """Reference energies to add to the model's energy [eV]; empty when the model embeds them."""
+    walltime_seconds: float | None = None
+    """Time after which the run stops by itself and leaves a checkpoint [s]."""
+    is_restart: bool = False
+    """Whether the checkpoint of an earlier run of the same job lies in the working directory."""
+
+
+@dataclass(frozen=True)
+class MDResult:
+    """What an MD run left behind."""
+
+    outcome: MDOutcome
+    """How it ended."""
+    trajectory: FrameSet | None = None
+    """Stored frames with energies, and columns ``step`` and ``time`` [fs]; None if there is none."""
+    series: Mapping[str, NDArray[np.float64]] | None = None
+    """Series at the sampling interval, each of shape ``(n_samples,)``: ``step``, ``time`` [fs], ``temperature`` [K] of
+    the mobile atoms, ``potential_energy`` [eV], ``kinetic_energy`` [eV], ``conserved_energy`` [eV] (NaN when the
+    engine has none)."""
+    checkpoint_files: tuple[str, ...] = ()
+    """Files from which the run can go on."""
+    steps_done: int = 0
+    """Production steps done, all restarts together."""
+    message: str = ''
+    """One sentence for the exit message."""
+
+
+class MDEngine(abc.ABC):
+    """One MD code. Made without arguments, holds no state."""
+
+    name: ClassVar[str]
+    """Entry-point name."""
+    packages: ClassVar[tuple[str, ...]]
+    """Distributions whose versions are recorded."""
+    install_command: ClassVar[str]
+    """Command that installs the engine, named when a code is missing."""
+    code_kind: ClassVar[str]
+    """``'python'`` if the code is the Python interpreter of an environment, ``'lammps'`` if it is ``lmp``."""
+
+    @abc.abstractmethod
+    def refuse(self, settings: MDSettings) -> str | None:
+        """Return one sentence if the engine cannot honour the settings, else None."""
+
+    @abc.abstractmethod
+    def files(self, job: MDJob) -> Mapping[str, bytes]:
+        """Return the input files by relative path."""
+
+    @abc.abstractmethod
+    def commands(self, job: MDJob) -> Sequence[Command]:
+        """Return the commands of the run."""
+
+    @abc.abstractmethod
+    def retrieve(self, job: MDJob) -> Retrieval:
+        """Return which files come back."""
+
+    @abc.abstractmethod
+    def read(self, folder: Path, frame: Frame, settings: MDSettings) -> MDResult:
+        """Read what a run left in ``folder``; truncated output is an outcome, not an exception."""
