@@ -1,0 +1,1 @@
+"""How each MLIP is told what to do, and read back."""

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from aiida.orm import ArrayData
+from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
-from aiida_edl.science.charge_state import charge_state
+from aiida_edl.science.charge_state import FORMAL_CHARGES, charge_state_of_ions
 from aiida_edl.science.frames import COLUMN_PREFIX, OPTIONAL, PER_ATOM, Frame, FrameSet
 
 
@@ -28,7 +29,8 @@ class DatasetData(ArrayData):
     KEY_ELEMENTS = 'elements'
     """Chemical symbols that occur, ordered by atomic number."""
     KEY_CHARGE_STATES = 'charge_states'
-    """One entry per composition: label, ions, metal charge [e], area [Å²], surface charge [e/Å²] and [µC/cm²], frames."""
+    """One entry per charge label: label, ions, metal charge [e], mean area of the cells and its range [Å²], surface
+    charge [e/Å²] and [µC/cm²] at that area (None without a cell), frames."""
     KEY_CHARGE_LABELS = 'charge_labels'
     """Sorted labels of the charge states, for queries."""
     KEY_LABELS = 'labels'
@@ -58,8 +60,11 @@ class DatasetData(ArrayData):
         :param origin: where the frames come from, in words; no path of a machine.
         :param n_wet_sides: sides of the slab that touch the liquid, 1 or 2.
         :param attributes: further queryable attributes, JSON types.
-        :raises ValueError: if labels are present and ``level_of_theory`` is empty, or an array holds NaN.
+        :raises ValueError: if there is no frame, labels are present and ``level_of_theory`` is empty, or an array holds
+            NaN.
         """
+        if not len(frames):
+            raise ValueError('a data set needs at least one frame, none was given')
         arrays = frames.to_arrays()
         labels = [name for name in OPTIONAL if name in arrays]
         if 'forces' in labels and not level_of_theory:
@@ -71,7 +76,9 @@ class DatasetData(ArrayData):
         digest = hashlib.sha256()
         for name in sorted(arrays):
             node.set_array(name, np.ascontiguousarray(arrays[name]))
-            digest.update(name.encode() + str(arrays[name].dtype).encode() + np.ascontiguousarray(arrays[name]).tobytes())
+            digest.update(
+                name.encode() + str(arrays[name].dtype).encode() + np.ascontiguousarray(arrays[name]).tobytes()
+            )
         sizes = np.diff(frames.offsets)
         states = _charge_states(frames, n_wet_sides)
         node.base.attributes.set_many(
@@ -129,8 +136,7 @@ class DatasetData(ArrayData):
         if not -self.n_frames <= index < self.n_frames:
             raise IndexError(f'frame {index} of a set of {self.n_frames} frames')
         index %= self.n_frames
-        offsets = self.get_array('offsets')
-        start, stop = int(offsets[index]), int(offsets[index + 1])
+        start, stop = (int(offset) for offset in self._read_rows('offsets', index, index + 2))
         part: dict[str, NDArray[Any]] = {'offsets': np.array([0, stop - start])}
         for name in self.get_arraynames():
             if name == 'offsets':
@@ -144,9 +150,11 @@ class DatasetData(ArrayData):
         with self.base.repository.open(f'{name}.npy', 'rb') as handle:
             version = np.lib.format.read_magic(handle)
             header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = header(handle)
+            shape, is_fortran_ordered, dtype = header(handle)
+            if is_fortran_ordered and len(shape) > 1:
+                raise ValueError(f"array '{name}' is stored column by column; make the node by from_frames")
             row_items = int(np.prod(shape[1:], dtype=np.int64))
-            handle.seek(start * row_items * dtype.itemsize, 1)
+            handle.seek(handle.tell() + start * row_items * dtype.itemsize)
             content = handle.read((stop - start) * row_items * dtype.itemsize)
         return np.frombuffer(content, dtype=dtype).reshape(stop - start, *shape[1:])
 
@@ -156,28 +164,34 @@ class DatasetData(ArrayData):
 
 
 def _charge_states(frames: FrameSet, n_wet_sides: int) -> list[dict[str, Any]]:
-    """Return one entry per charge label, from the composition of the frames."""
-    from ase.data import chemical_symbols
-
-    entries: dict[str, dict[str, Any]] = {}
-    seen: dict[bytes, str] = {}
-    for index in range(len(frames)):
-        frame = frames.frame(index)
-        key = frame.numbers.tobytes() + frame.cell[:2].tobytes()
-        if key not in seen:
-            state = charge_state([chemical_symbols[n] for n in frame.numbers], frame.cell, n_wet_sides)
-            seen[key] = state.label
-            entries.setdefault(
-                state.label,
-                {
-                    'label': state.label,
-                    'ions': state.ions,
-                    'metal_charge': state.metal_charge,
-                    'area': state.area,
-                    'surface_charge_e_per_angstrom2': state.surface_charge_density,
-                    'surface_charge_microcoulomb_per_cm2': state.surface_charge_density_microcoulomb_per_cm2,
-                    'n_frames': 0,
-                },
-            )
-        entries[seen[key]]['n_frames'] += 1
-    return [entries[label] for label in sorted(entries)]
+    """Return one entry per charge label, from the composition of the frames and the mean area of their cells."""
+    ions = [symbol for symbol in frames.elements if symbol in FORMAL_CHARGES]
+    counts = np.stack(
+        [np.add.reduceat(frames.numbers == atomic_numbers[symbol], frames.offsets[:-1]) for symbol in ions]
+        if ions
+        else [np.zeros(len(frames), dtype=np.int64)],
+        axis=1,
+    )
+    areas = np.linalg.norm(np.cross(frames.cells[:, 0], frames.cells[:, 1]), axis=1)
+    compositions, owners = np.unique(counts, axis=0, return_inverse=True)
+    entries = []
+    for number, composition in enumerate(compositions.tolist()):
+        own_areas = areas[owners.reshape(-1) == number]
+        present = {symbol: count for symbol, count in zip(ions, composition) if count}
+        state = charge_state_of_ions(present, float(own_areas.mean()), n_wet_sides)
+        has_area = state.area > 0.0
+        entries.append(
+            {
+                'label': state.label,
+                'ions': state.ions,
+                'metal_charge': state.metal_charge,
+                'area': state.area,
+                'area_range': [float(own_areas.min()), float(own_areas.max())],
+                'surface_charge_e_per_angstrom2': state.surface_charge_density if has_area else None,
+                'surface_charge_microcoulomb_per_cm2': (
+                    state.surface_charge_density_microcoulomb_per_cm2 if has_area else None
+                ),
+                'n_frames': len(own_areas),
+            }
+        )
+    return sorted(entries, key=lambda entry: str(entry['label']))

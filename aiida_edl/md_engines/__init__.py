@@ -1,0 +1,1 @@
+"""How each MD code is told what to do, and read back."""

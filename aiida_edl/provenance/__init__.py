@@ -1,0 +1,1 @@
+"""Queries, reports and archives."""

@@ -1,0 +1,1 @@
+"""Physics without AiiDA: numpy, scipy and ase."""

@@ -7,6 +7,8 @@ the forces are.
 from __future__ import annotations
 
 import io
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -75,7 +78,7 @@ class FrameSet:
     velocities: Floats | None = None
     """Velocities [Å/fs], shape ``(n_atoms_total, 3)``."""
     columns: Mapping[str, NDArray[Any]] = field(default_factory=lambda: MappingProxyType({}))
-    """Scalars per frame by name, each of shape ``(n_frames,)``: ``charge_state`` (ions), ``time`` [fs], ``group`` ..."""
+    """Scalars per frame by name, each of shape ``(n_frames,)``: ``charge_state`` (ions), ``time`` [fs], ``group``."""
 
     def __post_init__(self) -> None:
         """Check that all arrays agree on the number of frames and atoms.
@@ -103,6 +106,8 @@ class FrameSet:
         for name, column in self.columns.items():
             if column.shape != (n_frames,):
                 raise ValueError(f"column '{name}' has shape {column.shape}, expected {(n_frames,)}")
+            if column.dtype.hasobject:
+                raise ValueError(f"column '{name}' holds Python objects; give numbers or strings of one type")
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -145,8 +150,12 @@ class FrameSet:
 
         :param indices: positions in this set.
         :raises IndexError: if one is out of range.
+        :raises ValueError: if they are not integers, e.g. a mask.
         """
-        chosen = np.asarray(indices, dtype=np.int64)
+        given = np.asarray(indices)
+        if given.size and not np.issubdtype(given.dtype, np.integer):
+            raise ValueError(f'frame indices are of type {given.dtype}; give integers, for a mask np.flatnonzero(mask)')
+        chosen = given.astype(np.int64)
         if chosen.size and (chosen.min() < 0 or chosen.max() >= len(self)):
             raise IndexError(f'frame indices {chosen.min()} to {chosen.max()} of a set of {len(self)} frames')
         sizes = np.diff(self.offsets)[chosen]
@@ -163,6 +172,10 @@ class FrameSet:
         added = {name: np.broadcast_to(np.asarray(value), (len(self),)).copy() for name, value in columns.items()}
         return replace(self, columns={**self.columns, **added})
 
+    def replaced_columns(self, columns: Mapping[str, NDArray[Any]]) -> FrameSet:
+        """Return a copy that carries these columns and no others."""
+        return replace(self, columns=dict(columns))
+
     def without_labels(self) -> FrameSet:
         """Return a copy that keeps positions, cells and columns only."""
         return replace(self, energies=None, forces=None, stresses=None, charges=None, velocities=None)
@@ -170,8 +183,6 @@ class FrameSet:
     @property
     def elements(self) -> tuple[str, ...]:
         """Chemical symbols that occur, ordered by atomic number."""
-        from ase.data import chemical_symbols
-
         return tuple(chemical_symbols[number] for number in np.unique(self.numbers))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -211,8 +222,12 @@ class FrameSet:
 
         :raises ValueError: if the file is truncated or lacks arrays.
         """
-        with np.load(source, allow_pickle=False) as archive:
-            return cls.from_arrays({name: archive[name] for name in archive.files})
+        try:
+            with np.load(source, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise ValueError(f'the file of frames is truncated or no .npz file ({error}); write it again') from error
+        return cls.from_arrays(arrays)
 
     @classmethod
     def from_frames(cls, frames: Iterable[Frame]) -> FrameSet:

@@ -1,0 +1,1 @@
+"""One calcfunction a module."""

@@ -1,0 +1,1 @@
+"""One observable a module."""

@@ -1,0 +1,1 @@
+"""One single-point engine a package."""

@@ -1,0 +1,1 @@
+"""The classical reference model, by LAMMPS ELECTRODE."""

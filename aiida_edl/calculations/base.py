@@ -1,0 +1,112 @@
+"""What all calculations of this package share: exit codes, options, and how a program is staged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any, ClassVar
+
+from aiida.common.datastructures import CalcInfo
+from aiida.common.folders import Folder
+from aiida.engine import CalcJob, CalcJobProcessSpec
+from aiida.orm import AbstractCode
+
+from aiida_edl.architectures.base import Command
+from aiida_edl.calculations import jobs
+from aiida_edl.calculations.exit_codes import ExitCodeDefinition
+
+DEVICES = ('cpu', 'cuda')
+"""Where a model may run."""
+CODE_KINDS = {'python': ('python', 'pypy'), 'lammps': ('lmp', 'lammps')}
+"""How the executable of each kind of code begins; an executable of another name is taken on trust."""
+
+
+class EdlCalculation(CalcJob):
+    """A calculation that runs a program on one process and knows its exit codes from the shared table."""
+
+    CACHE_VERSION = 1
+    """Raised when the same inputs would give another result, so that older calculations leave the cache."""
+    EXIT_CODES: ClassVar[tuple[ExitCodeDefinition, ...]] = ()
+    """Exit codes with which the calculation can end."""
+    PARSER_NAME: ClassVar[str] = ''
+    """Entry point of the parser."""
+
+    @classmethod
+    def define(cls, spec: CalcJobProcessSpec) -> None:
+        """Define options and exit codes; a subclass adds its ports."""
+        super().define(spec)
+        options = spec.inputs['metadata']['options']
+        options['resources'].default = lambda: {'num_machines': 1, 'num_mpiprocs_per_machine': 1}
+        options['withmpi'].default = False
+        if cls.PARSER_NAME:
+            options['parser_name'].default = cls.PARSER_NAME
+        for definition in cls.EXIT_CODES:
+            spec.exit_code(
+                definition.status,
+                definition.label,
+                message=definition.message,
+                invalidates_cache=definition.invalidates_cache,
+            )
+
+    @property
+    def threads(self) -> int:
+        """Threads of each command: the cores per process that were asked for, 1 by default."""
+        resources = self.inputs.metadata.options.get('resources', {})
+        return int(resources.get('num_cores_per_mpiproc') or 1)
+
+    @property
+    def program_walltime_seconds(self) -> float | None:
+        """Seconds after which a program should stop by itself and leave a checkpoint; None without a limit."""
+        return jobs.walltime_of_program(self.inputs.metadata.options.get('max_wallclock_seconds'))
+
+    def stage_python(
+        self, folder: Folder, job: jobs.JobFiles, commands: Sequence[Command], packages: Sequence[str]
+    ) -> CalcInfo:
+        """Stage a job whose code is a Python interpreter: ``run_commands.py`` runs the commands.
+
+        :param folder: sandbox folder.
+        :param job: files of the job, without the driver.
+        :param commands: commands in the order in which they run.
+        :param packages: distributions whose versions are recorded.
+        """
+        complete = jobs.python_job(job, commands, packages, self.threads)
+        arguments = [jobs.RUN_COMMANDS, jobs.COMMANDS_FILE]
+        return jobs.stage(folder, complete, self.inputs.code, arguments, jobs.RUN_COMMANDS_OUTPUT)
+
+    def stage_executable(
+        self, folder: Folder, job: jobs.JobFiles, arguments: Sequence[str], stdout: str
+    ) -> CalcInfo:
+        """Stage a job whose code is the program itself, e.g. ``lmp``.
+
+        :param folder: sandbox folder.
+        :param job: files of the job.
+        :param arguments: command-line arguments of the program.
+        :param stdout: file that takes its standard output and error.
+        """
+        return jobs.stage(folder, job, self.inputs.code, arguments, stdout)
+
+
+def validate_device(value: Any, _: Any) -> str | None:
+    """Return one sentence if the device is unknown."""
+    if value is not None and value.value not in DEVICES:
+        return f"device is '{value.value}', it must be one of {', '.join(DEVICES)}"
+    return None
+
+
+def validate_code_kind(code: AbstractCode, kind: str, needed_for: str, install_command: str) -> str | None:
+    """Return one sentence if the code is plainly of another kind than the one that is needed.
+
+    :param code: code of the calculation.
+    :param kind: ``'python'`` or ``'lammps'``.
+    :param needed_for: what needs it, e.g. ``"architecture 'mace'"``.
+    :param install_command: command that installs what is needed.
+    """
+    executable = PurePosixPath(str(code.filepath_executable)).name
+    found = next((k for k, starts in CODE_KINDS.items() if executable.lower().startswith(starts)), kind)
+    if found == kind:
+        return None
+    wanted = 'the Python interpreter of an environment' if kind == 'python' else 'the LAMMPS executable'
+    return (
+        f"code '{code.full_label}' runs '{executable}', but {needed_for} needs {wanted}; "
+        f'install it with: {install_command}'
+    )

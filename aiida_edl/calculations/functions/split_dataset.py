@@ -1,0 +1,47 @@
+"""Split a data set into frames to train on, to validate on, and to test on."""
+
+from __future__ import annotations
+
+import numpy as np
+from aiida.engine import calcfunction
+from aiida.orm import ArrayData, Dict
+
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.science.leak_report import leak_report
+from aiida_edl.science.splitting import charge_states_of, compose_training_set, split_frames, with_time_blocks
+
+
+@calcfunction
+def split_dataset(dataset: DatasetData, settings: Dict) -> ArrayData:
+    """Split a data set by blocks of time, so that no test frame is a neighbour in time of a training frame.
+
+    The same ``seed`` and sizes give the same test frames for every choice of ``charge_states``.
+
+    :param dataset: labelled frames with columns ``group`` (trajectory) and ``time`` [fs].
+    :param settings: ``charge_states`` (numbers of ions to train on, in equal shares), ``n_training`` (frames of the
+        training set), ``n_validation`` and ``n_test`` (frames per charge state), ``n_blocks`` (blocks of time per
+        trajectory), ``seed``.
+    :return: indices ``training``, ``validation`` (both of the chosen charge states) and ``test`` (of all).
+    """
+    values = settings.get_dict()
+    frames = with_time_blocks(dataset.frames(), values['n_blocks'])
+    states = charge_states_of(frames)
+    n_states = len(np.unique(states))
+    sizes = [n_states * values[name] for name in ('n_training', 'n_validation', 'n_test')]
+    split = split_frames(frames, *sizes, values['seed'], block='block')
+    report = leak_report(frames, split)
+    node = ArrayData()
+    node.set_array(
+        'training', compose_training_set(frames, split, values['charge_states'], values['n_training'], values['seed'])
+    )
+    node.set_array('validation', split.validation[np.isin(states[split.validation], values['charge_states'])])
+    node.set_array('test', split.test)
+    node.base.attributes.set_many(
+        {
+            'charge_states': values['charge_states'],
+            'seed': values['seed'],
+            'n_duplicates_in_test': int(report.n_duplicates),
+            'nearest_time_to_training': float(report.nearest_time_distance),
+        }
+    )
+    return node

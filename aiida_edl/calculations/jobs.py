@@ -1,0 +1,174 @@
+"""What a job of a calculation consists of: programs, files and commands as plain values, and how AiiDA stages them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files as package_files
+from typing import Any
+
+from aiida.common.datastructures import CalcInfo, CodeInfo
+from aiida.common.folders import Folder
+from aiida.orm import AbstractCode, FolderData, SinglefileData
+
+from aiida_edl.architectures.base import Command, Retrieval
+
+RUN_COMMANDS = 'run_commands.py'
+"""Driver that runs the commands one after the other in the environment of the code."""
+COMMANDS_FILE = 'commands.json'
+"""What it reads."""
+RUN_COMMANDS_REPORT = 'run_commands.json'
+"""What it writes: return codes, times, versions."""
+RUN_COMMANDS_OUTPUT = 'run_commands.out'
+"""Standard output and error of the driver itself."""
+WALLTIME_MARGIN_SECONDS = 120.0
+"""Largest part of the walltime that a program leaves for stopping in good order [s]."""
+WALLTIME_MARGIN_FRACTION = 0.1
+"""The same, as a fraction of the walltime, for short jobs."""
+
+
+@dataclass(frozen=True)
+class NodeFile:
+    """A file that already is part of an input node and is copied from there to the computer."""
+
+    uuid: str
+    """Node that holds the file."""
+    source: str
+    """Path inside the node."""
+    target: str
+    """Path in the working directory."""
+
+
+@dataclass(frozen=True)
+class JobFiles:
+    """Everything a job needs in its working directory."""
+
+    files: Mapping[str, bytes]
+    """Content by relative path."""
+    node_files: Sequence[NodeFile] = ()
+    """Files copied from input nodes."""
+    derived: Sequence[str] = ()
+    """Paths of ``files`` that input nodes hold already; they are not stored once more with the calculation."""
+    retrieval: Retrieval = field(default_factory=lambda: Retrieval(keep=()))
+    """What comes back."""
+
+
+def driver_source(name: str) -> bytes:
+    """Return the source of a program of :mod:`aiida_edl.drivers`.
+
+    :param name: file name, e.g. ``'evaluate_model.py'``.
+    """
+    return package_files('aiida_edl.drivers').joinpath(name).read_bytes()
+
+
+def to_json_bytes(values: Mapping[str, Any]) -> bytes:
+    """Return JSON with sorted keys: the same values give the same bytes."""
+    return (json.dumps(values, indent=2, sort_keys=True) + '\n').encode()
+
+
+def commands_document(commands: Sequence[Command], packages: Sequence[str], threads: int) -> dict[str, Any]:
+    """Return what ``run_commands.py`` reads.
+
+    :param commands: commands in the order in which they run.
+    :param packages: distributions whose versions are recorded.
+    :param threads: threads of each command.
+    """
+    return {
+        'threads': threads,
+        'packages': list(packages),
+        'commands': [
+            {
+                'arguments': list(command.arguments),
+                'stdout': command.stdout,
+                'environment': dict(command.environment),
+                'is_export': command.is_export,
+            }
+            for command in commands
+        ],
+    }
+
+
+def python_job(job: JobFiles, commands: Sequence[Command], packages: Sequence[str], threads: int) -> JobFiles:
+    """Return the job with the driver that runs its commands, and the files this driver leaves behind.
+
+    :param job: files of the job itself.
+    :param commands: commands in the order in which they run.
+    :param packages: distributions whose versions are recorded.
+    :param threads: threads of each command.
+    """
+    document = commands_document(commands, packages, threads)
+    files = {**job.files, RUN_COMMANDS: driver_source(RUN_COMMANDS), COMMANDS_FILE: to_json_bytes(document)}
+    reports = (RUN_COMMANDS_REPORT, RUN_COMMANDS_OUTPUT)
+    retrieval = Retrieval(keep=(*job.retrieval.keep, *reports), parse_only=job.retrieval.parse_only)
+    return JobFiles(files=files, node_files=job.node_files, derived=job.derived, retrieval=retrieval)
+
+
+def folder_files(folder: FolderData) -> list[NodeFile]:
+    """Return all files of a folder node, to be copied to the same paths in the working directory.
+
+    :param folder: e.g. the checkpoint of an earlier run.
+    """
+    found = []
+    for root, _, names in folder.base.repository.walk():
+        for name in names:
+            path = (root / name).as_posix()
+            found.append(NodeFile(folder.uuid, path, path))
+    return sorted(found, key=lambda entry: entry.source)
+
+
+def single_file(node: SinglefileData, target: str) -> NodeFile:
+    """Return the file of a node, to be copied to ``target`` in the working directory."""
+    return NodeFile(node.uuid, node.filename, target)
+
+
+def walltime_of_program(max_wallclock_seconds: float | None) -> float | None:
+    """Return after how many seconds a program should stop by itself, None if the job has no limit.
+
+    >>> walltime_of_program(3600), walltime_of_program(600), walltime_of_program(None)
+    (3480.0, 540.0, None)
+
+    :param max_wallclock_seconds: limit of the scheduler [s].
+    """
+    if max_wallclock_seconds is None:
+        return None
+    return max_wallclock_seconds - min(WALLTIME_MARGIN_SECONDS, WALLTIME_MARGIN_FRACTION * max_wallclock_seconds)
+
+
+def retrieve_entry(path: str) -> tuple[str, str, int]:
+    """Return how AiiDA is told to bring back a path or glob without flattening its folders.
+
+    >>> retrieve_entry('checkpoints/*.pt')
+    ('checkpoints/*.pt', '.', 2)
+    """
+    return path, '.', path.count('/') + 1
+
+
+def stage(folder: Folder, job: JobFiles, code: AbstractCode, arguments: Sequence[str], stdout: str) -> CalcInfo:
+    """Write the files of a job and return what AiiDA must know to submit it.
+
+    :param folder: sandbox folder of the calculation.
+    :param job: files of the job.
+    :param code: code that runs.
+    :param arguments: its command-line arguments.
+    :param stdout: file that takes its standard output and error.
+    """
+    for path, content in job.files.items():
+        if '/' in path:
+            folder.get_subfolder(path.rsplit('/', 1)[0], create=True)
+        with folder.open(path, 'wb') as handle:
+            handle.write(content)
+
+    code_info = CodeInfo()
+    code_info.code_uuid = code.uuid
+    code_info.cmdline_params = list(arguments)
+    code_info.stdout_name = stdout
+    code_info.join_files = True
+
+    calc_info = CalcInfo()
+    calc_info.codes_info = [code_info]
+    calc_info.local_copy_list = [(entry.uuid, entry.source, entry.target) for entry in job.node_files]
+    calc_info.provenance_exclude_list = sorted(job.derived)
+    calc_info.retrieve_list = [retrieve_entry(path) for path in job.retrieval.keep]
+    calc_info.retrieve_temporary_list = [retrieve_entry(path) for path in job.retrieval.parse_only]
+    return calc_info

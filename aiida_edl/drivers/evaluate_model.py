@@ -1,0 +1,213 @@
+"""Compute energies and forces of many frames with one ASE calculator: ``python evaluate_model.py evaluate.json``.
+
+Runs on the compute node in the environment of the calculator; needs numpy and ASE alone besides it. The input file holds
+
+- ``recipe``: ``module``, ``attribute``, ``keyword_arguments`` and ``environment`` of the calculator;
+- ``frames``: an ``.npz`` file with ``numbers``, ``positions`` [Å], ``offsets``, ``cells`` [Å], ``pbc``;
+- ``predictions``: the ``.npz`` file to write;
+- ``energy_shifts``: energy to add for each atom of an element [eV];
+- ``walltime_seconds``: time after which the program stops by itself [s], or null.
+
+It writes ``energies`` [eV] of shape ``(n,)``, ``forces`` [eV/Å] of shape ``(n_atoms_total, 3)``, ``offsets``,
+``converged`` of shape ``(n,)`` and, where the calculator gives them for every frame, ``charges`` [e] and ``stresses``
+[eV/Å³, positive in tension]. The energy is the one whose negative gradient the forces are. A frame that fails is NaN,
+not converged, and named with its reason in ``failures.json``; the others go on. Results so far are in
+``predictions_partial.npz``, from which a program that is started again goes on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers
+from numpy.typing import NDArray
+
+START = time.perf_counter()
+PARTIAL = 'predictions_partial.npz'
+FAILURES = 'failures.json'
+SUMMARY = 'evaluation.json'
+SAVE_INTERVAL_SECONDS = 30.0
+"""Time between two saves of the results so far [s]."""
+FRAME_ERRORS = (RuntimeError, ArithmeticError, np.linalg.LinAlgError)
+"""What calculators raise for one frame, e.g. an SCF that does not converge; anything else ends the program."""
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class FrameError(RuntimeError):
+    """A frame whose result cannot be used."""
+
+
+def make_calculator(recipe: dict[str, Any]) -> Any:
+    """Return the calculator of a recipe: set its environment, import its module, call its class."""
+    os.environ.update(recipe.get('environment') or {})
+    return getattr(importlib.import_module(recipe['module']), recipe['attribute'])(**recipe['keyword_arguments'])
+
+
+def shifts_by_number(energy_shifts: dict[str, float]) -> NDArray[np.float64]:
+    """Return the energy to add per atom [eV], indexed by atomic number."""
+    shifts = np.zeros(max(atomic_numbers.values()) + 1)
+    for symbol, energy in energy_shifts.items():
+        shifts[atomic_numbers[symbol]] = energy
+    return shifts
+
+
+def empty_results(offsets: NDArray[np.int64]) -> Arrays:
+    """Return arrays of NaN for every frame, with ``done`` and ``converged`` false."""
+    n_frames, n_atoms = len(offsets) - 1, int(offsets[-1])
+    return {
+        'energies': np.full(n_frames, np.nan),
+        'forces': np.full((n_atoms, 3), np.nan),
+        'charges': np.full(n_atoms, np.nan),
+        'stresses': np.full((n_frames, 3, 3), np.nan),
+        'converged': np.zeros(n_frames, dtype=bool),
+        'done': np.zeros(n_frames, dtype=bool),
+    }
+
+
+def compute_frame(calculator: Any, atoms: Atoms) -> Arrays:
+    """Return energy [eV], forces [eV/Å] and, where there are any, charges [e] and stress [eV/Å³] of one frame.
+
+    :raises FrameError: if a value is not finite.
+    """
+    atoms.calc = calculator
+    energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    given = calculator.results
+    found: Arrays = {'energy': np.array(float(given.get('free_energy', energy))), 'forces': np.array(forces)}
+    for name, values in found.items():
+        if not np.all(np.isfinite(values)):
+            raise FrameError(f'{name} is not finite')
+    if given.get('charges') is not None:
+        found['charges'] = np.array(given['charges'], dtype=float).reshape(len(atoms))
+    if given.get('stress') is not None and atoms.pbc.all():
+        stress = np.array(given['stress'], dtype=float)
+        voigt = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]
+        found['stress'] = stress[voigt] if stress.shape == (6,) else stress.reshape(3, 3)
+    return found
+
+
+def save(path: str, arrays: Arrays) -> None:
+    """Write an ``.npz`` file in one step: whoever kills the program leaves the old file or the new one."""
+    temporary = f'{path}.tmp'
+    with Path(temporary).open('wb') as handle:
+        np.savez(handle, **arrays)  # type: ignore[arg-type]
+    os.replace(temporary, path)  # noqa: PTH105
+
+
+def save_json(path: str, values: dict[str, Any]) -> None:
+    """Write a JSON file in one step."""
+    temporary = Path(f'{path}.tmp')
+    temporary.write_text(json.dumps(values, indent=2, sort_keys=True) + '\n')
+    temporary.replace(path)
+
+
+def restore(offsets: NDArray[np.int64]) -> tuple[Arrays, dict[str, str]]:
+    """Return results and failures so far, empty at the first start."""
+    if not Path(PARTIAL).is_file():
+        return empty_results(offsets), {}
+    with np.load(PARTIAL) as archive:
+        results = {name: archive[name] for name in archive.files}
+    failures: dict[str, str] = json.loads(Path(FAILURES).read_text())
+    return results, failures
+
+
+def save_partial(results: Arrays, failures: dict[str, str]) -> None:
+    """Write the results so far; failures first, as a frame counts as done only by the second file."""
+    save_json(FAILURES, failures)
+    save(PARTIAL, results)
+
+
+def store_frame(results: Arrays, index: int, atoms_slice: slice, found: Arrays, shift: float) -> None:
+    """Enter the result of one frame."""
+    results['energies'][index] = float(found['energy']) + shift
+    results['forces'][atoms_slice] = found['forces']
+    results['converged'][index] = True
+    if 'charges' in found:
+        results['charges'][atoms_slice] = found['charges']
+    if 'stress' in found:
+        results['stresses'][index] = found['stress']
+
+
+def predictions(results: Arrays, offsets: NDArray[np.int64]) -> Arrays:
+    """Return what is written at the end: optional arrays only if every converged frame has them."""
+    converged = results['converged']
+    kept = {name: results[name] for name in ('energies', 'forces', 'converged')} | {'offsets': offsets}
+    if converged.any():
+        if np.isfinite(results['charges'][np.repeat(converged, np.diff(offsets))]).all():
+            kept['charges'] = results['charges']
+        if np.isfinite(results['stresses'][converged]).all():
+            kept['stresses'] = results['stresses']
+    return kept
+
+
+def evaluate(
+    recipe: dict[str, Any], frames: Arrays, shifts: NDArray[np.float64], walltime_seconds: float | None
+) -> tuple[Arrays, dict[str, str]]:
+    """Compute all frames that are not done yet, until the end or the walltime.
+
+    :return: results with ``done`` true for each frame that was tried, and the failures by frame index.
+    """
+    offsets = frames['offsets']
+    results, failures = restore(offsets)
+    calculator, saved = None, time.perf_counter()
+    for index in np.flatnonzero(~results['done']):
+        if walltime_seconds is not None and time.perf_counter() - START > walltime_seconds:
+            save_partial(results, failures)
+            break
+        atoms_slice = slice(int(offsets[index]), int(offsets[index + 1]))
+        numbers = frames['numbers'][atoms_slice].astype(int)
+        atoms = Atoms(
+            numbers=numbers,
+            positions=frames['positions'][atoms_slice],
+            cell=frames['cells'][index],
+            pbc=frames['pbc'][index],
+        )
+        calculator = make_calculator(recipe) if calculator is None else calculator
+        try:
+            found = compute_frame(calculator, atoms)
+        except FRAME_ERRORS as error:
+            if 'out of memory' in str(error).lower():
+                raise
+            failures[str(index)] = ' '.join(f'{type(error).__name__}: {error}'.split())
+            calculator = None  # its state after a failure is not known
+        else:
+            store_frame(results, int(index), atoms_slice, found, float(shifts[numbers].sum()))
+        results['done'][index] = True
+        if time.perf_counter() - saved > SAVE_INTERVAL_SECONDS:
+            save_partial(results, failures)
+            saved = time.perf_counter()
+    return results, failures
+
+
+def main(arguments: list[str]) -> int:
+    """Read the input file, compute, write; return the exit status of the program."""
+    settings = json.loads(Path(arguments[0]).read_text())
+    with np.load(settings['frames']) as archive:
+        frames = {name: archive[name] for name in ('numbers', 'positions', 'offsets', 'cells', 'pbc')}
+    shifts = shifts_by_number(settings['energy_shifts'])
+    results, failures = evaluate(settings['recipe'], frames, shifts, settings['walltime_seconds'])
+    is_finished = bool(results['done'].all())
+    if is_finished:
+        save_json(FAILURES, failures)
+        save(settings['predictions'], predictions(results, frames['offsets']))
+    summary = {
+        'outcome': 'finished' if is_finished else 'out_of_walltime',
+        'frames': len(results['done']),
+        'frames_done': int(results['done'].sum()),
+        'frames_failed': len(failures),
+        'wall_seconds': time.perf_counter() - START,
+    }
+    save_json(SUMMARY, summary)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

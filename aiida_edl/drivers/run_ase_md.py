@@ -1,0 +1,374 @@
+"""Molecular dynamics with any ASE calculator: ``python run_ase_md.py md.json``.
+
+Runs on the compute node in the environment of the calculator; needs numpy and ASE alone besides it. The input file holds
+
+- ``recipe``: ``module``, ``attribute``, ``keyword_arguments`` and ``environment`` of the calculator;
+- ``initial``: an ``.npz`` file with one frame, with or without ``velocities`` [Å/fs];
+- ``settings``: the molecular-dynamics settings, all of them;
+- ``units``: ``boltzmann`` [eV/K] and ``atomic_mass`` [eV fs²/Å² per u];
+- ``energy_shifts``: energy to add for each atom of an element [eV];
+- ``walltime_seconds``: time after which the program stops by itself [s], or null;
+- ``flush_interval_seconds``: time between two checkpoints [s];
+- ``is_restart``: whether ``checkpoint.npz`` of an earlier run must be there.
+
+Integration is velocity Verlet (W. C. Swope et al., J. Chem. Phys. 76, 637 (1982)). In the NVT ensemble it is followed by
+stochastic velocity rescaling (G. Bussi, D. Donadio and M. Parrinello, J. Chem. Phys. 126, 014101 (2007), equation A7),
+or it becomes the splitting BAOAB of Langevin dynamics (B. Leimkuhler and C. Matthews, J. Chem. Phys. 138, 174102
+(2013)) with friction ``1 / relaxation_time``. The conserved energy is the total energy, the energy of the wall included,
+minus all heat that the thermostat has given. The potential energy that is stored leaves the wall out: it is the energy
+of the model for those positions.
+
+Without fixed atoms the centre of mass is put at rest, and every ensemble but Langevin's keeps it so: 3 N - 3 degrees of
+freedom, else 3 N of the mobile atoms.
+
+Frames go to ``trajectory_00001.npz``, ``trajectory_00002.npz`` and so on; after each of them ``checkpoint.npz`` is
+replaced in one step. Frames beyond the step of the checkpoint, left by a kill between the two, are computed again, bit
+for bit, by the restart. ``md_summary.json`` is written at the end only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_masses, atomic_numbers
+from numpy.typing import NDArray
+
+START = time.perf_counter()
+CHECKPOINT = 'checkpoint.npz'
+SUMMARY = 'md_summary.json'
+CHUNK = 'trajectory_{:05d}.npz'
+FRAMES_PER_CHUNK = 500
+"""Frames held in memory at most."""
+SERIES = ('step', 'time', 'temperature', 'potential_energy', 'kinetic_energy', 'conserved_energy')
+
+Floats = NDArray[np.float64]
+
+
+def make_calculator(recipe: dict[str, Any]) -> Any:
+    """Return the calculator of a recipe: set its environment, import its module, call its class."""
+    os.environ.update(recipe.get('environment') or {})
+    return getattr(importlib.import_module(recipe['module']), recipe['attribute'])(**recipe['keyword_arguments'])
+
+
+@dataclass(frozen=True)
+class Wall:
+    """Harmonic wall that turns mobile atoms back: energy k/2 (z - z_wall)² for z above z_wall."""
+
+    height: float
+    """Position z_wall [Å]."""
+    force_constant: float
+    """Force constant k [eV/Å²]; 0 for no wall."""
+    mobile: NDArray[np.bool_]
+    """Atoms it acts on, shape ``(n_atoms,)``."""
+
+    def energy_and_forces(self, positions: Floats) -> tuple[float, Floats]:
+        """Return the energy [eV] and the z components of the forces [eV/Å], shape ``(n_atoms,)``."""
+        depth = np.where(self.mobile, np.maximum(positions[:, 2] - self.height, 0.0), 0.0)
+        return 0.5 * self.force_constant * float(depth @ depth), -self.force_constant * depth
+
+
+class Model:
+    """Energy and forces of the calculator, with atomic energies and the wall."""
+
+    def __init__(self, calculator: Any, atoms: Atoms, energy_shift: float, wall: Wall | None) -> None:
+        self.atoms = atoms
+        self.atoms.calc = calculator
+        self.energy_shift = energy_shift
+        self.wall = wall
+
+    def compute(self, positions: Floats) -> tuple[float, float, Floats]:
+        """Return energy of the model [eV], energy of the wall [eV], all forces [eV/Å]."""
+        self.atoms.positions[:] = positions
+        forces = np.array(self.atoms.get_forces(), dtype=np.float64)
+        results = self.atoms.calc.results
+        energy = results['free_energy'] if 'free_energy' in results else self.atoms.get_potential_energy()
+        wall_energy = 0.0
+        if self.wall is not None:
+            wall_energy, wall_forces = self.wall.energy_and_forces(positions)
+            forces[:, 2] += wall_forces
+        return float(energy) + self.energy_shift, wall_energy, forces
+
+
+@dataclass
+class State:
+    """All that the next step depends on."""
+
+    numbers: NDArray[np.int64]
+    """Atomic numbers, to recognise the checkpoint of another system."""
+    positions: Floats
+    """Positions, never wrapped back into the cell [Å]."""
+    velocities: Floats
+    """Velocities [Å/fs]."""
+    forces: Floats
+    """Forces, those of the wall included [eV/Å]."""
+    potential_energy: float
+    """Energy of the model [eV]."""
+    wall_energy: float
+    """Energy of the wall [eV]."""
+    heat: float
+    """Heat given by the thermostat so far [eV]."""
+    step: int
+    """Steps of production done; negative during equilibration."""
+    n_chunks: int
+    """Trajectory files written."""
+    generator: np.random.Generator
+    """Source of random numbers."""
+
+    def save(self) -> None:
+        """Replace the checkpoint in one step."""
+        arrays = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name != 'generator'}
+        save(CHECKPOINT, arrays | {'generator_state': np.array(json.dumps(self.generator.bit_generator.state))})
+
+    @classmethod
+    def load(cls) -> State:
+        """Return the state of the checkpoint."""
+        generator = np.random.default_rng()
+        with np.load(CHECKPOINT) as archive:
+            generator.bit_generator.state = json.loads(str(archive['generator_state']))
+            arrays = {f.name: archive[f.name] for f in fields(cls) if f.name != 'generator'}
+        scalars = {name: value.item() for name, value in arrays.items() if value.ndim == 0}
+        return cls(generator=generator, **(arrays | scalars))
+
+
+def save(path: str, arrays: dict[str, Any]) -> None:
+    """Write an ``.npz`` file in one step: whoever kills the program leaves the old file or the new one."""
+    temporary = Path(f'{path}.tmp')
+    with temporary.open('wb') as handle:
+        np.savez(handle, **arrays)
+        handle.flush()
+        os.fsync(handle.fileno())
+    temporary.replace(path)
+
+
+@dataclass
+class Samples:
+    """Frames and series that are not written yet."""
+
+    positions: list[Floats] = field(default_factory=list)
+    series: list[tuple[float, ...]] = field(default_factory=list)
+
+    def write(self, number: int) -> None:
+        """Write one trajectory file."""
+        columns = np.array(self.series, dtype=np.float64).T
+        save(CHUNK.format(number), {'positions': np.array(self.positions), **dict(zip(SERIES, columns))})
+
+
+class Dynamics:
+    """The integrator, its thermostat and its bookkeeping."""
+
+    def __init__(self, settings: dict[str, Any], units: dict[str, float], model: Model, mobile: NDArray[np.bool_]):
+        self.settings = settings
+        self.model = model
+        self.mobile = mobile
+        numbers = model.atoms.numbers
+        self.masses: Floats = (atomic_masses[numbers] * units['atomic_mass'])[:, None]
+        self.inverse_masses: Floats = np.where(mobile[:, None], 1.0 / self.masses, 0.0)
+        self.boltzmann = units['boltzmann']
+        self.is_langevin = settings['ensemble'] == 'nvt' and settings['thermostat'] == 'langevin'
+        self.is_csvr = settings['ensemble'] == 'nvt' and settings['thermostat'] == 'csvr'
+        self.is_centre_of_mass_at_rest = bool(mobile.all()) and not self.is_langevin
+        self.degrees_of_freedom = 3 * int(mobile.sum()) - 3 * self.is_centre_of_mass_at_rest
+        self.decay = float(np.exp(-settings['time_step'] / settings['relaxation_time']))
+        self.target = 0.5 * self.degrees_of_freedom * self.boltzmann * settings['temperature']
+
+    def kinetic_energy(self, velocities: Floats) -> float:
+        """Return the kinetic energy [eV]; fixed atoms have none."""
+        return 0.5 * float(np.sum(self.masses * velocities**2))
+
+    def temperature(self, kinetic_energy: float) -> float:
+        """Return the instantaneous temperature of the mobile atoms [K]."""
+        return 2.0 * kinetic_energy / (self.degrees_of_freedom * self.boltzmann)
+
+    def initial_state(self, positions: Floats, velocities: Floats | None) -> State:
+        """Return the state before the first step; velocities are drawn from Maxwell's distribution if none are given."""
+        generator = np.random.default_rng(self.settings['seed'])
+        spread = np.sqrt(self.boltzmann * self.settings['temperature'] * self.inverse_masses)
+        given = spread * generator.standard_normal(positions.shape) if velocities is None else velocities.copy()
+        given[~self.mobile] = 0.0
+        if self.is_centre_of_mass_at_rest:
+            given -= np.sum(self.masses * given, axis=0) / np.sum(self.masses)
+        energy, wall_energy, forces = self.model.compute(positions)
+        return State(
+            numbers=self.model.atoms.numbers.astype(np.int64),
+            positions=positions.copy(),
+            velocities=given,
+            forces=forces,
+            potential_energy=energy,
+            wall_energy=wall_energy,
+            heat=0.0,
+            step=-self.settings['equilibration_steps'],
+            n_chunks=0,
+            generator=generator,
+        )
+
+    def advance(self, state: State) -> float:
+        """Make one step and return the kinetic energy [eV] at its end."""
+        time_step = self.settings['time_step']
+        half_kick = 0.5 * time_step * self.inverse_masses
+        state.velocities += half_kick * state.forces
+        if self.is_langevin:
+            state.positions += 0.5 * time_step * state.velocities
+            self.ornstein_uhlenbeck(state)
+            state.positions += 0.5 * time_step * state.velocities
+        else:
+            state.positions += time_step * state.velocities
+        state.potential_energy, state.wall_energy, state.forces = self.model.compute(state.positions)
+        state.velocities += half_kick * state.forces
+        kinetic_energy = self.kinetic_energy(state.velocities)
+        if self.is_csvr and np.isfinite(kinetic_energy) and kinetic_energy > 0:
+            kinetic_energy = self.rescale(state, kinetic_energy)
+        state.step += 1
+        return kinetic_energy
+
+    def ornstein_uhlenbeck(self, state: State) -> None:
+        """Friction and noise of Langevin dynamics over one time step, exactly."""
+        before = self.kinetic_energy(state.velocities)
+        spread = np.sqrt((1.0 - self.decay**2) * self.boltzmann * self.settings['temperature'] * self.inverse_masses)
+        state.velocities *= self.decay
+        state.velocities += spread * state.generator.standard_normal(state.velocities.shape)
+        state.heat += self.kinetic_energy(state.velocities) - before
+
+    def rescale(self, state: State, kinetic_energy: float) -> float:
+        """Draw a new kinetic energy from Bussi's equation A7, rescale to it, and return it [eV].
+
+        K' = K + (1 - c) (K_target / N (R² + S) - K) + 2 R sqrt(c (1 - c) K K_target / N), with c = exp(-time step /
+        relaxation time), R normal, S the sum of N - 1 squared normals, N the degrees of freedom.
+        """
+        share = self.target / self.degrees_of_freedom
+        normal = float(state.generator.standard_normal())
+        squares = float(state.generator.chisquare(self.degrees_of_freedom - 1)) if self.degrees_of_freedom > 1 else 0.0
+        new = (
+            kinetic_energy
+            + (1.0 - self.decay) * (share * (normal**2 + squares) - kinetic_energy)
+            + 2.0 * normal * np.sqrt(self.decay * (1.0 - self.decay) * kinetic_energy * share)
+        )
+        state.velocities *= np.sqrt(new / kinetic_energy)
+        state.heat += new - kinetic_energy
+        return float(new)
+
+
+def sample(dynamics: Dynamics, state: State, samples: Samples, kinetic_energy: float) -> None:
+    """Keep the present frame and the values of the series."""
+    conserved = state.potential_energy + state.wall_energy + kinetic_energy - state.heat
+    samples.positions.append(state.positions.copy())
+    samples.series.append(
+        (
+            state.step,
+            state.step * dynamics.settings['time_step'],
+            dynamics.temperature(kinetic_energy),
+            state.potential_energy,
+            kinetic_energy,
+            conserved,
+        )
+    )
+
+
+def explosion(dynamics: Dynamics, state: State, kinetic_energy: float) -> str | None:
+    """Return one sentence if the run has exploded, else None."""
+    temperature, limit = dynamics.temperature(kinetic_energy), dynamics.settings['maximum_temperature']
+    if not np.isfinite(temperature) or not np.isfinite(state.potential_energy):
+        return f'energy or velocities are not finite at step {state.step}'
+    if temperature > limit:
+        return f'the temperature is {temperature:.0f} K at step {state.step}, the maximum is {limit:.0f} K'
+    return None
+
+
+def flush(state: State, samples: Samples) -> Samples:
+    """Write the frames held in memory, then the checkpoint; return an empty store."""
+    if samples.series:
+        state.n_chunks += 1
+        samples.write(state.n_chunks)
+    state.save()
+    return Samples()
+
+
+def run(
+    dynamics: Dynamics, state: State, walltime_seconds: float | None, flush_interval_seconds: float
+) -> tuple[str, str]:
+    """Make the steps that remain; return outcome and message."""
+    interval, target = dynamics.settings['sampling_interval'], dynamics.settings['steps']
+    samples, flushed = Samples(), time.perf_counter()
+    while state.step < target:
+        now = time.perf_counter()
+        if walltime_seconds is not None and now - START > walltime_seconds:
+            flush(state, samples)
+            return 'out_of_walltime', f'{max(state.step, 0)} of {target} steps are done after {now - START:.0f} s'
+        if now - flushed > flush_interval_seconds or len(samples.series) >= FRAMES_PER_CHUNK:
+            samples, flushed = flush(state, samples), now
+        kinetic_energy = dynamics.advance(state)
+        if message := explosion(dynamics, state, kinetic_energy):
+            if samples.series:
+                samples.write(state.n_chunks + 1)
+            return 'exploded', message
+        if state.step > 0 and state.step % interval == 0:
+            sample(dynamics, state, samples, kinetic_energy)
+    flush(state, samples)
+    return 'finished', f'{target} of {target} steps are done'
+
+
+def prepare(document: dict[str, Any]) -> tuple[Dynamics, State]:
+    """Return the dynamics and the state from which it goes on.
+
+    :raises SystemExit: if there is no mobile atom, or the checkpoint is missing or that of another system.
+    """
+    settings = document['settings']
+    with np.load(document['initial']) as archive:
+        initial = {name: archive[name] for name in archive.files}
+    numbers = initial['numbers'].astype(int)
+    mobile = ~np.isin(numbers, [atomic_numbers[symbol] for symbol in settings['fixed_elements']])
+    if not mobile.any():
+        sys.exit(f'no atom is mobile: all are of the fixed elements {settings["fixed_elements"]}')
+    wall = None
+    if settings['wall_height'] > 0:
+        if mobile.all():
+            sys.exit(f'a wall {settings["wall_height"]} Å above the topmost fixed atom needs fixed atoms, there are none')
+        top = float(initial['positions'][~mobile, 2].max())
+        wall = Wall(top + settings['wall_height'], settings['wall_force_constant'], mobile)
+    atoms = Atoms(numbers=numbers, positions=initial['positions'], cell=initial['cells'][0], pbc=initial['pbc'][0])
+    shift = sum(document['energy_shifts'].get(symbol, 0.0) for symbol in atoms.get_chemical_symbols())
+    model = Model(make_calculator(document['recipe']), atoms, float(shift), wall)
+    dynamics = Dynamics(settings, document['units'], model, mobile)
+    if not Path(CHECKPOINT).is_file():
+        if document['is_restart']:
+            sys.exit(f'the run is a restart, but {CHECKPOINT} is missing')
+        return dynamics, dynamics.initial_state(initial['positions'].astype(np.float64), initial.get('velocities'))
+    state = State.load()
+    if not np.array_equal(state.numbers, numbers):
+        sys.exit(f'{CHECKPOINT} holds {len(state.numbers)} atoms in another order or number than the {len(numbers)} given')
+    return dynamics, state
+
+
+def main(arguments: list[str]) -> int:
+    """Read the input file, run, write; return the exit status of the program."""
+    document = json.loads(Path(arguments[0]).read_text())
+    dynamics, state = prepare(document)
+    first = state.step
+    begin = time.perf_counter()
+    with np.errstate(over='ignore', invalid='ignore'):  # an explosion is an outcome, not a warning
+        outcome, message = run(dynamics, state, document['walltime_seconds'], document['flush_interval_seconds'])
+    summary = {
+        'outcome': outcome,
+        'message': message,
+        'steps': dynamics.settings['steps'],
+        'steps_done': max(state.step, 0),
+        'degrees_of_freedom': dynamics.degrees_of_freedom,
+        'wall_seconds': time.perf_counter() - START,
+        'seconds_per_step': (time.perf_counter() - begin) / max(state.step - first, 1),
+    }
+    temporary = Path(f'{SUMMARY}.tmp')
+    temporary.write_text(json.dumps(summary, indent=2, sort_keys=True) + '\n')
+    temporary.replace(SUMMARY)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

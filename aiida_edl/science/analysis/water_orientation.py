@@ -1,0 +1,68 @@
+r"""Orientation of water against the surface normal.
+
+A water is located at its oxygen. Its direction **u** is the sum of the two O→H vectors, a geometric direction into which
+no charges enter; the normal **n** points from the metal into the liquid, at the upper surface too. Then
+
+.. math:: \cos\theta = \frac{\mathbf u \cdot \mathbf n}{|\mathbf u|},
+
+so cos θ > 0 means that hydrogen points away from the metal. ⟨cos θ⟩(z) is the mean over the waters in a bin;
+ρ(z) cos θ is the sum over them, per volume.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiida_edl.science.analysis.atom_groups import Integers
+from aiida_edl.science.analysis.planar_bins import PlanarBins
+from aiida_edl.science.frames import Floats
+
+
+def dipole_cosines(directions: Floats, normals: Floats, sign: int) -> Floats:
+    """Return cos θ of each water, shape ``(n_frames, n_oxygen)``; NaN where a direction vanishes.
+
+    :param directions: sums of O→H vectors [Å], shape ``(n_frames, n_oxygen, 3)``.
+    :param normals: unit normals of the lower surface, shape ``(n_frames, 3)``.
+    :param sign: +1 at the lower surface, -1 at the upper one, where the normal is reversed.
+    """
+    along = np.einsum('fox,fx->fo', directions, normals) * sign
+    lengths = np.sqrt(np.einsum('fox,fox->fo', directions, directions))
+    return np.asarray(np.divide(along, lengths, out=np.full_like(along, np.nan), where=lengths > 0))
+
+
+def orientation_sums(
+    heights: Floats,
+    cosines: Floats,
+    is_water: NDArray[np.bool_],
+    bins: PlanarBins,
+    rows: Integers,
+    n_rows: int,
+) -> tuple[Floats, Floats]:
+    """Return the sum of cos θ and the number of waters in each bin, both of shape ``(n_rows, n_bins)``.
+
+    Their ratio is ⟨cos θ⟩(z).
+
+    :param heights: heights of the oxygen atoms above the surface [Å], shape ``(n_frames, n_oxygen)``.
+    :param cosines: result of :func:`dipole_cosines`, same shape.
+    :param is_water: which oxygen atoms are waters, same shape.
+    :param bins: bins along the normal.
+    :param rows: row of each frame, shape ``(n_frames,)``.
+    :param n_rows: number of rows.
+    """
+    counted = is_water & np.isfinite(cosines)
+    return bins.sums(heights, rows, n_rows, cosines, counted), bins.sums(heights, rows, n_rows, None, counted)
+
+
+def layer_sums(
+    heights: Floats, cosines: Floats, is_water: NDArray[np.bool_], upper_bound: float
+) -> tuple[Floats, Floats]:
+    """Return the number of waters in the first layer of each frame, and their sum of cos θ, both ``(n_frames,)``.
+
+    :param heights: heights of the oxygen atoms above the surface [Å], shape ``(n_frames, n_oxygen)``.
+    :param cosines: result of :func:`dipole_cosines`, same shape.
+    :param is_water: which oxygen atoms are waters, same shape.
+    :param upper_bound: height at which the first layer ends [Å].
+    """
+    inside = is_water & np.isfinite(cosines) & (heights >= 0.0) & (heights < upper_bound)
+    return inside.sum(axis=1).astype(np.float64), np.where(inside, cosines, 0.0).sum(axis=1)

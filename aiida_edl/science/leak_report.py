@@ -1,0 +1,105 @@
+"""What test frames share with training frames: groups, geometries, neighbourhood in time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiida_edl.science.frames import Floats, FrameSet
+from aiida_edl.science.minimum_image import minimum_image
+from aiida_edl.science.splitting import Split
+
+GROUP_COLUMNS = ('group', 'trajectory', 'geometry', 'block')
+"""Columns that mark related frames, if present."""
+DUPLICATE_DISTANCE = 1e-6
+"""Geometries closer than this are the same one [Å]; files carry 8 decimals."""
+
+
+@dataclass(frozen=True)
+class LeakReport:
+    """How far the test frames are from the training frames."""
+
+    shared_groups: dict[str, tuple[str, ...]]
+    """By group column: the groups that occur in both parts; only columns that are present."""
+    n_duplicates: int
+    """Test frames whose geometry occurs in the training part."""
+    nearest_geometry_distances: Floats
+    """Root-mean-square distance per atom of each test frame to the nearest training frame of the same atoms in the
+    same order [Å]; infinite if there is none, shape ``(n_test,)``."""
+    nearest_time_distance: float
+    """Smallest distance in time of a test frame to a training frame of the same trajectory [fs]; infinite if they share
+    none, NaN if there is no column ``time``."""
+
+    @property
+    def has_leak(self) -> bool:
+        """Whether a group or a geometry occurs in both parts."""
+        return self.n_duplicates > 0 or any(self.shared_groups.values())
+
+
+def leak_report(
+    frames: FrameSet,
+    split: Split,
+    group_columns: Sequence[str] = GROUP_COLUMNS,
+    trajectory: str = 'group',
+) -> LeakReport:
+    """Return what the test part shares with the training part.
+
+    Geometries are compared by minimum-image displacements of corresponding atoms, in the cell of the test frame.
+
+    :param frames: the frames the split was made of.
+    :param split: the split.
+    :param group_columns: columns that mark related frames; those absent are left out of the report.
+    :param trajectory: column that tells trajectories apart; without it all frames count as one trajectory.
+    """
+    shared: dict[str, tuple[str, ...]] = {}
+    for name in group_columns:
+        if name in frames.columns:
+            column = frames.columns[name]
+            both = np.intersect1d(column[split.training], column[split.test])
+            shared[name] = tuple(str(value) for value in both.tolist())
+    distances = _nearest_geometry_distances(frames, split)
+    return LeakReport(
+        shared_groups=shared,
+        n_duplicates=int(np.count_nonzero(distances < DUPLICATE_DISTANCE)),
+        nearest_geometry_distances=distances,
+        nearest_time_distance=_nearest_time_distance(frames, split, trajectory),
+    )
+
+
+def _nearest_time_distance(frames: FrameSet, split: Split, trajectory: str) -> float:
+    """Return the smallest distance in time within one trajectory [fs]."""
+    if 'time' not in frames.columns:
+        return float('nan')
+    times = np.asarray(frames.columns['time'], dtype=np.float64)
+    owners = frames.columns.get(trajectory, np.zeros(len(frames), dtype=np.int64))
+    nearest = float('inf')
+    for owner in np.intersect1d(owners[split.training], owners[split.test]):
+        reference = np.sort(times[split.training][owners[split.training] == owner])
+        queries = times[split.test][owners[split.test] == owner]
+        after = np.clip(np.searchsorted(reference, queries), 1, len(reference)) - 1
+        candidates = np.stack([reference[after], reference[np.minimum(after + 1, len(reference) - 1)]])
+        nearest = min(nearest, float(np.abs(candidates - queries).min()))
+    return nearest
+
+
+def _nearest_geometry_distances(frames: FrameSet, split: Split) -> Floats:
+    """Return the distance of each test frame to the nearest comparable training frame [Å]."""
+    by_atoms: dict[bytes, list[int]] = {}
+    for index in split.training.tolist():
+        by_atoms.setdefault(frames.frame(index).numbers.tobytes(), []).append(index)
+    stacks: dict[bytes, NDArray[np.float64]] = {
+        key: np.stack([frames.frame(index).positions for index in indices]) for key, indices in by_atoms.items()
+    }
+    nearest = np.full(len(split.test), np.inf)
+    for position, index in enumerate(split.test.tolist()):
+        frame = frames.frame(index)
+        references = stacks.get(frame.numbers.tobytes())
+        if references is None:
+            continue
+        displacements = minimum_image(references - frame.positions, frame.cell, frame.pbc)
+        squares = np.einsum('fax,fax->f', displacements, displacements) / len(frame.numbers)
+        nearest[position] = np.sqrt(squares.min())
+    return nearest

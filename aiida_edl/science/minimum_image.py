@@ -1,0 +1,23 @@
+"""Shortest displacements in a periodic cell."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiida_edl.science.frames import Floats
+
+
+def minimum_image(displacements: Floats, cell: Floats, pbc: NDArray[np.bool_]) -> Floats:
+    """Return displacements folded back by whole cell vectors, exact for those below half the smallest cell height.
+
+    :param displacements: Cartesian displacements [Å], shape ``(..., 3)``.
+    :param cell: cell vectors as rows [Å], shape ``(3, 3)``; vectors along open directions may be zero.
+    :param pbc: periodicity along the cell vectors, shape ``(3,)``.
+    """
+    if not pbc.any():
+        return displacements
+    periodic = cell[pbc]
+    fractional = displacements @ np.linalg.pinv(periodic)
+    folded: Floats = displacements - np.round(fractional) @ periodic
+    return folded

@@ -1,0 +1,251 @@
+"""The matrix of a charged-interface benchmark: charge states, training sets, architectures and seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiida.orm import Dict
+
+from aiida_edl.architectures.base import Precision
+from aiida_edl.architectures.protocols import hyperparameter_protocol
+from aiida_edl.md_engines.base import MDSettings
+from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, registered_names, unknown_name_message
+from aiida_edl.science.analysis.interface_profiles import ProfileSettings
+from aiida_edl.science.label_gate import GateSettings
+from aiida_edl.science.reference_model import ReferenceModel
+from aiida_edl.science.structures.metal_water_interface import InterfaceSettings
+
+ARCHITECTURE_KEYS = ('protocol', 'hyperparameters', 'seeds', 'gradient_updates', 'precision', 'device')
+"""What is stated for each architecture."""
+
+
+class BenchmarkSettingsError(ValueError):
+    """A setting of the benchmark that does not exist or does not fit the others."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of the matrix."""
+
+    architecture: str
+    """Entry-point name."""
+    training_set: str
+    """Name of the training set."""
+    seed: int
+    """Seed of the training and of its runs."""
+
+    @property
+    def key(self) -> str:
+        """Unique name, used as label of links and outputs."""
+        return f'{self.architecture}_{self.training_set}_seed_{self.seed:02d}'
+
+    def tags(self) -> dict[str, Any]:
+        """Return the fields by name."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class BenchmarkSettings:
+    """All settings; the protocols hold values for each."""
+
+    protocol: str
+    """Name of the protocol these settings come from; recorded, not used."""
+    ion: str
+    """Chemical symbol of the counter-ion."""
+    charge_states: tuple[int, ...]
+    """Numbers of ions; the metal carries the opposite charge."""
+    structure: Mapping[str, Any]
+    """Fields of ``InterfaceSettings``, without the number of ions."""
+    reference: Mapping[str, Any]
+    """``engine``, ``model_parameters``, ``md`` (fields of ``MDSettings``) and ``replicas`` of the reference runs."""
+    labelling: Mapping[str, Any]
+    """``engine``, ``frames_per_run``, ``method``, ``gate``, ``frames_per_job`` and ``max_failed_fraction``."""
+    training_sets: Mapping[str, tuple[int, ...]]
+    """Charge states of each training set, by its name."""
+    split: Mapping[str, Any]
+    """``n_training`` (frames of a set), ``n_validation`` and ``n_test`` (frames per state), ``n_blocks``, ``seed``."""
+    architectures: Mapping[str, Mapping[str, Any]]
+    """By entry-point name: protocol, hyperparameters that differ, seeds, gradient updates, precision, device."""
+    production: Mapping[str, Any]
+    """``engine`` and ``md`` of the runs with the potentials."""
+    analysis: Mapping[str, Any]
+    """Fields of ``ProfileSettings``."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> BenchmarkSettings:
+        """Return checked settings.
+
+        :param values: all fields by name.
+        :raises ValueError: with one sentence: what was given, what is wrong, what would be right.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                raise BenchmarkSettingsError(unknown_name_message('benchmark setting', key, known))
+        if missing := sorted(set(known) - set(values)):
+            raise BenchmarkSettingsError(f'benchmark settings {missing} are missing; start from a protocol')
+        settings = cls(**{**values, 'charge_states': tuple(values['charge_states'])})
+        settings.check()
+        return settings
+
+    def label(self, n_ions: int) -> str:
+        """Return the charge label of a number of ions."""
+        return f'{n_ions}{self.ion}' if n_ions else '0'
+
+    def structures(self) -> dict[str, dict[str, Any]]:
+        """Return the builder settings of each charge state, by charge label."""
+        return {
+            self.label(n_ions): {**self.structure, 'ion': self.ion, 'n_ions': n_ions} for n_ions in self.charge_states
+        }
+
+    def reference_runs(self) -> list[tuple[str, int]]:
+        """Return charge label and replica number of each reference run."""
+        replicas = range(1, self.reference['replicas'] + 1)
+        return [(self.label(n_ions), replica) for n_ions in self.charge_states for replica in replicas]
+
+    def reference_md(self, replica: int) -> dict[str, Any]:
+        """Return the MD settings of a replica: each has a seed of its own."""
+        md = dict(self.reference['md'])
+        return {**md, 'seed': md.get('seed', MDSettings().seed) + replica - 1}
+
+    def selection(self, label: str, replica: int) -> dict[str, Any]:
+        """Return how frames of a reference run are chosen."""
+        return {
+            'method': self.labelling['method'],
+            'n_frames': self.labelling['frames_per_run'],
+            'seed': self.split['seed'],
+            'columns': {'group': f'{label}_{replica:02d}'},
+        }
+
+    def split_settings(self, training_set: str) -> dict[str, Any]:
+        """Return the settings of the split of one training set."""
+        return {**self.split, 'charge_states': list(self.training_sets[training_set])}
+
+    def labels_of(self, training_set: str) -> list[str]:
+        """Return the charge labels a training set covers."""
+        return [self.label(n_ions) for n_ions in self.training_sets[training_set]]
+
+    def models(self) -> Iterator[Model]:
+        """Yield every model of the matrix."""
+        for architecture, values in sorted(self.architectures.items()):
+            for training_set in sorted(self.training_sets):
+                for seed in values['seeds']:
+                    yield Model(architecture, training_set, int(seed))
+
+    def production_md(self, model: Model) -> dict[str, Any]:
+        """Return the MD settings of a model: its own seed."""
+        return {**self.production['md'], 'seed': model.seed}
+
+    def check(self) -> None:
+        """Check every part, and that the parts fit each other.
+
+        :raises ValueError: with one sentence.
+        """
+        _check_charge_states(self)
+        for values in self.structures().values():
+            InterfaceSettings.from_dict(values)
+        _check_engines(self)
+        for name in self.architectures:
+            _check_architecture(self, name)
+        GateSettings(**self.labelling['gate'])
+        ProfileSettings.from_dict(self.analysis)
+        _check_sizes(self)
+
+
+def _check_charge_states(settings: BenchmarkSettings) -> None:
+    if (
+        not settings.charge_states
+        or min(settings.charge_states) < 0
+        or len(set(settings.charge_states)) != len(settings.charge_states)
+    ):
+        raise BenchmarkSettingsError(
+            f'charge_states are {list(settings.charge_states)}; give different numbers of ions, none negative'
+        )
+    for name, states in settings.training_sets.items():
+        if not states:
+            raise BenchmarkSettingsError(f"training set '{name}' is empty; give at least one charge state")
+        if absent := sorted(set(states) - set(settings.charge_states)):
+            raise BenchmarkSettingsError(
+                f"training set '{name}' asks for charge states {absent}, present are {list(settings.charge_states)}"
+            )
+
+
+def _check_engines(settings: BenchmarkSettings) -> None:
+    for part in (settings.reference, settings.production):
+        engine = load_member(MD_ENGINES, part['engine'])
+        if reason := engine.refuse(MDSettings.from_dict(part['md'])):
+            raise BenchmarkSettingsError(reason)
+    ReferenceModel.from_dict(settings.reference['model_parameters'])
+    if settings.reference['replicas'] < 1:
+        raise BenchmarkSettingsError(f'replicas of the reference are {settings.reference["replicas"]}, at least 1')
+
+
+def _check_architecture(settings: BenchmarkSettings, name: str) -> None:
+    values = settings.architectures[name]
+    for key in values:
+        if key not in ARCHITECTURE_KEYS:
+            raise BenchmarkSettingsError(unknown_name_message(f'setting of {name}', key, ARCHITECTURE_KEYS))
+    if missing := sorted(set(ARCHITECTURE_KEYS) - set(values)):
+        raise BenchmarkSettingsError(f'settings {missing} of {name} are missing; start from a protocol')
+    member = load_member(ARCHITECTURES, name)
+    member.make_hyperparameters({**hyperparameter_protocol(name, values['protocol']), **values['hyperparameters']})
+    if values['gradient_updates'] < 1 or not values['seeds']:
+        raise BenchmarkSettingsError(
+            f'{name} has {values["gradient_updates"]} gradient updates and seeds {values["seeds"]}; '
+            'give at least one update and one seed'
+        )
+    if values['precision'] not in {member.value for member in Precision}:
+        raise BenchmarkSettingsError(
+            unknown_name_message('precision', values['precision'], [member.value for member in Precision])
+        )
+    if settings.production['engine'] not in member.bindings:
+        raise BenchmarkSettingsError(
+            f"MD engine '{settings.production['engine']}' cannot load {name}; engines that can: "
+            f'{", ".join(sorted(member.bindings)) or "none"}'
+        )
+
+
+def _check_sizes(settings: BenchmarkSettings) -> None:
+    per_state = settings.labelling['frames_per_run'] * settings.reference['replicas']
+    needed = sum(settings.split[name] for name in ('n_training', 'n_validation', 'n_test'))
+    if needed > per_state:
+        raise BenchmarkSettingsError(
+            f'the split needs {needed} frames of each charge state (training, validation and test), but '
+            f'{per_state} are labelled; raise labelling.frames_per_run or lower the split'
+        )
+    md = MDSettings.from_dict(settings.reference['md'])
+    stored = md.steps // md.sampling_interval
+    if settings.labelling['frames_per_run'] > stored:
+        raise BenchmarkSettingsError(
+            f'{settings.labelling["frames_per_run"]} frames are to be labelled per reference run, but {stored} are '
+            'stored; raise reference.md.steps or lower its sampling_interval'
+        )
+
+
+def validate_settings(settings: Dict, _: Any) -> str | None:
+    """Return one sentence if a setting does not exist, has a wrong value or does not fit the others."""
+    try:
+        BenchmarkSettings.from_dict(settings.get_dict())
+    except (KeyError, TypeError) as error:
+        return f'the benchmark settings lack or misuse {error}; start from a protocol'
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def validate_codes(inputs: Mapping[str, Any], _: Any) -> str | None:
+    """Return one sentence if a code is missing or not needed."""
+    if 'settings' not in inputs or 'codes' not in inputs:
+        return None
+    architectures = inputs['settings'].get_dict().get('architectures', {})
+    needed = {'reference', *architectures}
+    if missing := sorted(needed - set(inputs['codes'])):
+        known = [name for name in missing if name in registered_names(ARCHITECTURES)]
+        hints = '; '.join(f'{name}: {load_member(ARCHITECTURES, name).install_command}' for name in known)
+        return f'no code is given for {", ".join(missing)}{"; install with " + hints if hints else ""}'
+    if extra := sorted(set(inputs['codes']) - needed):
+        return f'codes {", ".join(extra)} are given, but only {", ".join(sorted(needed))} are used'
+    return None

@@ -1,0 +1,12 @@
+"""Labels of any ASE calculator: GFN1-xTB by tblite, or a potential as teacher."""
+
+from __future__ import annotations
+
+from aiida_edl.workflows.single_point.ase_calculator.calculation import AseCalculatorCalculation
+from aiida_edl.workflows.single_point.base import SinglePointWorkChain
+
+
+class AseCalculatorSinglePointWorkChain(SinglePointWorkChain):
+    """Label frames with an ASE calculator."""
+
+    _process_class = AseCalculatorCalculation

@@ -1,0 +1,12 @@
+"""Labels of the classical reference model: a metal at fixed total charge beside flexible water and ions."""
+
+from __future__ import annotations
+
+from aiida_edl.workflows.single_point.base import SinglePointWorkChain
+from aiida_edl.workflows.single_point.electrode.calculation import ElectrodeCalculation
+
+
+class ElectrodeSinglePointWorkChain(SinglePointWorkChain):
+    """Label frames with the LAMMPS ELECTRODE package."""
+
+    _process_class = ElectrodeCalculation

