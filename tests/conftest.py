@@ -2,4 +2,32 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+AIIDA_PATH = Path(tempfile.mkdtemp(prefix='aiida-edl-tests-'))
+(AIIDA_PATH / '.aiida').mkdir()
+os.environ['AIIDA_PATH'] = str(AIIDA_PATH)  # before anything imports AiiDA: the tests never touch ~/.aiida
+os.environ['PATH'] = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])  # verdi, packmol
+atexit.register(shutil.rmtree, AIIDA_PATH, ignore_errors=True)
+
 pytest_plugins = ['aiida.tools.pytest_fixtures']
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture(scope='session', autouse=True)
+def aiida_profile(aiida_config, aiida_profile_factory):
+    """Return a profile without services: SQLite storage, built-in broker; the daemon can import the toys."""
+    paths = [str(TESTS), *filter(None, [os.environ.get('PYTHONPATH')])]
+    os.environ['PYTHONPATH'] = os.pathsep.join(paths)
+    with aiida_profile_factory(aiida_config, broker_backend='core.zeromq') as profile:
+        aiida_config.set_option('daemon.timeout', 60, scope=profile.name)
+        aiida_config.set_option('runner.poll.interval', 1, scope=profile.name)
+        yield profile

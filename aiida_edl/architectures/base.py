@@ -60,6 +60,22 @@ class Command:
     """Environment variables set for this command alone."""
     is_export: bool = False
     """Whether the command exports the model: its failure means that training itself went well."""
+    timeout_seconds: float | None = None
+    """Time after which the command is told to stop, SIGTERM first and SIGKILL after a grace period [s]."""
+    keep_newest: tuple[str, ...] = ()
+    """Globs of which only the newest whole file is left when the command has ended, however it ended; for programs that
+    write a checkpoint at each evaluation and never remove one."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON that ``drivers/run_commands.py`` reads."""
+        return {
+            'arguments': list(self.arguments),
+            'stdout': self.stdout,
+            'environment': dict(self.environment),
+            'is_export': self.is_export,
+            'timeout_seconds': self.timeout_seconds,
+            'keep_newest': list(self.keep_newest),
+        }
 
 
 @dataclass(frozen=True)
@@ -150,6 +166,8 @@ class AseBinding:
     """Keyword that takes ``'float32'`` or ``'float64'``."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Environment variables that must be set before the import."""
+    device_variable: str | None = None
+    """Environment variable that takes ``'cpu'`` or ``'cuda'``, for backends that have no keyword for it."""
 
     def recipe(self, model_file: str | None, device: str, precision: Precision) -> dict[str, Any]:
         """Return the JSON the drivers read to build the calculator.
@@ -165,11 +183,14 @@ class AseBinding:
             arguments[self.device_argument] = device
         if self.precision_argument is not None:
             arguments[self.precision_argument] = precision.value
+        environment = dict(self.environment)
+        if self.device_variable is not None:
+            environment[self.device_variable] = device
         return {
             'module': self.module,
             'attribute': self.attribute,
             'keyword_arguments': arguments,
-            'environment': dict(self.environment),
+            'environment': environment,
         }
 
 
@@ -179,6 +200,10 @@ EngineBinding = AseBinding
 
 class HyperparameterError(ValueError):
     """A hyperparameter that does not exist or has a wrong value; the message says which would be right."""
+
+
+class TrainingJobError(ValueError):
+    """A training that cannot be done as it was asked for; the message says what would be right."""
 
 
 class Architecture(abc.ABC):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
@@ -40,6 +40,7 @@ class EdlCalculation(CalcJob):
         options['withmpi'].default = False
         if cls.PARSER_NAME:
             options['parser_name'].default = cls.PARSER_NAME
+        spec.inputs.validator = _chain(spec.inputs.validator, cls)
         for definition in cls.EXIT_CODES:
             spec.exit_code(
                 definition.status,
@@ -47,6 +48,14 @@ class EdlCalculation(CalcJob):
                 message=definition.message,
                 invalidates_cache=definition.invalidates_cache,
             )
+
+    @classmethod
+    def validate(cls, inputs: Mapping[str, Any]) -> str | None:
+        """Return one sentence if the inputs do not fit together, else None.
+
+        :param inputs: all inputs by name, each of the right type and accepted by its own port.
+        """
+        return None
 
     @property
     def threads(self) -> int:
@@ -84,6 +93,22 @@ class EdlCalculation(CalcJob):
         :param stdout: file that takes its standard output and error.
         """
         return jobs.stage(folder, job, self.inputs.code, arguments, stdout)
+
+
+def _chain(inherited: Any, process_class: type[EdlCalculation]) -> Any:
+    """Return a validator that asks AiiDA's first, then :meth:`EdlCalculation.validate`."""
+    ports = None
+
+    def validate(inputs: Any, namespace: Any) -> str | None:
+        nonlocal ports
+        if inherited is not None and (message := inherited(inputs, namespace)):
+            return str(message)
+        ports = ports or set(process_class.spec().inputs)
+        if not ports <= set(namespace):
+            return None  # a work chain provides the remaining ports itself, later
+        return process_class.validate(inputs)
+
+    return validate
 
 
 def validate_device(value: Any, _: Any) -> str | None:

@@ -126,7 +126,7 @@ class ElectrodeEngine(MDEngine):
         if not (folder / LOG).is_file():
             return MDResult(MDOutcome.OUTPUT_INCOMPLETE, checkpoint_files=files, message=f'{LOG} is missing')
         log = read_log(folder / LOG)
-        outcome, message = _outcome(log, schedule)
+        outcome, message = _outcome(log, settings)
         has_whole_log = outcome in (MDOutcome.FINISHED, MDOutcome.EXPLODED)
         series, potential = _series(log, settings, schedule.end if has_whole_log else checkpoint_step)
         has_samples = len(series['step']) > 0
@@ -287,15 +287,19 @@ def _marked_step(log: Log, mark: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def _outcome(log: Log, schedule: _Schedule) -> tuple[MDOutcome, str]:
+def _outcome(log: Log, settings: MDSettings) -> tuple[MDOutcome, str]:
     """Return how the run ended, and what was seen."""
+    schedule = _Schedule.of(settings)
     steps = log.columns.get('Step', np.zeros(0))
     last = int(steps[-1]) if len(steps) else schedule.begin
-    where = f'step {last - schedule.production} of {schedule.end - schedule.production}'
-    halted = next((line for line in log.text.splitlines() if line.startswith('Fix halt condition')), '')
+    where = f'step {last - schedule.production} of {settings.steps}'
+    if last < schedule.production:
+        where = f'step {last - schedule.begin} of {settings.equilibration_steps} of the equilibration'
+    if 'Fix halt condition' in log.text:
+        return MDOutcome.EXPLODED, f'the temperature passed {settings.maximum_temperature:g} K before {where}'
     energies = np.array([log.columns[name] for name in ('Temp', 'PotEng') if name in log.columns])
-    if halted or not np.all(np.isfinite(energies)):
-        return MDOutcome.EXPLODED, f'{halted or "an energy is not a finite number"} ({where})'
+    if not np.all(np.isfinite(energies)):
+        return MDOutcome.EXPLODED, f'an energy is not a finite number before {where}'
     if log.error:
         marks = {MDOutcome.OUT_OF_MEMORY: OUT_OF_MEMORY_MARKS, MDOutcome.EXPLODED: EXPLOSION_MARKS}
         found = [outcome for outcome, texts in marks.items() if any(text in log.error for text in texts)]
@@ -317,12 +321,12 @@ def _series(log: Log, settings: MDSettings, last_step: int) -> tuple[dict[str, F
     :param settings: give time step, sampling interval and the steps that came before production.
     :param last_step: last step that is kept, as LAMMPS counts.
     """
-    first = _marked_step(log, PRODUCTION_MARK)
+    first, production = _marked_step(log, PRODUCTION_MARK), _Schedule.of(settings).production
     if first is None or not log.columns:
         return {'step': np.zeros(0)}, np.zeros(0)
     steps = log.columns['Step'].astype(np.int64)
-    kept = (steps > first) & (steps <= last_step) & (steps % settings.sampling_interval == 0)
-    production_steps = (steps[kept] - _Schedule.of(settings).production).astype(np.float64)
+    kept = (steps > max(first, production)) & (steps <= last_step) & (steps % settings.sampling_interval == 0)
+    production_steps = (steps[kept] - production).astype(np.float64)
     columns = {name: values[kept] for name, values in log.columns.items()}
     series = {
         'step': production_steps,

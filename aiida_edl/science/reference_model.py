@@ -300,7 +300,7 @@ def electrode_lines(frame: Frame, model: ReferenceModel, is_metal_static: bool) 
         are found by conjugate gradients in every step.
     """
     total = charge_state(symbols_of(frame), frame.cell).metal_charge
-    algorithm = 'mat_inv' if is_metal_static else 'mat_cg 1e-8'
+    algorithm = 'mat_inv' if is_metal_static else 'cg 1e-8'
     return [
         f'group metal type {ATOM_TYPES[METAL]}',
         f'fix electrode metal electrode/conq {total:g} {model.gaussian_reciprocal_width:.10g} algo {algorithm}',

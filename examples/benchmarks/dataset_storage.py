@@ -34,11 +34,11 @@ def temporary_profile(folder: Path) -> Iterator[None]:
 
     :param folder: an empty folder.
     """
+    (folder / '.aiida').mkdir()
     os.environ['AIIDA_PATH'] = str(folder)
     from aiida.manage.configuration import create_profile, get_config, profile_context, reset_config  # noqa: PLC0415
     from aiida.manage.configuration.settings import AiiDAConfigDir  # noqa: PLC0415
 
-    (folder / '.aiida').mkdir()
     reset_config()
     AiiDAConfigDir.set(folder / '.aiida')
     config = get_config(create=True)

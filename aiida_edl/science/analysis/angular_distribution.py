@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from aiida_edl.science.analysis.atom_groups import Integers
-from aiida_edl.science.analysis.planar_bins import PlanarBins
+from aiida_edl.science.analysis.planar_bins import PlanarBins, Rows
 from aiida_edl.science.frames import Floats
 
 STRAIGHT_ANGLE = 180.0
@@ -30,27 +29,15 @@ def angles_in_degree(cosines: Floats) -> Floats:
     return np.asarray(np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0))))
 
 
-def angle_sums(
-    heights: Floats,
-    cosines: Floats,
-    is_water: NDArray[np.bool_],
-    upper_bound: float,
-    bins: PlanarBins,
-    rows: Integers,
-    n_rows: int,
-) -> Floats:
-    """Return the number of first-layer waters in each bin of the angle, shape ``(n_rows, n_bins)``.
+def angle_sums(cosines: Floats, inside: NDArray[np.bool_], bins: PlanarBins, rows: Rows) -> Floats:
+    """Return the number of first-layer waters in each bin of the angle, shape ``(rows.count, n_bins)``.
 
-    :param heights: heights of the oxygen atoms above the surface [Å], shape ``(n_frames, n_oxygen)``.
-    :param cosines: cos θ of each water, same shape.
-    :param is_water: which oxygen atoms are waters, same shape.
-    :param upper_bound: height at which the first layer ends [Å].
+    :param cosines: cos θ of each water, shape ``(n_frames, n_oxygen)``.
+    :param inside: which waters lie in the first layer, same shape.
     :param bins: bins of the angle [degree], from 0 to 180.
-    :param rows: row of each frame, shape ``(n_frames,)``.
-    :param n_rows: number of rows.
+    :param rows: row of each frame.
     """
-    inside = is_water & np.isfinite(cosines) & (heights >= 0.0) & (heights < upper_bound)
     frame, _ = np.nonzero(inside)
     # The last bin holds its upper edge, or hydrogen that points straight at the metal would be lost.
     angles = np.minimum(angles_in_degree(cosines[inside]), np.nextafter(STRAIGHT_ANGLE, 0.0))
-    return bins.sums(angles[:, None], rows[frame], n_rows, None)
+    return bins.sums(angles[:, None], Rows(rows.of_frame[frame], rows.count))

@@ -1,7 +1,7 @@
 """Which atoms are water, ion and metal, and where the surface is: found from the frames, never typed in.
 
-Water is detected anew in every frame, because it can dissociate under a machine-learned potential: each H belongs to its
-nearest O by minimum image, and an O is a water only if exactly two H belong to it. The others are counted.
+Water is detected anew in every frame, because it can dissociate under a machine-learned potential: each H belongs to
+its nearest O by minimum image, and an O is a water only if exactly two H belong to it. The others are counted.
 """
 
 from __future__ import annotations
@@ -88,12 +88,12 @@ class HydrogenAssignment:
     @property
     def is_water(self) -> NDArray[np.bool_]:
         """Whether exactly two H belong to an O, shape ``(n_frames, n_oxygen)``."""
-        return self.hydrogen_counts == HYDROGENS_PER_WATER
+        return np.asarray(self.hydrogen_counts == HYDROGENS_PER_WATER)
 
     @property
     def irregular_counts(self) -> Integers:
         """Number of O in each frame that do not own exactly two H, shape ``(n_frames,)``."""
-        return np.count_nonzero(~self.is_water, axis=1).astype(np.int64)
+        return np.asarray(np.sum(~self.is_water, axis=1), dtype=np.int64)
 
     @property
     def dipole_directions(self) -> Floats:
@@ -101,7 +101,7 @@ class HydrogenAssignment:
         n_frames, n_oxygen = self.hydrogen_counts.shape
         flat = (np.arange(n_frames)[:, None] * n_oxygen + self.owners).ravel()
         sums = [np.bincount(flat, self.bonds[..., axis].ravel(), n_frames * n_oxygen) for axis in range(3)]
-        return np.stack(sums, axis=-1).reshape(n_frames, n_oxygen, 3)
+        return np.asarray(np.stack(sums, axis=-1).reshape(n_frames, n_oxygen, 3), dtype=np.float64)
 
 
 def minimum_image(vectors: Floats, cells: Floats, pbc: NDArray[np.bool_]) -> Floats:
@@ -111,7 +111,7 @@ def minimum_image(vectors: Floats, cells: Floats, pbc: NDArray[np.bool_]) -> Flo
     opposite faces of the cell.
 
     :param vectors: vectors [Å], shape ``(n_frames, n_vectors, 3)``.
-    :param cells: cell vectors as rows [Å], shape ``(n_frames, 3, 3)``; those of non-periodic directions must not vanish.
+    :param cells: cell vectors as rows [Å], shape ``(n_frames, 3, 3)``; none may vanish.
     :param pbc: periodicity along the cell vectors, shape ``(n_frames, 3)``.
     """
     if _is_constant(cells):
@@ -178,18 +178,18 @@ def _fractional(positions: Floats, cells: Floats, pbc: NDArray[np.bool_]) -> NDA
     return np.ascontiguousarray(np.moveaxis(fractional, -1, 0), dtype=np.float32)
 
 
-def _squared_norms(differences: list[NDArray[np.float32]], cells: Floats, pbc: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _squared_norms(
+    differences: list[NDArray[np.float32]], cells: Floats, pbc: NDArray[np.bool_]
+) -> NDArray[np.float32]:
     """Return squared lengths [Å²] of minimum-image vectors given by their three fractional components.
 
     :param differences: per axis, arrays whose first dimension is the frame; they are overwritten.
     """
     metric = (cells @ cells.transpose(0, 2, 1)).astype(np.float32)
     frame_axis = (slice(None),) + (None,) * (differences[0].ndim - 1)
-    for axis, difference in enumerate(differences):
-        if np.all(pbc[:, axis]):
-            difference -= np.rint(difference)
-        elif np.any(pbc[:, axis]):
-            difference -= np.rint(difference) * pbc[:, axis][frame_axis]
+    for axis in np.flatnonzero(pbc.any(axis=0)):
+        shifts = np.rint(differences[axis])
+        differences[axis] -= shifts if pbc[:, axis].all() else shifts * pbc[:, axis][frame_axis]
     total = np.zeros_like(differences[0])
     for i in range(3):
         for j in range(i + 1):

@@ -2,8 +2,8 @@ r"""Number and mass densities along the surface normal.
 
 .. math:: n(z) = \frac{\langle N(z, z + \Delta z) \rangle}{A\,\Delta z}, \qquad \rho(z) = m\,n(z)
 
-with the number N of atoms in the bin, the lateral area A and the bin width Δz. The mass density of water counts the mass
-of a whole molecule at its oxygen, and only oxygen with exactly two hydrogen.
+with the number N of atoms in the bin, the lateral area A and the bin width Δz. The mass density of water counts the
+mass of a whole molecule at its oxygen, and only oxygen with exactly two hydrogen.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from ase.data import atomic_masses, atomic_numbers
 from numpy.typing import NDArray
 
 from aiida_edl.science import units
-from aiida_edl.science.analysis.atom_groups import Integers
-from aiida_edl.science.analysis.planar_bins import PlanarBins
+from aiida_edl.science.analysis.planar_bins import PlanarBins, Rows
 from aiida_edl.science.frames import Floats
 
 
@@ -49,19 +48,17 @@ def number_density_sums(
     heights: Floats,
     areas: Floats,
     bins: PlanarBins,
-    rows: Integers,
-    n_rows: int,
+    rows: Rows,
     mask: NDArray[np.bool_] | None = None,
 ) -> Floats:
-    """Return number densities summed over the frames of each row [1/Å³], shape ``(n_rows, n_bins)``.
+    """Return number densities summed over the frames of each row [1/Å³], shape ``(rows.count, n_bins)``.
 
     Divided by the number of frames, they are the number density.
 
     :param heights: heights above the surface [Å], shape ``(n_frames, n_members)``.
     :param areas: lateral area of each frame [Å²], shape ``(n_frames,)``.
     :param bins: bins along the normal.
-    :param rows: row of each frame, shape ``(n_frames,)``.
-    :param n_rows: number of rows.
+    :param rows: row of each frame.
     :param mask: which members count, shape ``(n_frames, n_members)``; None for all.
     """
-    return bins.sums(heights, rows, n_rows, 1.0 / (areas * bins.width)[:, None], mask)
+    return bins.sums(heights, rows, 1.0 / (areas * bins.width)[:, None], mask)

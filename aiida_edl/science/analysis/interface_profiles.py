@@ -7,21 +7,19 @@ observable. Errors account for correlation in time and for the scatter between r
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aiida_edl.science.analysis import surface_planes
-from aiida_edl.science.analysis.angular_distribution import angle_sums
-from aiida_edl.science.analysis.atom_groups import AtomGroups, assign_hydrogens, atom_groups, equal_compositions
-from aiida_edl.science.analysis.density_profile import WATER_MASS, atomic_mass, mass_density, number_density_sums
-from aiida_edl.science.analysis.ion_distribution import ion_indices, ion_symbol
-from aiida_edl.science.analysis.planar_bins import FrameBlocks, Integers, coarsened, ratio_over_replicas
+from aiida_edl.science.analysis.atom_groups import Integers
+from aiida_edl.science.analysis.density_profile import WATER_MASS, atomic_mass, mass_density
+from aiida_edl.science.analysis.planar_bins import FrameBlocks, coarsened, ratio_over_replicas
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
-from aiida_edl.science.analysis.water_orientation import dipole_cosines, layer_sums, orientation_sums
+from aiida_edl.science.analysis.profile_sums import ProfileSums
+from aiida_edl.science.analysis.trajectory_parts import frame_interval, replica_ranges, trajectory_parts
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.science.uncertainty import Estimate
 
@@ -138,37 +136,6 @@ class InterfaceProfiles:
         return cls(**values)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A range of frames of one replica with the same atoms, analysed with the same surfaces."""
-
-    start: int
-    stop: int
-    first_row: int
-    """Row of the first frame among all analysed frames."""
-    groups: AtomGroups
-    ions: Integers
-    surfaces: tuple[surface_planes.Surface, ...]
-
-
-@dataclass
-class _Sums:
-    """Sums by block, each of shape ``(n_blocks, n_bins)``, and by frame, each of shape ``(n_frames,)``."""
-
-    oxygen: Floats
-    hydrogen: Floats
-    ion: Floats
-    water: Floats
-    orientation: Floats
-    cosine: Floats
-    count: Floats
-    angle: Floats
-    layer_count: Floats
-    layer_cosine: Floats
-    irregular: Integers
-    area: Floats
-
-
 def interface_profiles(frames: FrameSet, settings: ProfileSettings | None = None) -> InterfaceProfiles:
     """Return all profiles of a trajectory of a metal/water interface.
 
@@ -181,90 +148,86 @@ def interface_profiles(frames: FrameSet, settings: ProfileSettings | None = None
     settings = settings or ProfileSettings()
     replicas = replica_ranges(frames, settings)
     blocks = FrameBlocks.of_lengths([stop - start for start, stop in replicas])
-    parts, symbol = _parts(frames, replicas, settings)
-    sums = _empty_sums(blocks, settings)
+    parts, symbol = trajectory_parts(frames, replicas, settings)
+    sums = ProfileSums.empty(blocks, settings)
     for part in parts:
         frames_at_once = max(1, ATOMS_AT_ONCE // int(frames.offsets[part.start + 1] - frames.offsets[part.start]))
         for start in range(part.start, part.stop, frames_at_once):
-            _add_chunk(sums, frames, part, (start, min(start + frames_at_once, part.stop)), blocks, settings)
-    return _profiles(sums, blocks, parts, symbol, _frame_interval(frames, replicas), settings)
+            sums.add(frames, part, (start, min(start + frames_at_once, part.stop)), blocks, settings)
+    replica_of_frame = np.repeat(np.arange(len(replicas)), [stop - start for start, stop in replicas])
+    values: dict[str, Any] = {
+        **_densities(sums, blocks, symbol, settings),
+        **_orientations(sums, blocks, settings),
+        **_first_layer(sums, replica_of_frame),
+    }
+    return InterfaceProfiles(
+        z=settings.bins.centres,
+        coarse_z=settings.coarse_bins.centres,
+        angle=settings.angle_bins.centres,
+        irregular_oxygen_counts=sums.irregular,
+        irregular_oxygen_fraction=float(sums.irregular.sum() / sums.oxygen_count.sum()),
+        ion=symbol,
+        n_surfaces=len(parts[0].surfaces),
+        area=float(sums.area.mean()),
+        n_frames=len(sums.area),
+        n_replicas=len(replicas),
+        frame_interval=frame_interval(frames, replicas),
+        settings=settings,
+        **values,
+    )
 
 
-def replica_ranges(frames: FrameSet, settings: ProfileSettings) -> list[tuple[int, int]]:
-    """Return the range ``(start, stop)`` of each replica, without its equilibration.
+def _densities(sums: ProfileSums, blocks: FrameBlocks, symbol: str, settings: ProfileSettings) -> dict[str, Any]:
+    """Return number and mass densities with their errors, by field name."""
+    frames_in_block = blocks.frames_in_block[:, None].astype(np.float64)
 
-    :param frames: the trajectory.
-    :param settings: ``replica_column`` and ``equilibration_frames`` are used.
-    :raises ValueError: if frames of a replica are not contiguous, or equilibration leaves none.
-    """
-    if (column := frames.columns.get(settings.replica_column)) is not None:
-        changes = np.flatnonzero(column[1:] != column[:-1]) + 1
-        if len(changes) + 1 != len(np.unique(column)):
-            raise ValueError(f"frames of one '{settings.replica_column}' are not contiguous; sort them by that column")
-    elif 'time' in frames.columns:
-        changes = np.flatnonzero(np.diff(frames.columns['time']) < 0) + 1
-    else:
-        changes = np.zeros(0, dtype=np.int64)
-    edges = [0, *(int(change) for change in changes), len(frames)]
-    skip = settings.equilibration_frames
-    for start, stop in zip(edges[:-1], edges[1:]):
-        if stop - start <= skip:
-            raise ValueError(f'equilibration_frames is {skip}, but a replica has only {stop - start} frames')
-    return [(start + skip, stop) for start, stop in zip(edges[:-1], edges[1:])]
+    def number_density(densities: Floats) -> Estimate:
+        return ratio_over_replicas(densities, frames_in_block, blocks.replica_of_block)
+
+    masses = {'oxygen': atomic_mass('O'), 'hydrogen': atomic_mass('H'), 'ion': atomic_mass(symbol) if symbol else 0.0}
+    values: dict[str, Floats] = {}
+    for name, mass in masses.items():
+        fine = number_density(getattr(sums, name))
+        values |= _field(f'{name}_number_density', fine) | _field(f'{name}_mass_density', fine, mass)
+    for name, field in (('water', 'water_mass_density'), ('orientation', 'orientation_density')):
+        values |= _field(field, number_density(getattr(sums, name)), WATER_MASS)
+    for name in ('ion', 'oxygen'):
+        # Densities of neighbouring bins are averaged, so their sum is divided by the number of bins joined.
+        coarse = coarsened(getattr(sums, name), settings.coarsening) / settings.coarsening
+        values |= _field(f'coarse_{name}_number_density', number_density(coarse))
+    return values
 
 
-def _frame_interval(frames: FrameSet, replicas: list[tuple[int, int]]) -> float:
-    """Return the time between frames [fs], NaN if unknown."""
-    if 'time' not in frames.columns or len(frames) == 1:
-        return float('nan')
-    return float(np.median(np.concatenate([np.diff(frames.columns['time'][start:stop]) for start, stop in replicas])))
+def _orientations(sums: ProfileSums, blocks: FrameBlocks, settings: ProfileSettings) -> dict[str, Any]:
+    """Return ⟨cos θ⟩ and the angular distribution with their errors, by field name."""
+    replicas, factor = blocks.replica_of_block, settings.coarsening
+    coarse = ratio_over_replicas(coarsened(sums.cosine, factor), coarsened(sums.count, factor), replicas)
+    counts = sums.angle.sum(axis=1, keepdims=True) * settings.angle_bin_width
+    return {
+        **_field('mean_cosine', ratio_over_replicas(sums.cosine, sums.count, replicas)),
+        **_field('coarse_mean_cosine', coarse),
+        **_field('angle_distribution', ratio_over_replicas(sums.angle, counts, replicas)),
+    }
 
 
-def _parts(
-    frames: FrameSet, replicas: list[tuple[int, int]], settings: ProfileSettings
-) -> tuple[list[_Part], str]:
-    """Return the ranges to analyse and the symbol of the ion.
-
-    :raises ValueError: if compositions or wet surfaces differ, or there is no wet surface.
-    """
-    parts: list[_Part] = []
-    symbol, composition, row = '', None, 0
-    compositions = list(equal_compositions(frames))
-    for replica_start, replica_stop in replicas:
-        for run_start, run_stop in compositions:
-            start, stop = max(run_start, replica_start), min(run_stop, replica_stop)
-            if start >= stop:
-                continue
-            numbers = frames.frame(start).numbers
-            if composition is not None and not np.array_equal(np.sort(numbers), composition):
-                raise ValueError(f'frame {start} has other atoms than frame {parts[0].start}: profile them apart')
-            composition = np.sort(numbers)
-            groups = atom_groups(numbers)
-            symbol = ion_symbol(numbers, groups, settings.ion)
-            surfaces = _surfaces(frames, start, groups, settings)
-            if parts and len(parts[0].surfaces) != len(surfaces):
-                raise ValueError(
-                    f'frame {start} has {len(surfaces)} wet surfaces, frame {parts[0].start} has '
-                    f"{len(parts[0].surfaces)}: choose one by the setting 'surfaces'"
-                )
-            parts.append(_Part(start, stop, row, groups, ion_indices(numbers, symbol), surfaces))
-            row += stop - start
-    return parts, symbol
+def _first_layer(sums: ProfileSums, replicas: Integers) -> dict[str, Any]:
+    """Return count and ⟨cos θ⟩ of the first layer with errors and correlation times, by field name."""
+    counts = sums.layer_count[:, None]
+    count = ratio_over_replicas(counts, np.ones_like(counts), replicas)
+    cosine = ratio_over_replicas(sums.layer_cosine[:, None], counts, replicas)
+    return {
+        'first_layer_count': float(count.mean[0]),
+        'first_layer_count_error': float(count.error[0]),
+        'first_layer_count_correlation_time': float(count.correlation_time[0]),
+        'first_layer_mean_cosine': float(cosine.mean[0]),
+        'first_layer_mean_cosine_error': float(cosine.error[0]),
+        'first_layer_mean_cosine_correlation_time': float(cosine.correlation_time[0]),
+        'n_effective': float(cosine.n_effective[0]),
+    }
 
 
-def _surfaces(
-    frames: FrameSet, index: int, groups: AtomGroups, settings: ProfileSettings
-) -> tuple[surface_planes.Surface, ...]:
-    """Return the surfaces to analyse, from one frame."""
-    found = surface_planes.surfaces_of_frame(frames.frame(index), groups)
-    if not found:
-        raise ValueError(f'frame {index} has no metal surface that touches water: an interface cannot be profiled')
-    if settings.surfaces == 'average':
-        return found
-    chosen = tuple(surface for surface in found if surface.name == settings.surfaces)
-    if not chosen:
-        raise ValueError(
-            f"the setting 'surfaces' asks for the {settings.surfaces} surface, but in frame {index} only the "
-            f'{found[0].name} one is wet'
-        )
-    return chosen
+def _field(name: str, estimate: Estimate, mass: float | None = None) -> dict[str, Floats]:
+    """Return value and error by field name; as a mass density [g/cm³] if a mass [u] is given."""
+    if mass is None:
+        return {name: estimate.mean, f'{name}_error': estimate.error}
+    return {name: mass_density(estimate.mean, mass), f'{name}_error': mass_density(estimate.error, mass)}

@@ -23,6 +23,16 @@ GRID_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Into which row of a result each frame is summed."""
+
+    of_frame: Integers
+    """Row of each frame, shape ``(n_frames,)``."""
+    count: int
+    """Number of rows."""
+
+
+@dataclass(frozen=True)
 class PlanarBins:
     """Equal bins from the surface at 0 to ``maximum``."""
 
@@ -50,19 +60,18 @@ class PlanarBins:
     @property
     def centres(self) -> Floats:
         """Centres of the bins [Å], shape ``(n_bins,)``."""
-        return (np.arange(self.n_bins) + 0.5) * self.width
+        return np.asarray((np.arange(self.n_bins) + 0.5) * self.width, dtype=np.float64)
 
     def sums(
-        self, values: Floats, rows: Integers, n_rows: int, weights: Floats | None, mask: NDArray[np.bool_] | None = None
+        self, values: Floats, rows: Rows, weights: Floats | None = None, mask: NDArray[np.bool_] | None = None
     ) -> Floats:
         """Return the weighted number of values that fall into each bin, gathered by row.
 
         :param values: heights [Å] (or angles), shape ``(n_frames, n_members)``; those outside the range are left out.
-        :param rows: row of each frame, shape ``(n_frames,)``.
-        :param n_rows: number of rows of the result.
+        :param rows: row of each frame.
         :param weights: weight of each value, shape ``(n_frames, n_members)`` or ``(n_frames, 1)``; None for 1.
         :param mask: which values count, shape ``(n_frames, n_members)``; None for all.
-        :return: shape ``(n_rows, n_bins)``.
+        :return: shape ``(rows.count, n_bins)``.
         """
         # NaN fails both comparisons, so a value that is not defined is left out.
         inside = (values >= 0.0) & (values < self.maximum)
@@ -70,10 +79,10 @@ class PlanarBins:
             inside &= mask
         # A value just below the range may be rounded up to the next bin by the division.
         bins = np.minimum((values[inside] / self.width).astype(np.int64), self.n_bins - 1)
-        flat = np.broadcast_to(rows[:, None] * self.n_bins, values.shape)[inside] + bins
+        flat = np.broadcast_to(rows.of_frame[:, None] * self.n_bins, values.shape)[inside] + bins
         selected = None if weights is None else np.broadcast_to(weights, values.shape)[inside]
-        summed = np.bincount(flat, selected, n_rows * self.n_bins)
-        return summed.reshape(n_rows, self.n_bins).astype(np.float64)
+        summed = np.bincount(flat, selected, rows.count * self.n_bins)
+        return summed.reshape(rows.count, self.n_bins).astype(np.float64)
 
 
 def coarsened(sums: Floats, factor: int) -> Floats:
@@ -126,7 +135,7 @@ def ratio_over_replicas(numerators: Floats, denominators: Floats, replicas: Inte
 
     Every sample weighs the same. The error follows from the residuals y: each replica gives its mean m and the error of
     that mean, corrected for correlation in time. With the share w of each replica of the samples, the larger of
-    :math:`\sqrt{\sum w^2 \sigma^2}` and :math:`\sqrt{\sum w^2 m^2\, k/(k-1)}`, the scatter between k replicas, is taken.
+    :math:`\sqrt{\sum w^2 \sigma^2}` and :math:`\sqrt{\sum w^2 m^2\, k/(k-1)}` is taken, the scatter between k replicas.
     Columns whose denominator is always zero are NaN.
 
     :param numerators: sums by block (or frame), shape ``(n_rows, n_columns)``.

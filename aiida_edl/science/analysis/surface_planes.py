@@ -16,8 +16,8 @@ from aiida_edl.science.analysis.atom_groups import AtomGroups, Integers
 from aiida_edl.science.frames import Floats, Frame
 
 LAYER_GAP = 0.7
-"""Gap between successive heights that separates two metal layers [Å]: below the 1.4 Å of fcc(110), the closest low-index
-layers, and above the thermal scatter within one."""
+"""Gap between successive heights that separates two metal layers [Å]: below the 1.4 Å of fcc(110), the closest
+low-index layers, and above the thermal scatter within one."""
 MINIMUM_LIQUID_GAP = 4.0
 """Gap in the metal that can hold liquid [Å]; the layers of a slab are closer."""
 MINIMUM_LAYER_FRACTION = 0.5
@@ -68,7 +68,7 @@ def areas(cells: Floats) -> Floats:
 
     :param cells: cell vectors as rows [Å], shape ``(n_frames, 3, 3)``; the slab lies in the plane of the first two.
     """
-    return np.asarray(np.linalg.norm(np.cross(cells[:, 0], cells[:, 1]), axis=1))
+    return np.asarray(np.linalg.norm(np.cross(cells[:, 0], cells[:, 1]), axis=1), dtype=np.float64)
 
 
 def wet_surfaces(
@@ -98,10 +98,11 @@ def wet_surfaces(
 
     def oxygen_above(gap: int) -> Floats:
         if gap == -1:
-            return oxygen_heights[oxygen_heights < wrapped[order[0]]] - wrapped[order[0]]
+            fall = oxygen_heights - wrapped[order[0]]
+            return np.asarray(fall[fall < 0], dtype=np.float64)
         rise = oxygen_heights - wrapped[order[gap]]
         rise = np.mod(rise, period) if is_periodic else rise[rise > 0]
-        return np.asarray(rise[rise < steps[gap]])
+        return np.asarray(rise[rise < steps[gap]], dtype=np.float64)
 
     gap = max(gaps, key=lambda candidate: oxygen_above(candidate).size)
     rise = oxygen_above(gap)
@@ -135,8 +136,8 @@ def _outermost_layer(inwards: Integers, heights: Floats, period: float) -> Integ
 def plane_heights(heights: Floats, surface: Surface, periods: Floats, is_periodic: NDArray[np.bool_]) -> Floats:
     """Return the height of the surface plane in each frame [Å], shape ``(n_frames,)``.
 
-    It is the mean over the layer by minimum image; a member that has left the layer, farther than :data:`LAYER_GAP` from
-    its median, is left out.
+    It is the mean over the layer by minimum image; a member that has left the layer, farther than :data:`LAYER_GAP`
+    from its median, is left out.
 
     :param heights: heights of all atoms [Å], shape ``(n_frames, n_atoms)``.
     :param surface: the surface.

@@ -1,7 +1,7 @@
 r"""Orientation of water against the surface normal.
 
-A water is located at its oxygen. Its direction **u** is the sum of the two O→H vectors, a geometric direction into which
-no charges enter; the normal **n** points from the metal into the liquid, at the upper surface too. Then
+A water is located at its oxygen. Its direction **u** is the sum of the two O→H vectors, a geometric direction into
+which no charges enter; the normal **n** points from the metal into the liquid, at the upper surface too. Then
 
 .. math:: \cos\theta = \frac{\mathbf u \cdot \mathbf n}{|\mathbf u|},
 
@@ -14,8 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from aiida_edl.science.analysis.atom_groups import Integers
-from aiida_edl.science.analysis.planar_bins import PlanarBins
+from aiida_edl.science.analysis.planar_bins import PlanarBins, Rows
 from aiida_edl.science.frames import Floats
 
 
@@ -36,10 +35,9 @@ def orientation_sums(
     cosines: Floats,
     is_water: NDArray[np.bool_],
     bins: PlanarBins,
-    rows: Integers,
-    n_rows: int,
+    rows: Rows,
 ) -> tuple[Floats, Floats]:
-    """Return the sum of cos θ and the number of waters in each bin, both of shape ``(n_rows, n_bins)``.
+    """Return the sum of cos θ and the number of waters in each bin, both of shape ``(rows.count, n_bins)``.
 
     Their ratio is ⟨cos θ⟩(z).
 
@@ -47,22 +45,29 @@ def orientation_sums(
     :param cosines: result of :func:`dipole_cosines`, same shape.
     :param is_water: which oxygen atoms are waters, same shape.
     :param bins: bins along the normal.
-    :param rows: row of each frame, shape ``(n_frames,)``.
-    :param n_rows: number of rows.
+    :param rows: row of each frame.
     """
     counted = is_water & np.isfinite(cosines)
-    return bins.sums(heights, rows, n_rows, cosines, counted), bins.sums(heights, rows, n_rows, None, counted)
+    return bins.sums(heights, rows, cosines, counted), bins.sums(heights, rows, mask=counted)
 
 
-def layer_sums(
+def in_first_layer(
     heights: Floats, cosines: Floats, is_water: NDArray[np.bool_], upper_bound: float
-) -> tuple[Floats, Floats]:
-    """Return the number of waters in the first layer of each frame, and their sum of cos θ, both ``(n_frames,)``.
+) -> NDArray[np.bool_]:
+    """Return which waters lie in the first layer, shape ``(n_frames, n_oxygen)``.
 
     :param heights: heights of the oxygen atoms above the surface [Å], shape ``(n_frames, n_oxygen)``.
     :param cosines: result of :func:`dipole_cosines`, same shape.
     :param is_water: which oxygen atoms are waters, same shape.
     :param upper_bound: height at which the first layer ends [Å].
     """
-    inside = is_water & np.isfinite(cosines) & (heights >= 0.0) & (heights < upper_bound)
+    return np.asarray(is_water & np.isfinite(cosines) & (heights >= 0.0) & (heights < upper_bound))
+
+
+def layer_sums(cosines: Floats, inside: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Return the number of waters in the first layer of each frame, and their sum of cos θ, both ``(n_frames,)``.
+
+    :param cosines: result of :func:`dipole_cosines`, shape ``(n_frames, n_oxygen)``.
+    :param inside: result of :func:`in_first_layer`.
+    """
     return inside.sum(axis=1).astype(np.float64), np.where(inside, cosines, 0.0).sum(axis=1)

@@ -255,11 +255,11 @@ def _energy(info: Mapping[str, Any], keys: KeyMapping, where: str) -> float | No
     value = _lookup(info, keys.energy, where, 'energy')
     if not isinstance(value, int | float | np.number):
         raise FormatError(f"{where} has {value!r} as '{keys.energy}', which is no number; name another key")
-    energy, free_energy = float(value), info.get('free_energy')
-    is_ambiguous = keys.energy == 'energy' and free_energy is not None and not keys.accept_other_free_energy
-    if is_ambiguous and abs(energy - float(free_energy)) > 1e-6:
+    energy, free_energy = float(value), float(info.get('free_energy', value))
+    is_ambiguous = keys.energy == 'energy' and not keys.accept_other_free_energy
+    if is_ambiguous and abs(energy - free_energy) > 1e-6:
         raise FormatError(
-            f'{where} has energy {energy} and free_energy {float(free_energy)}, and forces are the gradient of the '
+            f'{where} has energy {energy} and free_energy {free_energy}, and forces are the gradient of the '
             "free energy where electrons are smeared; set KeyMapping(energy='free_energy') or "
             'accept_other_free_energy=True'
         )

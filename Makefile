@@ -1,0 +1,54 @@
+# What one does with a checkout. Everything is installed below .environments; nothing outside the checkout is touched,
+# but for the working directory of jobs under /var/tmp, which `make demo-clean` removes.
+#
+# PYTHON names the interpreter the environments are built on.
+
+SHELL := bash
+PYTHON ?= python3
+export PYTHON
+
+INSTALL := examples/demo/install.sh
+BIN := .environments/aiida/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo study demo-clean test test-slow lint docs benchmarks
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+install:  ## the AiiDA environment and the engine environment
+	@$(INSTALL) aiida
+	@$(INSTALL) engines
+
+demo: install  ## the benchmark of charged interfaces in small: label, train, run, compare, report
+	@examples/demo/run.sh fast results/demo
+
+study: install  ## the same at a size that answers the question; can be stopped and called again
+	@examples/demo/run.sh study results/study
+
+demo-clean:  ## stop the daemon; remove profile, results and environments
+	@REMOVE_STUDY=$(REMOVE_STUDY) examples/demo/clean.sh
+
+test:  ## all tests that need no engine
+	@$(INSTALL) aiida tests
+	$(BIN)/python -m pytest
+
+test-slow: install  ## the tests that run engines
+	@$(INSTALL) aiida tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+
+lint:  ## format, style, types, layers, spelling
+	@$(INSTALL) aiida dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+docs:  ## the manual, into docs/build/html; a warning is an error
+	@$(INSTALL) aiida docs
+	$(BIN)/sphinx-build --nitpicky --fail-on-warning --keep-going --fresh-env docs/source docs/build/html
+
+benchmarks:  ## time the parts whose speed matters
+	@$(INSTALL) aiida
+	@for program in examples/benchmarks/*.py; do OMP_NUM_THREADS=1 $(BIN)/python "$$program" || exit 1; done

@@ -1,0 +1,119 @@
+"""What architectures do with labelled frames before a trainer may see them: checks, atomic energies, neighbour counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers
+from ase.neighborlist import neighbor_list
+from numpy.typing import NDArray
+
+from aiida_edl.architectures.base import TrainingJob, TrainingJobError
+from aiida_edl.science.frames import Frame, FrameSet
+
+MAXIMUM_FRAMES_COUNTED = 32
+"""Frames, evenly spaced in the set, in which neighbours are counted."""
+
+
+def check_training_job(job: TrainingJob, batch_size: int) -> None:
+    """Check that a job can be done: labels are there, elements are known, the target and the batch make sense.
+
+    :param job: the training.
+    :param batch_size: frames per gradient update.
+    :raises TrainingJobError: with the thing, the value and the remedy.
+    """
+    for name, frames in (('training', job.training_set), ('validation', job.validation_set)):
+        if frames.energies is None or frames.forces is None:
+            raise TrainingJobError(f'the {name} set lacks energies or forces; label its {len(frames)} frames first')
+        if missing := [element for element in frames.elements if element not in job.elements]:
+            raise TrainingJobError(f'the {name} set holds {missing}, the model knows {list(job.elements)}; add them')
+    if missing := [element for element in job.elements if element not in job.atomic_energies]:
+        raise TrainingJobError(f'no atomic energy is given for {missing}, given are {sorted(job.atomic_energies)}')
+    if job.gradient_updates < 1:
+        raise TrainingJobError(f'gradient_updates is {job.gradient_updates}, it must be at least 1')
+    if not 1 <= batch_size <= len(job.training_set):
+        raise TrainingJobError(
+            f'batch_size is {batch_size}, it must lie between 1 and the {len(job.training_set)} training frames'
+        )
+
+
+def energies_and_forces_only(frames: FrameSet) -> FrameSet:
+    """Return the frames without stresses, charges, velocities and columns, so that these cannot change a training.
+
+    :param frames: labelled frames.
+    """
+    return replace(frames, stresses=None, charges=None, velocities=None, columns={})
+
+
+def subtract_atomic_energies(frames: FrameSet, atomic_energies: Mapping[str, float]) -> FrameSet:
+    """Return the frames with the sum of the atomic energies taken off each energy.
+
+    :param frames: frames with energies.
+    :param atomic_energies: reference energy of each element [eV].
+    :raises TrainingJobError: if there are no energies.
+    """
+    if frames.energies is None:
+        raise TrainingJobError(f'the {len(frames)} frames have no energies from which atomic energies could be taken')
+    by_number = np.zeros(256)
+    for symbol, energy in atomic_energies.items():
+        by_number[atomic_numbers[symbol]] = energy
+    sums = np.add.reduceat(by_number[frames.numbers], frames.offsets[:-1])
+    return replace(frames, energies=frames.energies - sums)
+
+
+def periodic_across_vacuum(frames: FrameSet, cutoff_radius: float) -> FrameSet:
+    """Return the frames as fully periodic ones, which changes nothing if the vacuum is wider than the cutoff radius.
+
+    For trainers that know only full periodicity or none. Frames without any periodicity stay as they are.
+
+    :param frames: frames, e.g. films that are open along z.
+    :param cutoff_radius: cutoff radius of the model [Å].
+    :raises TrainingJobError: if atoms would see each other across an open boundary.
+    """
+    pbc = frames.pbc.copy()
+    for index, frame in enumerate(frames):
+        if not frame.pbc.any():
+            continue
+        for axis in np.flatnonzero(~frame.pbc):
+            vacuum = _vacuum(frame, int(axis))
+            if vacuum <= cutoff_radius:
+                raise TrainingJobError(
+                    f'frame {index} has {vacuum:.2f} Å of vacuum along its open cell vector {axis}, less than the '
+                    f'cutoff radius {cutoff_radius} Å; lengthen that cell vector by {cutoff_radius - vacuum:.2f} Å'
+                )
+            pbc[index, axis] = True
+    return replace(frames, pbc=pbc)
+
+
+def _vacuum(frame: Frame, axis: int) -> float:
+    """Return the gap between the atoms and their image along a cell vector, normal to the other two [Å]."""
+    normal = np.cross(frame.cell[(axis + 1) % 3], frame.cell[(axis + 2) % 3])
+    normal /= np.linalg.norm(normal)
+    heights = frame.positions @ normal
+    return float(abs(frame.cell[axis] @ normal) - np.ptp(heights))
+
+
+def maximum_neighbours(frames: FrameSet, cutoff_radius: float, elements: Sequence[str]) -> dict[str, int]:
+    """Return the largest number of neighbours of each element that any atom has within the cutoff radius.
+
+    Counted in at most :data:`MAXIMUM_FRAMES_COUNTED` frames, evenly spaced: the same frames give the same numbers.
+
+    :param frames: the frames, with the periodicity the model will see.
+    :param cutoff_radius: cutoff radius [Å].
+    :param elements: chemical symbols; those that do not occur have 0 neighbours.
+    """
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), MAXIMUM_FRAMES_COUNTED)).round().astype(int))
+    most = dict.fromkeys(elements, 0)
+    for index in chosen.tolist():
+        frame = frames.frame(index)
+        atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)
+        centres, neighbours = neighbor_list('ij', atoms, cutoff_radius)
+        for element in elements:
+            counts: NDArray[np.int64] = np.bincount(
+                centres[frame.numbers[neighbours] == atomic_numbers[element]], minlength=1
+            )
+            most[element] = max(most[element], int(counts.max()))
+    return most

@@ -1,0 +1,110 @@
+"""How a trajectory falls into replicas, and which atoms and surfaces are analysed in each."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from aiida_edl.science.analysis.atom_groups import AtomGroups, Integers, atom_groups, equal_compositions
+from aiida_edl.science.analysis.ion_distribution import ion_indices, ion_symbol
+from aiida_edl.science.analysis.profile_settings import ProfileSettings
+from aiida_edl.science.analysis.surface_planes import Surface, surfaces_of_frame
+from aiida_edl.science.frames import FrameSet
+
+
+@dataclass(frozen=True)
+class TrajectoryPart:
+    """A range of frames of one replica with the same atoms, analysed with the same surfaces."""
+
+    start: int
+    """First frame."""
+    stop: int
+    """Frame after the last."""
+    first_row: int
+    """Row of the first frame among all analysed frames."""
+    groups: AtomGroups
+    """Water, metal and ions."""
+    ions: Integers
+    """Indices of the ions that are profiled, shape ``(n_ions,)``."""
+    surfaces: tuple[Surface, ...]
+    """Wet surfaces that are analysed, one or two."""
+
+
+def replica_ranges(frames: FrameSet, settings: ProfileSettings) -> list[tuple[int, int]]:
+    """Return the range ``(start, stop)`` of each replica, without its equilibration.
+
+    :param frames: the trajectory.
+    :param settings: ``replica_column`` and ``equilibration_frames`` are used.
+    :raises ValueError: if frames of a replica are not contiguous, or equilibration leaves none.
+    """
+    if (column := frames.columns.get(settings.replica_column)) is not None:
+        changes = np.flatnonzero(column[1:] != column[:-1]) + 1
+        if len(changes) + 1 != len(np.unique(column)):
+            raise ValueError(f"frames of one '{settings.replica_column}' are not contiguous; sort them by that column")
+    elif 'time' in frames.columns:
+        changes = np.flatnonzero(np.diff(frames.columns['time']) < 0) + 1
+    else:
+        changes = np.zeros(0, dtype=np.int64)
+    edges = [0, *(int(change) for change in changes), len(frames)]
+    skip = settings.equilibration_frames
+    for start, stop in itertools.pairwise(edges):
+        if stop - start <= skip:
+            raise ValueError(f'equilibration_frames is {skip}, but a replica has only {stop - start} frames')
+    return [(start + skip, stop) for start, stop in itertools.pairwise(edges)]
+
+
+def frame_interval(frames: FrameSet, replicas: list[tuple[int, int]]) -> float:
+    """Return the time between frames [fs], NaN if unknown."""
+    if 'time' not in frames.columns or len(frames) == 1:
+        return float('nan')
+    return float(np.median(np.concatenate([np.diff(frames.columns['time'][start:stop]) for start, stop in replicas])))
+
+
+def trajectory_parts(
+    frames: FrameSet, replicas: list[tuple[int, int]], settings: ProfileSettings
+) -> tuple[list[TrajectoryPart], str]:
+    """Return the ranges to analyse and the symbol of the ion.
+
+    :raises ValueError: if compositions or wet surfaces differ, or there is no wet surface.
+    """
+    parts: list[TrajectoryPart] = []
+    symbol, composition, row = '', None, 0
+    compositions = list(equal_compositions(frames))
+    for replica_start, replica_stop in replicas:
+        for run_start, run_stop in compositions:
+            start, stop = max(run_start, replica_start), min(run_stop, replica_stop)
+            if start >= stop:
+                continue
+            numbers = frames.frame(start).numbers
+            if composition is not None and not np.array_equal(np.sort(numbers), composition):
+                raise ValueError(f'frame {start} has other atoms than frame {parts[0].start}: profile them apart')
+            composition = np.sort(numbers)
+            groups = atom_groups(numbers)
+            symbol = ion_symbol(numbers, groups, settings.ion)
+            surfaces = _surfaces(frames, start, groups, settings)
+            if parts and len(parts[0].surfaces) != len(surfaces):
+                raise ValueError(
+                    f'frame {start} has {len(surfaces)} wet surfaces, frame {parts[0].start} has '
+                    f"{len(parts[0].surfaces)}: choose one by the setting 'surfaces'"
+                )
+            parts.append(TrajectoryPart(start, stop, row, groups, ion_indices(numbers, symbol), surfaces))
+            row += stop - start
+    return parts, symbol
+
+
+def _surfaces(frames: FrameSet, index: int, groups: AtomGroups, settings: ProfileSettings) -> tuple[Surface, ...]:
+    """Return the surfaces to analyse, from one frame."""
+    found = surfaces_of_frame(frames.frame(index), groups)
+    if not found:
+        raise ValueError(f'frame {index} has no metal surface that touches water: an interface cannot be profiled')
+    if settings.surfaces == 'average':
+        return found
+    chosen = tuple(surface for surface in found if surface.name == settings.surfaces)
+    if not chosen:
+        raise ValueError(
+            f"the setting 'surfaces' asks for the {settings.surfaces} surface, but in frame {index} only the "
+            f'{found[0].name} one is wet'
+        )
+    return chosen

@@ -1,0 +1,198 @@
+"""Time the interface profiles on a synthetic trajectory, and compare them with MAICoS bin by bin.
+
+    python examples/benchmarks/profiles.py --frames 10000 --maicos-python PYTHON_WITH_MAICOS
+
+The trajectory is made from a seed: 366 atoms, of which 64 form an Au(111) slab, 100 rigid waters that rotate at random,
+and 2 Na+. MAICoS (GPL-3, ``pip install 'aiida-edl[crosscheck]'``) runs in a process of its own and may live in another
+environment; without ``--maicos-python`` only our own time is taken. Each trajectory is in memory before a clock starts,
+and each code uses one thread. The program ends with status 1 if a profile deviates by more than ``--tolerance``.
+
+So that both codes see the same numbers, heights are multiples of 0.01 Å plus half of that: no atom lies on the edge of
+a bin, where single precision, in which MAICoS holds positions, would decide.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+LATTICE_CONSTANT = 4.08
+"""fcc Au [Å]."""
+PERIOD = 44.0
+"""Height of the cell [Å], a whole number of bins."""
+SLAB_TOP, SLAB_BOTTOM = 8.0, 0.9
+"""Heights of the outermost metal layers [Å]."""
+BIN_WIDTH = 0.1
+"""Width of the bins [Å]."""
+Z_MAX = 15.0
+"""Compared height above each surface [Å]."""
+OXYGEN_HYDROGEN, HALF_ANGLE = 1.0, np.radians(109.47 / 2)
+"""Geometry of SPC/E water [Å, radian]."""
+
+
+def synthetic_trajectory(n_frames: int, seed: int) -> dict[str, np.ndarray]:
+    """Return numbers ``(366,)``, positions [Å] ``(n_frames, 366, 3)`` and cell [Å] ``(3, 3)``."""
+    random = np.random.default_rng(seed)
+    nearest = LATTICE_CONSTANT / np.sqrt(2)
+    cell = np.diag([4 * nearest, 2 * np.sqrt(3) * nearest, PERIOD])
+    columns = [((i + 0.5 * (j % 2)) * nearest, j * np.sqrt(3) / 2 * nearest) for i in range(4) for j in range(4)]
+    heights = np.linspace(SLAB_BOTTOM, SLAB_TOP, 4)
+    metal = np.array([(x, y, z) for z in heights for x, y in columns])
+    # Lattice of 3 x 3 x 12 sites with a gap of 2.6 Å to either face; 102 of its 108 sites are taken.
+    low, high = SLAB_TOP + 2.6, SLAB_BOTTOM + PERIOD - 2.6
+    axes = [np.arange(n) / n * length for n, length in ((3, cell[0, 0]), (3, cell[1, 1]))]
+    sites = np.array([(x, y, z) for z in np.linspace(low, high, 12) for x in axes[0] for y in axes[1]])
+    sites = sites[random.permutation(len(sites))[:102]]
+    centres = sites + random.uniform(-0.05, 0.05, (n_frames, 102, 3))
+    water, ions = centres[:, 2:], centres[:, :2]
+    axis = random.normal(size=(n_frames, 100, 3)) + np.array([0, 0, 0.5])
+    axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
+    side = np.cross(axis, random.normal(size=axis.shape))
+    side /= np.linalg.norm(side, axis=-1, keepdims=True)
+    along, across = OXYGEN_HYDROGEN * np.cos(HALF_ANGLE) * axis, OXYGEN_HYDROGEN * np.sin(HALF_ANGLE) * side
+    molecules = np.stack([water, water + along + across, water + along - across], axis=2).reshape(n_frames, 300, 3)
+    fluid = np.concatenate([molecules, ions], axis=1)
+    fluid[..., 2] = (np.floor(fluid[..., 2] * 100) + 0.5) / 100
+    fluid = fluid.astype(np.float32).astype(np.float64)
+    positions = np.concatenate([np.broadcast_to(metal, (n_frames, 64, 3)), fluid], axis=1)
+    numbers = np.array([79] * 64 + [8, 1, 1] * 100 + [11] * 2, dtype=np.uint8)
+    return {'numbers': numbers, 'positions': positions, 'cell': cell}
+
+
+def our_profiles(trajectory: dict[str, np.ndarray], repeats: int) -> tuple[dict[str, np.ndarray], list[float]]:
+    """Return the profiles above both surfaces and the times of all observables with errors, both surfaces [s]."""
+    # Imported here, because the environment of MAICoS needs not hold this package.
+    from aiida_edl.science.analysis.interface_profiles import interface_profiles  # noqa: PLC0415
+    from aiida_edl.science.analysis.profile_settings import ProfileSettings  # noqa: PLC0415
+    from aiida_edl.science.frames import FrameSet  # noqa: PLC0415
+
+    n_frames, n_atoms = trajectory['positions'].shape[:2]
+    frames = FrameSet(
+        numbers=np.tile(trajectory['numbers'], n_frames),
+        positions=np.ascontiguousarray(trajectory['positions']).reshape(-1, 3),
+        offsets=np.arange(n_frames + 1, dtype=np.int64) * n_atoms,
+        cells=np.tile(trajectory['cell'], (n_frames, 1, 1)),
+        pbc=np.ones((n_frames, 3), dtype=bool),
+    )
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        interface_profiles(frames, ProfileSettings(bin_width=BIN_WIDTH, z_max=Z_MAX))
+        seconds.append(time.perf_counter() - start)
+    profiles = {}
+    for name in ('lower', 'upper'):
+        result = interface_profiles(frames, ProfileSettings(bin_width=BIN_WIDTH, z_max=Z_MAX, surfaces=name))
+        for field in ('oxygen_number_density', 'hydrogen_number_density', 'ion_number_density', 'mean_cosine'):
+            profiles[f'{name}_{field}'] = getattr(result, field)
+    return profiles, seconds
+
+
+def maicos_profiles(trajectory: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], float]:
+    """Return the same profiles by MAICoS, and its time [s]; runs in the environment of MAICoS."""
+    import maicos  # noqa: PLC0415
+    import MDAnalysis  # noqa: PLC0415
+    from MDAnalysis.coordinates.memory import MemoryReader  # noqa: PLC0415
+
+    numbers, n_frames = trajectory['numbers'], len(trajectory['positions'])
+    residues = np.concatenate([np.arange(64), 64 + np.repeat(np.arange(100), 3), [164, 165]])
+    universe = MDAnalysis.Universe.empty(
+        366, n_residues=166, atom_resindex=residues, residue_segindex=[0] * 166, trajectory=True
+    )
+    universe.add_TopologyAttr('names', [{79: 'Au', 8: 'O', 1: 'H', 11: 'Na'}[number] for number in numbers])
+    # Without mass on hydrogen the centre of mass is the oxygen, where our definition locates a water.
+    universe.add_TopologyAttr('masses', np.where(numbers == 1, 0.0, 1.0))
+    universe.add_TopologyAttr('charges', np.select([numbers == 8, numbers == 1], [-0.8476, 0.4238], 0.0))
+    box = np.concatenate([np.diag(trajectory['cell']), [90.0] * 3]).astype(np.float32)
+    positions = trajectory['positions'].astype(np.float32)
+    universe.load_new(positions, format=MemoryReader, dimensions=np.tile(box, (n_frames, 1)), dt=1.0)
+    common = {'bin_width': BIN_WIDTH, 'unwrap': False, 'pack': False}
+    whole = {}
+    start = time.perf_counter()
+    for field, name in (('oxygen', 'O'), ('hydrogen', 'H'), ('ion', 'Na')):
+        atoms = universe.select_atoms(f'name {name}')
+        whole[f'{field}_number_density'] = maicos.DensityPlanar(atoms, dens='number', **common).run()
+    water = universe.select_atoms('name O H')
+    whole['mean_cosine'] = maicos.DiporderPlanar(water, order_parameter='cos_theta', **common).run()
+    seconds = time.perf_counter() - start
+    profiles, n_bins = {}, round(Z_MAX / BIN_WIDTH)
+    for field, analysis in whole.items():
+        values = np.asarray(analysis.results.profile)
+        first, last = round(SLAB_TOP / BIN_WIDTH), round(SLAB_BOTTOM / BIN_WIDTH)
+        sign = -1.0 if field == 'mean_cosine' else 1.0
+        profiles[f'lower_{field}'] = values[first : first + n_bins]
+        profiles[f'upper_{field}'] = sign * np.roll(values, -last)[::-1][:n_bins]
+    return profiles, seconds
+
+
+def deviations(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> dict[str, float]:
+    """Return the largest absolute deviation of each profile, in its own unit; empty bins must coincide."""
+    result = {}
+    for name, mine in ours.items():
+        other = np.asarray(theirs[name], dtype=np.float64)
+        empty = np.isnan(mine)
+        # MAICoS gives 0 or NaN for a mean over nothing.
+        if not np.all(np.isnan(other[empty]) | (other[empty] == 0)):
+            result[name] = float('inf')
+        else:
+            result[name] = float(np.max(np.abs(mine - other)[~empty]))
+    return result
+
+
+def compare(n_frames: int, seed: int, maicos_python: str, repeats: int) -> dict[str, object]:
+    """Return times, ratio and deviations; those of MAICoS only if an interpreter for it is given."""
+    trajectory = synthetic_trajectory(n_frames, seed)
+    ours, seconds = our_profiles(trajectory, repeats)
+    report: dict[str, object] = {
+        'n_frames': n_frames,
+        'n_atoms': len(trajectory['numbers']),
+        'ours_seconds_median': float(np.median(seconds)),
+        'ours_seconds_spread': float(max(seconds) - min(seconds)),
+    }
+    if maicos_python:
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder, 'trajectory.npz'), Path(folder, 'maicos.npz')
+            np.savez(source, **trajectory)
+            environment = os.environ | {'OMP_NUM_THREADS': '1'}
+            command = [maicos_python, str(Path(__file__).resolve()), '--maicos-worker', str(source), str(target)]
+            subprocess.run(command, check=True, env=environment, cwd=folder, stderr=subprocess.DEVNULL)
+            with np.load(target) as archive:
+                theirs = {name: archive[name] for name in archive.files}
+        largest = deviations(ours, theirs)
+        report['maicos_seconds'] = float(theirs['seconds'])
+        report['maicos_over_ours'] = float(theirs['seconds']) / float(np.median(seconds))
+        report['largest_deviation'] = max(largest.values())
+        report['deviations'] = largest
+    return report
+
+
+def main() -> int:
+    """Run the benchmark; return 1 if profiles deviate."""
+    parser = argparse.ArgumentParser(description='time interface profiles and compare them with MAICoS')
+    parser.add_argument('--frames', type=int, default=10_000)
+    parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--repeats', type=int, default=3, help='runs of our own code, of which the median is taken')
+    parser.add_argument('--maicos-python', default='', help='interpreter of an environment that holds MAICoS')
+    parser.add_argument('--tolerance', type=float, default=1e-6)
+    parser.add_argument('--maicos-worker', nargs=2, metavar=('SOURCE', 'TARGET'), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.maicos_worker:
+        source, target = arguments.maicos_worker
+        with np.load(source) as archive:
+            profiles, seconds = maicos_profiles({name: archive[name] for name in archive.files})
+        np.savez(target, seconds=seconds, **profiles)
+        return 0
+    report = compare(arguments.frames, arguments.seed, arguments.maicos_python, arguments.repeats)
+    sys.stdout.write(json.dumps(report, indent=2) + '\n')
+    return int(float(report.get('largest_deviation', 0.0)) > arguments.tolerance)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""Make or refresh the AiiDA profile of the demo: no service, no root, nothing in the home directory.
+
+Run after ``source examples/demo/activate``::
+
+    python examples/demo/setup_profile.py [--slots 2] [--workers 2] [--start-daemon]
+
+The profile keeps its database in SQLite and its message broker inside the daemon. It gets one computer, `localhost`, and
+two codes on it: `engines-python` (the interpreter of the engine environment) and `lmp` (LAMMPS). Running it again
+changes only what differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+from aiida.common.exceptions import NotExistent
+from aiida.engine.daemon.client import DaemonClient
+from aiida.manage.configuration import create_profile, get_config, load_profile
+from aiida.manage.configuration.config import Config
+from aiida.orm import Computer, InstalledCode, load_code
+
+PROFILE = 'aiida-edl'
+CODES = {'engines-python': 'python', 'lmp': 'lmp'}
+"""Label of each code and its executable in ``bin`` of the engine environment."""
+
+SLOTS = """\
+# This computer has no batch system: a job waits here until one of {slots} slots is free. A slot is a locked file; the
+# kernel drops the lock when the last process of the job ends, however it ends.
+mkdir -p ../../../slots
+slot=
+while [ -z "$slot" ]; do
+    for number in $(seq {slots}); do
+        exec 9> "../../../slots/$number"
+        if flock --nonblock 9; then
+            slot=$number
+            break
+        fi
+    done
+    [ -n "$slot" ] || sleep 0.2
+done
+"""
+"""Prepended to every job. The directory of a job lies three levels below the working directory of its computer."""
+
+
+class SetUpError(RuntimeError):
+    """What is missing or in the way, and the remedy, in one sentence."""
+
+
+def main() -> None:
+    """Make the profile, the computer and the codes, and start the daemon if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--slots', type=int, default=2, help='jobs that may run at once (default 2)')
+    parser.add_argument('--workers', type=int, default=2, help='workers of the daemon (default 2)')
+    parser.add_argument('--start-daemon', action='store_true', help='also start the daemon')
+    arguments = parser.parse_args()
+    try:
+        root = checkout()
+        work_directory = make_work_directory(root)
+        config = get_config(create=True)
+        set_up_profile(config, arguments.workers)
+        set_up_computer(work_directory, arguments.slots)
+        set_up_codes(work_directory)
+        if arguments.start_daemon:
+            start_daemon(config, arguments.workers)
+    except SetUpError as error:
+        sys.exit(f'error: {error}')
+
+
+def checkout() -> Path:
+    """Return the checkout, and make sure that the profile will lie in it.
+
+    :raises SetUpError: if ``AIIDA_PATH`` points elsewhere or the engine environment is missing.
+    """
+    root = Path(__file__).resolve().parents[2]
+    expected = root / '.aiida-edl'
+    given = os.environ.get('AIIDA_PATH', '')
+    if not given or Path(given).resolve() != expected:
+        raise SetUpError(f"AIIDA_PATH is '{given}', run 'source examples/demo/activate' first")
+    if not (root / '.environments/engines/bin/python').exists():
+        raise SetUpError("the engine environment is missing, run 'examples/demo/install.sh engines' first")
+    return root
+
+
+def make_work_directory(root: Path) -> Path:
+    """Return the directory in which jobs run: a neutral place, so that no path in the graph names a person.
+
+    A link in it leads to the engine environment; the codes are reached through that link.
+
+    :raises SetUpError: if somebody else owns a directory of that name.
+    """
+    digest = hashlib.sha256(str(root).encode()).hexdigest()[:8]
+    directory = Path(os.environ.get('AIIDA_EDL_SCRATCH', f'/var/tmp/aiida-edl-{digest}'))
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.stat().st_uid != os.getuid():
+        raise SetUpError(f'{directory} belongs to another user, name a directory of yours in AIIDA_EDL_SCRATCH')
+    link = directory / 'engines'
+    target = root / '.environments/engines'
+    if not link.is_symlink() or link.readlink() != target:
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+    return directory
+
+
+def set_up_profile(config: Config, workers: int) -> None:
+    """Make the profile if there is none, load it, and set its options."""
+    if PROFILE not in config.profile_names:
+        create_profile(
+            config,
+            name=PROFILE,
+            email='demo@aiida-edl.invalid',
+            storage_backend='core.sqlite_dos',
+            storage_config={},
+            broker_backend='core.zeromq',
+            broker_config={},
+        )
+        config.set_default_profile(PROFILE, overwrite=True)
+    options = {
+        'runner.poll.interval': 1,  # s; nothing to be spared on one's own machine
+        'daemon.timeout': 30,  # s; the default of 2 s is too short on a busy machine
+        'daemon.default_workers': workers,
+        'caching.enabled_for': ['aiida.calculations:edl.*'],  # a run that was stopped goes on where it was
+    }
+    for name, value in options.items():
+        if config.get_option(name, scope=PROFILE) != value:
+            config.set_option(name, value, scope=PROFILE)
+    config.store()
+    load_profile(PROFILE)
+
+
+def set_up_computer(work_directory: Path, slots: int) -> None:
+    """Make the computer if there is none, and set how many jobs it runs at once."""
+    try:
+        computer = Computer.collection.get(label='localhost')
+    except NotExistent:
+        computer = Computer(
+            label='localhost',
+            hostname='localhost',
+            description='This machine, without a batch system',
+            transport_type='core.local',
+            scheduler_type='core.direct',
+            workdir=str(work_directory),
+        )
+    computer.set_default_mpiprocs_per_machine(1)
+    computer.set_minimum_job_poll_interval(1)
+    computer.set_prepend_text(SLOTS.format(slots=slots))
+    computer.store()
+    computer.configure(safe_interval=0, use_login_shell=False)
+
+
+def set_up_codes(work_directory: Path) -> None:
+    """Make those codes that are missing."""
+    computer = Computer.collection.get(label='localhost')
+    for label, executable in CODES.items():
+        try:
+            load_code(f'{label}@localhost')
+        except NotExistent:
+            code = InstalledCode(
+                label=label,
+                computer=computer,
+                filepath_executable=str(work_directory / 'engines/bin' / executable),
+                with_mpi=False,
+            )
+            code.store()
+
+
+def start_daemon(config: Config, workers: int) -> None:
+    """Start the daemon, unless it runs."""
+    client = DaemonClient(config.get_profile(PROFILE))
+    if not client.is_daemon_running:
+        client.start_daemon(number_workers=workers)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,72 @@
+"""What test frames share with training frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aiida_edl.science.frames import FrameSet
+from aiida_edl.science.leak_report import leak_report
+from aiida_edl.science.splitting import Split
+
+
+def make_frames(shifts: list[float], **columns: object) -> FrameSet:
+    """Return frames of two hydrogen atoms in a cube of 10 Å, all shifted along x."""
+    n_frames = len(shifts)
+    positions = np.tile([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]], (n_frames, 1))
+    positions[:, 0] += np.repeat(shifts, 2)
+    frames = FrameSet(
+        numbers=np.ones(2 * n_frames, dtype=np.uint8),
+        positions=positions,
+        offsets=2 * np.arange(n_frames + 1),
+        cells=np.tile(np.eye(3) * 10.0, (n_frames, 1, 1)),
+        pbc=np.ones((n_frames, 3), dtype=bool),
+    )
+    return frames.with_columns(**columns)
+
+
+SPLIT = Split(training=np.array([0, 1]), validation=np.array([], dtype=np.int64), test=np.array([2, 3]))
+
+
+def test_nearest_geometry_distance_is_the_shift():
+    report = leak_report(make_frames([0.0, 1.0, 1.3, 4.0]), SPLIT)
+    np.testing.assert_allclose(report.nearest_geometry_distances, [0.3, 3.0])
+    assert not report.has_leak
+
+
+def test_nearest_geometry_is_found_through_the_boundary():
+    report = leak_report(make_frames([0.0, 3.0, 9.9, 6.0]), SPLIT)
+    np.testing.assert_allclose(report.nearest_geometry_distances, [0.1, 3.0])
+
+
+def test_duplicates_are_a_leak():
+    report = leak_report(make_frames([0.0, 1.0, 10.0, 4.0]), SPLIT)
+    assert (report.n_duplicates, report.has_leak) == (1, True)
+
+
+def test_shared_groups_are_named():
+    report = leak_report(make_frames([0.0, 1.0, 2.0, 4.0], group=np.array(['a', 'b', 'b', 'c'])), SPLIT)
+    assert report.shared_groups == {'group': ('b',)}
+    assert report.has_leak
+
+
+def test_distance_in_time_counts_within_a_trajectory_only():
+    frames = make_frames([0.0, 1.0, 2.0, 4.0], group=np.array([0, 1, 0, 1]), time=np.array([0.0, 50.0, 49.0, 20.0]))
+    assert leak_report(frames, SPLIT).nearest_time_distance == pytest.approx(30.0)
+
+
+def test_distance_in_time_is_infinite_without_a_shared_trajectory():
+    frames = make_frames([0.0, 1.0, 2.0, 4.0], group=np.array([0, 0, 1, 1]), time=np.arange(4.0))
+    assert leak_report(frames, SPLIT).nearest_time_distance == np.inf
+
+
+def test_distance_in_time_is_unknown_without_times():
+    assert np.isnan(leak_report(make_frames([0.0, 1.0, 2.0, 4.0]), SPLIT).nearest_time_distance)
+
+
+def test_frames_of_other_atoms_are_infinitely_far():
+    frames = make_frames([0.0, 1.0, 2.0, 4.0])
+    numbers = frames.numbers.copy()
+    numbers[6:] = 8
+    arrays = {**frames.to_arrays(), 'numbers': numbers}
+    assert leak_report(FrameSet.from_arrays(arrays), SPLIT).nearest_geometry_distances.tolist() == [1.0, np.inf]

@@ -1,0 +1,50 @@
+"""Conversion factors against ASE's and against their definitions."""
+
+from __future__ import annotations
+
+import ase.units
+import pytest
+
+from aiida_edl.science import units
+
+# ASE 3.26 defaults to CODATA 2014, which differs from 2022 in the eighth digit.
+CODATA_TOLERANCE = 3e-8
+
+
+@pytest.mark.parametrize(
+    ('ours', 'theirs'),
+    [
+        (units.HARTREE, ase.units.Hartree),
+        (units.BOHR, ase.units.Bohr),
+        (units.KILOCALORIE_PER_MOL, ase.units.kcal / ase.units.mol),
+        (units.GIGAPASCAL, ase.units.GPa),
+        (units.KILOBAR, 1000 * ase.units.bar),
+    ],
+)
+def test_factor_agrees_with_ase(ours, theirs):
+    assert ours == pytest.approx(theirs, rel=CODATA_TOLERANCE)
+
+
+def test_boltzmann_agrees_with_ase():
+    assert pytest.approx(ase.units.kB, rel=1e-6) == units.BOLTZMANN  # CODATA 2014 is known to 6e-7 only
+
+
+def test_atomic_mass_makes_kinetic_energy():
+    """One u at 1 Å/fs: the energy in eV that ASE finds with its own unit of time."""
+    assert pytest.approx(1.0 / ase.units.fs**2, rel=CODATA_TOLERANCE) == units.ATOMIC_MASS
+
+
+def test_surface_charge_of_one_electron_per_square_angstrom():
+    assert units.MICROCOULOMB_PER_CM2_PER_E_PER_ANGSTROM2 == pytest.approx(1602.176634, abs=1e-9)
+
+
+def test_density_of_water():
+    """33.33 molecules in 1 nm³ are 0.997 g/cm³."""
+    molecules_per_cubic_angstrom = 0.03333
+    mass = 18.015
+    density = molecules_per_cubic_angstrom * mass * units.GRAM_PER_CM3_PER_U_PER_ANGSTROM3
+    assert density == pytest.approx(0.9971, abs=2e-4)
+
+
+def test_hartree_per_bohr_in_house_units():
+    assert pytest.approx(51.42206747, rel=1e-8) == units.HARTREE / units.BOHR

@@ -1,0 +1,1 @@
+"""Small processes and models that the tests register or run."""

@@ -1,0 +1,78 @@
+"""The matrix of the benchmark is checked before anything is submitted."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from aiida_edl.workflows.benchmark_settings import BenchmarkSettings
+from aiida_edl.workflows.launch import benchmark_settings
+
+
+def settings(**overrides):
+    return BenchmarkSettings.from_dict(benchmark_settings('fast', overrides))
+
+
+@pytest.mark.parametrize('protocol', ['fast', 'balanced', 'study'])
+def test_protocols_are_right(protocol):
+    assert BenchmarkSettings.from_dict(benchmark_settings(protocol)).protocol == protocol
+
+
+def test_models_of_the_matrix():
+    keys = [model.key for model in settings().models()]
+    assert 'mace_mixed_seed_01' in keys
+    assert 'deep_potential_single_2_seed_02' in keys
+    assert len(keys) == len(set(keys)) == 9
+
+
+def test_charge_labels():
+    assert settings().labels_of('mixed') == ['0', '2Na']
+
+
+def test_replicas_have_seeds_of_their_own():
+    two = settings(reference={'replicas': 2})
+    assert two.reference_md(1)['seed'] != two.reference_md(2)['seed']
+
+
+def test_test_frames_do_not_depend_on_the_training_set():
+    one, other = (settings().split_settings(name) for name in ('single_0', 'mixed'))
+    assert {**one, 'charge_states': None} == {**other, 'charge_states': None}
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'message'),
+    [
+        ({'charge_states': [-1, 0]}, 'charge_states are [-1, 0]; give different numbers of ions, none negative'),
+        ({'charge_states': [0]}, "training set 'single_2' asks for charge states [2], present are [0]"),
+        ({'training_sets': {'none': []}}, "training set 'none' is empty; give at least one charge state"),
+        (
+            {'split': {'n_training': 150}},
+            'the split needs 198 frames of each charge state (training, validation and test), but 160 are labelled; '
+            'raise labelling.frames_per_run or lower the split',
+        ),
+        ({'production': {'engine': 'asse'}}, "unknown MD engine 'asse': did you mean 'ase'? Known: ase, electrode."),
+        (
+            {'architectures': {'mase': {'protocol': 'fast'}}},
+            "settings ['device', 'gradient_updates', 'hyperparameters', 'precision', 'seeds'] of mase are missing; "
+            'start from a protocol',
+        ),
+        (
+            {'architectures': {'mace': {'seed': 1}}},
+            "unknown setting of mace 'seed': did you mean 'seeds'? Known: device, gradient_updates, hyperparameters, "
+            'precision, protocol, seeds.',
+        ),
+        (
+            {'architectures': {'mace': {'precision': 'float46'}}},
+            "unknown precision 'float46': did you mean 'float64'? Known: float32, float64.",
+        ),
+        (
+            {'production': {'md': {'temprature': 300.0}}},
+            "unknown MD setting 'temprature': did you mean 'temperature'?",
+        ),
+        ({'production': {'md': {'time_step': -1.0}}}, "MD setting 'time_step' is -1.0, it must be positive"),
+    ],
+)
+def test_bad_input_is_one_sentence(overrides, message):
+    with pytest.raises(ValueError, match='^' + re.escape(message)):
+        settings(**overrides)
