@@ -14,7 +14,7 @@ BIN := .environments/aiida/bin
 .PHONY: help install demo study demo-clean test test-slow lint docs benchmarks
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install:  ## the AiiDA environment and the engine environment
 	@$(INSTALL) aiida

@@ -6,12 +6,16 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiida_edl.architectures.base import TrainingOutcome
+import numpy as np
+
+from aiida_edl.architectures.base import LearningCurve, TrainingOutcome, TrainingResult
 
 RUN_REPORT = 'run_commands.json'
 """File the driver writes."""
 TAIL_BYTES = 65536
 """Part of an output file, from its end, that is read."""
+DIVERGENCE_FACTOR = 10.0
+"""By how much the force error may rise above that of the first point; dimensionless, chosen here."""
 OUTCOME_OF_COMMAND = {
     'out_of_memory': TrainingOutcome.OUT_OF_MEMORY,
     'timed_out': TrainingOutcome.OUT_OF_WALLTIME,
@@ -35,6 +39,24 @@ class CommandReport:
     """Return code, negative for a signal; None if it did not end."""
     wall_seconds: float | None
     """Time it took [s]; None if it did not end."""
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """What an architecture read from the files of its trainer, before the outcome is judged."""
+
+    learning_curve: LearningCurve | None
+    """None if no point was logged."""
+    gradient_updates_done: int
+    """Optimiser steps done, all restarts together."""
+    is_complete: bool
+    """Whether the trainer said that it reached its target."""
+    model_file: str
+    """Where the exported model should be, relative to the folder."""
+    checkpoint_files: tuple[str, ...]
+    """Files from which the training can go on, relative to the folder; empty if there is no checkpoint."""
+    last_line: str
+    """Last line of the trainer's output, in words for a message."""
 
 
 def read_run_report(folder: Path) -> tuple[CommandReport, ...] | None:
@@ -102,3 +124,55 @@ def outcome_of_commands(folder: Path) -> tuple[TrainingOutcome, str]:
         state = command.outcome.replace('_', ' ')
         return outcome, f'the command that writes {command.stdout} was {state}{after}{code}, and {seen}'
     return TrainingOutcome.FINISHED, 'all commands finished'
+
+
+def divergence(curve: LearningCurve) -> str | None:
+    """Return one sentence if a training diverged, else None.
+
+    It did if an error or a loss is not a finite number, or if the last force error on the validation set exceeds the
+    first by more than :data:`DIVERGENCE_FACTOR`.
+
+    :param curve: learning curve with at least one point.
+    """
+    errors = {'energy error': curve.validation_energy_rmse, 'force error': curve.validation_force_rmse}
+    for name, values in errors.items():
+        if not np.isfinite(values).all():
+            first = int(np.flatnonzero(~np.isfinite(values))[0])
+            return f'the validation {name} is {values[first]} after {curve.gradient_updates[first]} gradient updates'
+    # NaN means that no loss was reported for this point, so only the last one can tell.
+    if len(curve.training_loss) > 1 and not np.isfinite(curve.training_loss[-1]):
+        return f'the training loss is {curve.training_loss[-1]} after {curve.gradient_updates[-1]} gradient updates'
+    forces = curve.validation_force_rmse
+    if forces[-1] > DIVERGENCE_FACTOR * forces[0]:
+        return (
+            f'the validation force error rose from {forces[0]:.3g} to {forces[-1]:.3g} eV/Å '
+            f'in {curve.gradient_updates[-1]} gradient updates'
+        )
+    return None
+
+
+def judge_training(folder: Path, log: TrainingLog) -> TrainingResult:
+    """Return the result of a training from its log and from how its commands ended.
+
+    :param folder: folder with the retrieved files.
+    :param log: what the architecture read.
+    """
+    outcome, message = outcome_of_commands(folder)
+    diverged = None if log.learning_curve is None else divergence(log.learning_curve)
+    model_file = log.model_file if (folder / log.model_file).is_file() else None
+    if diverged is not None:
+        outcome, message = TrainingOutcome.LOSS_DIVERGED, diverged
+    elif outcome is TrainingOutcome.LOG_INCOMPLETE and log.is_complete and model_file is None:
+        outcome = TrainingOutcome.EXPORT_FAILED
+    elif outcome is TrainingOutcome.FINISHED and (not log.is_complete or log.learning_curve is None):
+        outcome, message = TrainingOutcome.LOG_INCOMPLETE, f'the log does not reach its end, and {log.last_line}'
+    elif outcome is TrainingOutcome.FINISHED and model_file is None:
+        outcome, message = TrainingOutcome.EXPORT_FAILED, f'the model file {log.model_file} is missing'
+    return TrainingResult(
+        outcome=outcome,
+        learning_curve=log.learning_curve,
+        model_file=model_file,
+        checkpoint_files=log.checkpoint_files,
+        gradient_updates_done=log.gradient_updates_done,
+        message=message,
+    )

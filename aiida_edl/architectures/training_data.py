@@ -1,4 +1,4 @@
-"""What architectures do with labelled frames before a trainer may see them: checks, atomic energies, neighbour counts."""
+"""What is done with a training before a trainer may see it: checks, atomic energies, neighbour counts, evaluations."""
 
 from __future__ import annotations
 
@@ -38,6 +38,28 @@ def check_training_job(job: TrainingJob, batch_size: int) -> None:
         raise TrainingJobError(
             f'batch_size is {batch_size}, it must lie between 1 and the {len(job.training_set)} training frames'
         )
+
+
+def steps_with_evaluations(at_least: int, n_evaluations: int) -> tuple[int, int]:
+    """Return the smallest number of steps that ends with an evaluation, and the steps between two evaluations.
+
+    The interval is within a factor of two of what gives the wished number of evaluations.
+
+    :param at_least: steps that must be done.
+    :param n_evaluations: wished number of evaluations.
+
+    >>> steps_with_evaluations(1000, 20)
+    (1000, 50)
+    >>> steps_with_evaluations(997, 20)
+    (999, 37)
+    """
+    steps = at_least
+    while True:
+        wished = max(1, round(steps / n_evaluations))
+        candidates = [k for k in range((wished + 1) // 2, 2 * wished + 1) if steps % k == 0]
+        if candidates:
+            return steps, min(candidates, key=lambda k: abs(k - wished))
+        steps += 1
 
 
 def energies_and_forces_only(frames: FrameSet) -> FrameSet:

@@ -112,4 +112,6 @@ class PotentialData(SinglefileData):
     @property
     def energy_shifts(self) -> dict[str, float]:
         """Energies that must be added per atom to the model's energy [eV]; empty if the model embeds them."""
-        return {} if self._attribute(self.KEY_EMBEDS_ATOMIC_ENERGIES) else dict(self._attribute(self.KEY_ATOMIC_ENERGIES))
+        return (
+            {} if self._attribute(self.KEY_EMBEDS_ATOMIC_ENERGIES) else dict(self._attribute(self.KEY_ATOMIC_ENERGIES))
+        )

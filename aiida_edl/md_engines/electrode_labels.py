@@ -7,6 +7,7 @@ their way back whatever the order of the groups.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,8 +79,12 @@ class Labels:
     """Reason for each frame without labels."""
     is_complete: bool
     """Whether the program came to its end."""
+    stop_reason: str
+    """Error of the program, or that its log ends early; ``''`` if it came to its end."""
     version: str
     """Version of LAMMPS."""
+    wall_seconds: float
+    """Wall time of the run [s]; NaN if it did not come to its end."""
 
 
 def plan_labels(frames: FrameSet) -> LabelPlan:
@@ -199,16 +204,18 @@ def read_labels(folder: Path, frames: FrameSet, plan: LabelPlan) -> Labels:
         forces[atoms] = snapshot.values('fx', 'fy', 'fz') * units.KILOCALORIE_PER_MOL
         charges[atoms] = snapshot.values('q')[:, 0]
     is_finite = np.isfinite(energies) & np.isfinite(np.add.reduceat(forces.sum(axis=1), frames.offsets[:-1]))
-    reason = log.error or ('energy or forces are not finite numbers' if END_MARK in log.text else f'{LOG} ends early')
-    failures = {int(index): plan.refused.get(int(index), reason) for index in np.flatnonzero(~is_finite)}
-    energies[~is_finite] = np.nan
+    is_complete = re.search(f'^{END_MARK}$', log.text, re.MULTILINE) is not None
+    stop_reason = '' if is_complete else log.error or f'{LOG} ends early'
+    reason = stop_reason or 'energy or forces are not finite numbers'
     return Labels(
-        energies=energies,
+        energies=np.where(is_finite, energies, np.nan),
         forces=forces,
         charges=charges,
         metal_potential=potential,
         is_converged=is_finite,
-        failures=failures,
-        is_complete=log.text.rstrip().endswith(END_MARK) or f'\n{END_MARK}\n' in log.text,
+        failures={int(index): plan.refused.get(int(index), reason) for index in np.flatnonzero(~is_finite)},
+        is_complete=is_complete,
+        stop_reason=stop_reason,
         version=log.version,
+        wall_seconds=log.wall_seconds,
     )

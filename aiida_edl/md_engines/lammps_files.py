@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from aiida_edl.science.frames import Floats
 
 ERROR = re.compile(r'^ERROR.*$', re.MULTILINE)
+WALL_TIME = re.compile(r'^Total wall time: (\d+):(\d+):(\d+)', re.MULTILINE)
 VERSION = re.compile(r'^LAMMPS \((.+?)\)', re.MULTILINE)
 
 
@@ -29,6 +30,8 @@ class Log:
     """Version as LAMMPS prints it, e.g. ``'22 Jul 2025 - Update 4'``; ``''`` if the log does not say."""
     error: str
     """First line that begins with ``ERROR``; ``''`` if there is none."""
+    wall_seconds: float
+    """Wall time of the run, which LAMMPS gives in whole seconds [s]; NaN if the log has no end."""
     columns: Mapping[str, Floats]
     """Thermodynamic output of all runs in the log that print the same columns, by header, each of shape ``(n_rows,)``;
     a step printed twice counts once."""
@@ -59,6 +62,7 @@ def read_log(path: Path) -> Log:
     :param path: the log file.
     """
     text = path.read_text(errors='replace')
+    wall = WALL_TIME.search(text)
     version, error = VERSION.search(text), ERROR.search(text)
     header: list[str] = []
     rows: dict[int, list[float]] = {}
@@ -78,6 +82,7 @@ def read_log(path: Path) -> Log:
         text=text,
         version=version.group(1) if version else '',
         error=error.group(0).strip() if error else '',
+        wall_seconds=sum(float(part) * 60.0**k for k, part in enumerate(wall.groups()[::-1])) if wall else float('nan'),
         columns={name: table[:, index] for index, name in enumerate(header)},
     )
 

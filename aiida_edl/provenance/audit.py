@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shutil
 import sqlite3
 import tempfile
 import zipfile
@@ -74,7 +73,9 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     :raises ArchiveError: if the file is not one.
     """
     if not path.is_file() or not zipfile.is_zipfile(path):
-        raise ArchiveError(f"'{path.name}' is not an AiiDA archive: it must be a zip file made by 'verdi archive create'")
+        raise ArchiveError(
+            f"'{path.name}' is not an AiiDA archive: it must be a zip file made by 'verdi archive create'"
+        )
     with zipfile.ZipFile(path) as archive:
         if DATABASE not in archive.namelist():
             raise ArchiveError(f"'{path.name}' holds no {DATABASE}: migrate it with 'verdi archive migrate' first")
@@ -133,7 +134,9 @@ def audit_archive(path: Path, rules: PrivacyRules) -> AuditReport:
                 continue
             n_files += 1
             node, where = owners.get(name[len(REPOSITORY) :], ('', name))
-            findings += [Finding(place, node, text) for place, text in search_content(archive.read(name), complete, where)]
+            findings += [
+                Finding(place, node, text) for place, text in search_content(archive.read(name), complete, where)
+            ]
         n_nodes = connection.execute('SELECT COUNT(*) FROM db_dbnode').fetchone()[0]
     return AuditReport(path.name, n_nodes, n_files, complete.words, complete.paths, tuple(findings))
 
@@ -259,7 +262,9 @@ def _replace_in_tables(connection: sqlite3.Connection, cleaning: Cleaning) -> in
     n_changed = 0
     for table, columns in text_columns(connection).items():
         for column in columns:
-            rows = connection.execute(f'SELECT rowid, "{column}" FROM "{table}" WHERE "{column}" IS NOT NULL').fetchall()
+            rows = connection.execute(
+                f'SELECT rowid, "{column}" FROM "{table}" WHERE "{column}" IS NOT NULL'
+            ).fetchall()
             changed = [(cleaning.apply(text), row) for row, text in rows if cleaning.apply(text) != text]
             connection.executemany(f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?', changed)
             n_changed += len(changed)

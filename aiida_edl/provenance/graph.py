@@ -92,7 +92,7 @@ class CalledProcess:
     @property
     def has_failed(self) -> bool:
         """Whether it ended without success; a warning (status 700 and above) is none."""
-        return self.has_ended and (self.exit_status is None or 0 < self.exit_status < 700)  # noqa: PLR2004
+        return self.has_ended and (self.exit_status is None or 0 < self.exit_status < 700)
 
     @property
     def name(self) -> str:
@@ -141,9 +141,7 @@ def _called_by(level: dict[int, tuple[str, ...]]) -> Iterator[CalledProcess]:
     calls = {'type': {'in': [LinkType.CALL_CALC.value, LinkType.CALL_WORK.value]}}
     for identifiers in batches(level):
         query = QueryBuilder().append(ProcessNode, filters={'id': {'in': identifiers}}, project='id', tag='caller')
-        query.append(
-            ProcessNode, with_incoming='caller', edge_filters=calls, edge_project='label', project=projections
-        )
+        query.append(ProcessNode, with_incoming='caller', edge_filters=calls, edge_project='label', project=projections)
         for caller, pk, uuid, kind, label, state, status, message, begin, end, node_type, link in query.iterall():
             yield CalledProcess(
                 pk=pk,

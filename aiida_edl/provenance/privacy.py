@@ -89,7 +89,9 @@ class PrivacyRules:
         """
         roots = sorted({*PRIVATE_ROOTS, *self.paths}, key=len, reverse=True)
         begin = rb'(?:(?<![\w.~])|(?<=-[IL])|(?<=\\[nrt]))'
-        path = begin + rb'(?:' + b'|'.join(re.escape(root.encode()) for root in roots) + rb')(?![\w-])(?:/[\w.+@%=~-]+)*'
+        path = (
+            begin + rb'(?:' + b'|'.join(re.escape(root.encode()) for root in roots) + rb')(?![\w-])(?:/[\w.+@%=~-]+)*'
+        )
         written = {name for word in self.words for name in (word, json.dumps(word)[1:-1])}
         if not written:
             return re.compile(path)
@@ -122,7 +124,7 @@ class PrivacyRules:
         return self.pattern.sub(stand_in, text.encode()).decode()
 
     def replace_in_bytes(self, content: bytes) -> bytes:
-        """Return binary content with stand-ins of equal length.
+        r"""Return binary content with stand-ins of equal length.
 
         >>> PrivacyRules().replace_in_bytes(b'\\x0e/home/jane/a.b')
         b'\\x0e/xxxx/xxxx/xxx'

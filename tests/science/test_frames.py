@@ -119,7 +119,9 @@ def test_wrong_shape_is_refused():
 
 
 def test_missing_array_is_refused():
-    with pytest.raises(ValueError, match=r"^a set of frames needs the arrays \['cells', 'offsets', 'pbc', 'positions'\]"):
+    with pytest.raises(
+        ValueError, match=r"^a set of frames needs the arrays \['cells', 'offsets', 'pbc', 'positions'\]"
+    ):
         FrameSet.from_arrays({'numbers': np.array([1], dtype=np.uint8)})
 
 

@@ -125,3 +125,10 @@ def test_wrong_number_of_flags_is_refused():
 def test_setting_out_of_range_is_refused():
     with pytest.raises(ValueError, match=r"^gate setting 'force_cap' is -1.0, it must be positive$"):
         GateSettings(force_cap=-1.0)
+
+
+def test_deviation_below_the_floor_is_no_outlier():
+    energies = np.full(20, -30.0)
+    energies[4] += 0.008  # 4 meV/atom, the floor is 5
+    frames = replace(make_frames(), energies=energies)
+    assert not gate_labels(frames, all_converged(frames)).rejected

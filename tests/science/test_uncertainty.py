@@ -200,5 +200,5 @@ def test_column_unknown_everywhere_stays_unknown():
 
 
 def test_no_replica_is_refused():
-    with pytest.raises(ValueError, match='^no replica was given; give at least one estimate$'):
+    with pytest.raises(ValueError, match=r'^no replica was given; give at least one estimate$'):
         combine_replicas([])

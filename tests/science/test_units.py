@@ -35,7 +35,7 @@ def test_atomic_mass_makes_kinetic_energy():
 
 
 def test_surface_charge_of_one_electron_per_square_angstrom():
-    assert units.MICROCOULOMB_PER_CM2_PER_E_PER_ANGSTROM2 == pytest.approx(1602.176634, abs=1e-9)
+    assert pytest.approx(1602.176634, abs=1e-9) == units.MICROCOULOMB_PER_CM2_PER_E_PER_ANGSTROM2
 
 
 def test_density_of_water():

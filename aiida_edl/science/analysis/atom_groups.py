@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase.data import atomic_numbers
+from ase.geometry import complete_cell
 from numpy.typing import NDArray
 
 from aiida_edl.science.charge_state import FORMAL_CHARGES
@@ -102,6 +103,15 @@ class HydrogenAssignment:
         flat = (np.arange(n_frames)[:, None] * n_oxygen + self.owners).ravel()
         sums = [np.bincount(flat, self.bonds[..., axis].ravel(), n_frames * n_oxygen) for axis in range(3)]
         return np.asarray(np.stack(sums, axis=-1).reshape(n_frames, n_oxygen, 3), dtype=np.float64)
+
+
+def complete_cells(cells: Floats) -> Floats:
+    """Return cells whose vanishing vectors, allowed along open directions, are replaced by normal unit vectors.
+
+    :param cells: cell vectors as rows [Å], shape ``(n_frames, 3, 3)``.
+    """
+    is_complete = np.all(np.any(cells != 0, axis=2))
+    return cells if is_complete else np.stack([complete_cell(cell) for cell in cells])
 
 
 def minimum_image(vectors: Floats, cells: Floats, pbc: NDArray[np.bool_]) -> Floats:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiida_edl.science.analysis import surface_planes
-from aiida_edl.science.analysis.atom_groups import Integers, assign_hydrogens, atom_groups, equal_compositions
-from aiida_edl.science.frames import Floats, FrameSet
+from aiida_edl.science.analysis.atom_groups import assign_hydrogens, atom_groups, complete_cells, equal_compositions
+from aiida_edl.science.frames import FrameSet
 
 REGIONS = ('metal', 'first_layer', 'bulk', 'ion')
 """Names of the regions; an atom carries the position of its region in this list."""
@@ -35,9 +35,10 @@ def atom_regions(frames: FrameSet, first_layer_bound: float = 4.0) -> NDArray[np
             near = _near_surface(frames, (start, stop), first_layer_bound)
             part[:, groups.oxygen] = np.where(near, FIRST_LAYER, BULK)
             if groups.hydrogen.size:
-                cells, pbc = frames.cells[start:stop], frames.pbc[start:stop]
-                owners = _owners(positions[:, groups.oxygen], positions[:, groups.hydrogen], cells, pbc)
-                part[:, groups.hydrogen] = np.where(np.take_along_axis(near, owners, axis=1), FIRST_LAYER, BULK)
+                cells, pbc = complete_cells(frames.cells[start:stop]), frames.pbc[start:stop]
+                found = assign_hydrogens(positions[:, groups.oxygen], positions[:, groups.hydrogen], cells, pbc)
+                is_near = np.take_along_axis(near, found.owners, axis=1)
+                part[:, groups.hydrogen] = np.where(is_near, FIRST_LAYER, BULK)
     return regions
 
 
@@ -47,7 +48,7 @@ def _near_surface(frames: FrameSet, span: tuple[int, int], bound: float) -> NDAr
     near = np.zeros((span[1] - span[0], groups.oxygen.size), dtype=bool)
     for row, index in enumerate(range(*span)):
         frame = frames.frame(index)
-        cells, periodic = frame.cell[None], frame.pbc[None, 2]
+        cells, periodic = complete_cells(frame.cell[None]), frame.pbc[None, 2]
         normals = surface_planes.surface_normals(cells)
         periods = surface_planes.periods_along(cells, normals)
         heights = frame.positions[None] @ normals[0]
@@ -56,7 +57,3 @@ def _near_surface(frames: FrameSet, span: tuple[int, int], bound: float) -> NDAr
             above = surface_planes.heights_above(heights[:, groups.oxygen], planes, surface, periods, periodic)
             near[row] |= ((above >= 0.0) & (above < bound))[0]
     return near
-
-
-def _owners(oxygen: Floats, hydrogen: Floats, cells: Floats, pbc: NDArray[np.bool_]) -> Integers:
-    return assign_hydrogens(oxygen, hydrogen, cells, pbc).owners

@@ -7,12 +7,15 @@ r"""The one definition of the error of a potential, used wherever one is reporte
 over frames i with N atoms, and over atoms and Cartesian components (not over the lengths of force vectors, which would
 be larger by :math:`\sqrt 3`). The signed energy error is the mean of :math:`(\hat E_i - E_i)/N_i`: a model that cannot
 see the charge of the metal shifts the energies of whole charge states. Error bars are standard deviations over
-bootstrap resamples of frames; frames that share the column ``group`` are drawn together.
+resamples of a block bootstrap, because neighbouring frames of one trajectory are correlated: within each value of the
+column ``group`` (else within the whole set) successive frames form blocks of about the cube root of their number, the
+length of lowest mean square error (P. Hall, J. L. Horowitz and B.-Y. Jing, Biometrika 82, 561 (1995)).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +24,14 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from aiida_edl.science.analysis.atom_groups import Integers
 from aiida_edl.science.analysis.atom_regions import METAL, REGIONS, atom_regions
 from aiida_edl.science.charge_state import charge_state
 from aiida_edl.science.frames import Floats, FrameSet
 
 GROUP_COLUMN = 'group'
+SMALL_GROUP = 8
+"""A group of at most this many frames, such as the charge states of one geometry, is one block."""
 N_RESAMPLES = 500
 """Bootstrap resamples; the error bar itself is then good to 1/sqrt(2 · 500) = 3 %."""
 NO_VALUE = float('nan')
@@ -73,8 +79,8 @@ class ErrorMetrics:
     """One row for each scope; see :class:`ErrorRow`."""
     n_frames: int
     """Frames that were compared."""
-    n_groups: int
-    """Independent units of the bootstrap: groups, or frames without a column ``group``."""
+    n_blocks: int
+    """Blocks of the bootstrap; with one alone the errors are NaN."""
     failed_frames: tuple[int, ...]
     """Frames without a finite prediction, which were left out; positions in the reference."""
 
@@ -101,7 +107,7 @@ class ErrorMetrics:
         mobile = dataclasses.asdict(self.row('region', 'mobile'))
         summary = {name: total[name] for name in (*keep, *forces)} | {f'mobile_{name}': mobile[name] for name in forces}
         finite = {name: None if np.isnan(value) else value for name, value in summary.items()}
-        counts = {'n_frames': self.n_frames, 'n_groups': self.n_groups, 'failed_frames': list(self.failed_frames)}
+        counts = {'n_frames': self.n_frames, 'n_blocks': self.n_blocks, 'failed_frames': list(self.failed_frames)}
         return finite | counts
 
 
@@ -155,7 +161,7 @@ def error_metrics(
     scopes = _scopes(reference, labels, atom_regions(reference, first_layer_bound))
     draws = _draws(reference, np.random.default_rng(seed))
     rows = _rows(scopes, reference, energies, forces, draws)
-    return ErrorMetrics(rows, len(reference), int(draws.n_groups), failed)
+    return ErrorMetrics(rows, len(reference), draws.n_blocks, failed)
 
 
 def charge_labels(frames: FrameSet) -> list[str]:
@@ -193,17 +199,37 @@ class _Draws:
     """How often each frame occurs in each resample, shape ``(n_resamples, n_frames)``."""
 
     counts: Floats
-    n_groups: int
+    n_blocks: int
+
+
+def frame_blocks(frames: FrameSet) -> Integers:
+    """Return the bootstrap block of each frame, shape ``(n_frames,)``, numbered from 0.
+
+    :param frames: frames in the order of time within each group.
+    """
+    column = frames.columns.get(GROUP_COLUMN, np.zeros(len(frames)))
+    groups = np.unique(column, return_inverse=True)[1]
+    is_grouped = GROUP_COLUMN in frames.columns
+    blocks = np.zeros(len(frames), dtype=np.int64)
+    n_blocks = 0
+    for group in range(int(groups.max()) + 1):
+        members = np.flatnonzero(groups == group)
+        length = math.ceil(members.size ** (1 / 3) - 1e-9)
+        if is_grouped and members.size <= SMALL_GROUP:
+            length = members.size
+        blocks[members] = n_blocks + np.arange(members.size) // length
+        n_blocks = int(blocks[members[-1]]) + 1
+    return blocks
 
 
 def _draws(frames: FrameSet, random: np.random.Generator) -> _Draws:
-    column = frames.columns.get(GROUP_COLUMN)
-    groups = np.arange(len(frames)) if column is None else np.unique(column, return_inverse=True)[1]
-    n_groups = int(groups.max()) + 1
-    picked = random.integers(n_groups, size=(N_RESAMPLES, n_groups))
-    flat = (np.arange(N_RESAMPLES)[:, None] * n_groups + picked).ravel()
-    counts = np.bincount(flat, minlength=N_RESAMPLES * n_groups).reshape(N_RESAMPLES, n_groups)
-    return _Draws(counts[:, groups].astype(np.float64), n_groups)
+    """Return resamples of blocks drawn with replacement."""
+    blocks = frame_blocks(frames)
+    n_blocks = int(blocks.max()) + 1
+    picked = random.integers(n_blocks, size=(N_RESAMPLES, n_blocks))
+    flat = (np.arange(N_RESAMPLES)[:, None] * n_blocks + picked).ravel()
+    counts = np.bincount(flat, minlength=N_RESAMPLES * n_blocks).reshape(N_RESAMPLES, n_blocks)
+    return _Draws(counts[:, blocks].astype(np.float64), n_blocks)
 
 
 def _rows(
@@ -255,12 +281,12 @@ def _rows(
 
 
 def _with_error(sums: Floats, counts: Floats, draws: _Draws, root: bool = False) -> tuple[float, float]:
-    """Return the mean (or its root) and its bootstrap error; NaN if nothing is counted, or one group alone counts."""
+    """Return the mean (or its root) and its bootstrap error; NaN if nothing is counted, or there is one block."""
     if not counts.sum():
         return NO_VALUE, NO_VALUE
     drawn = draws.counts @ counts
     # Resamples that miss a rare scope altogether have no mean.
     means = (draws.counts @ sums)[drawn > 0] / drawn[drawn > 0]
     value = float(sums.sum() / counts.sum())
-    spread = float(np.std(np.sqrt(means) if root else means)) if draws.n_groups > 1 else NO_VALUE
+    spread = float(np.std(np.sqrt(means) if root else means)) if draws.n_blocks > 1 else NO_VALUE
     return (float(np.sqrt(value)) if root else value), spread

@@ -131,7 +131,7 @@ class InterfaceProfiles:
         names = [f.name for f in dataclasses.fields(cls)]
         if missing := [name for name in names if name not in given]:
             raise ValueError(f'profiles need the fields {missing}, which were not given')
-        values = {name: np.nan if given[name] is None else given[name] for name in names}
+        values: dict[str, Any] = {name: np.nan if given[name] is None else given[name] for name in names}
         values['settings'] = ProfileSettings.from_dict(given['settings'])
         return cls(**values)
 
@@ -160,21 +160,20 @@ def interface_profiles(frames: FrameSet, settings: ProfileSettings | None = None
         **_orientations(sums, blocks, settings),
         **_first_layer(sums, replica_of_frame),
     }
-    return InterfaceProfiles(
-        z=settings.bins.centres,
-        coarse_z=settings.coarse_bins.centres,
-        angle=settings.angle_bins.centres,
-        irregular_oxygen_counts=sums.irregular,
-        irregular_oxygen_fraction=float(sums.irregular.sum() / sums.oxygen_count.sum()),
-        ion=symbol,
-        n_surfaces=len(parts[0].surfaces),
-        area=float(sums.area.mean()),
-        n_frames=len(sums.area),
-        n_replicas=len(replicas),
-        frame_interval=frame_interval(frames, replicas),
-        settings=settings,
-        **values,
-    )
+    values |= {
+        'z': settings.bins.centres,
+        'coarse_z': settings.coarse_bins.centres,
+        'angle': settings.angle_bins.centres,
+        'irregular_oxygen_counts': sums.irregular,
+        'irregular_oxygen_fraction': float(sums.irregular.sum() / sums.oxygen_count.sum()),
+        'ion': symbol,
+        'n_surfaces': len(parts[0].surfaces),
+        'area': float(sums.area.mean()),
+        'n_frames': len(sums.area),
+        'n_replicas': len(replicas),
+        'frame_interval': frame_interval(frames, replicas),
+    }
+    return InterfaceProfiles(settings=settings, **values)
 
 
 def _densities(sums: ProfileSums, blocks: FrameBlocks, symbol: str, settings: ProfileSettings) -> dict[str, Any]:

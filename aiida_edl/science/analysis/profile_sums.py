@@ -8,7 +8,7 @@ import numpy as np
 
 from aiida_edl.science.analysis import surface_planes
 from aiida_edl.science.analysis.angular_distribution import angle_sums
-from aiida_edl.science.analysis.atom_groups import Integers, assign_hydrogens
+from aiida_edl.science.analysis.atom_groups import Integers, assign_hydrogens, complete_cells
 from aiida_edl.science.analysis.density_profile import number_density_sums
 from aiida_edl.science.analysis.planar_bins import FrameBlocks, Rows
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
@@ -89,7 +89,7 @@ class ProfileSums:
         (start, stop), groups, bins = span, part.groups, settings.bins
         positions = frames.positions[int(frames.offsets[start]) : int(frames.offsets[stop])]
         positions = positions.reshape(stop - start, -1, 3)
-        cells, pbc = frames.cells[start:stop], frames.pbc[start:stop]
+        cells, pbc = complete_cells(frames.cells[start:stop]), frames.pbc[start:stop]
         frame_rows = slice(part.first_row + start - part.start, part.first_row + stop - part.start)
         first_block = int(blocks.block_of_frame[frame_rows][0])
         of_frame = blocks.block_of_frame[frame_rows] - first_block

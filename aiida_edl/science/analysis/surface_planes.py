@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aiida_edl.science.analysis.atom_groups import AtomGroups, Integers
+from aiida_edl.science.analysis.atom_groups import AtomGroups, Integers, complete_cells
 from aiida_edl.science.frames import Floats, Frame
 
 LAYER_GAP = 0.7
@@ -176,7 +176,7 @@ def surfaces_of_frame(frame: Frame, groups: AtomGroups) -> tuple[Surface, ...]:
     :param frame: the frame.
     :param groups: its atom groups.
     """
-    cells = frame.cell[None]
+    cells = complete_cells(frame.cell[None])
     normals = surface_normals(cells)
     heights = frame.positions @ normals[0]
     period = float(periods_along(cells, normals)[0])

