@@ -11,7 +11,10 @@ from aiida.orm import ArrayData
 
 from aiida_edl.science.analysis.error_metrics import ErrorRow
 from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles
+from aiida_edl.science.analysis.model_spread import model_spread
+from aiida_edl.science.analysis.model_tags import ModelProfile, ModelTag
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
+from aiida_edl.science.analysis.spread_verdict import bin_rows, comparison_rows, deviation_rows, group_rows, verdict
 
 SHIFT = {'mixed': 0.30, 'single_0': 0.02, 'single_2': 0.02, 'reference': 0.0}
 """How far the orientation of a model lies from the reference."""
@@ -106,8 +109,8 @@ def error_rows(architecture: str, training_set: str, seed: int) -> list[dict[str
     """Return errors of one model: large on charge states it has not seen."""
     scale = (2.0 if architecture == 'deep_potential' else 1.0) + 0.1 * seed
     rows = [_row('all', 'all', 'all', scale, 0.0)]
-    for state in IONS:
-        is_seen = training_set == 'mixed' or training_set == f'single_{IONS[state]}'
+    for state, n_ions in IONS.items():
+        is_seen = training_set in ('mixed', f'single_{n_ions}')
         shift = 0.0 if is_seen else 0.01
         rows.append(_row('charge_state', state, state, scale if is_seen else 3 * scale, shift))
     return [*rows, _row('region', 'mobile', 'all', scale, 0.0)]
@@ -115,4 +118,16 @@ def error_rows(architecture: str, training_set: str, seed: int) -> list[dict[str
 
 def spread_answer(profiles: dict[str, ArrayData], tags: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the answer of the benchmark."""
-    return {}
+    models = []
+    for key, node in profiles.items():
+        arrays = {name: node.get_array(name) for name in node.get_arraynames()}
+        parts = InterfaceProfiles.from_parts(arrays, node.base.attributes.all)
+        models.append(ModelProfile(ModelTag.from_dict(tags[key]), parts))
+    spread = model_spread(models)
+    return {
+        'verdict': verdict(spread),
+        'comparisons': comparison_rows(spread),
+        'groups': group_rows(spread),
+        'models': deviation_rows(spread),
+        'bins': bin_rows(spread),
+    }

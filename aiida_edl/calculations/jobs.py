@@ -26,6 +26,8 @@ WALLTIME_MARGIN_SECONDS = 120.0
 """Largest part of the walltime that a program leaves for stopping in good order [s]."""
 WALLTIME_MARGIN_FRACTION = 0.1
 """The same, as a fraction of the walltime, for short jobs."""
+LARGE_FILE_BYTES = 100_000
+"""Size from which a file that follows from the input nodes is not stored with the calculation again."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +79,7 @@ def commands_document(commands: Sequence[Command], packages: Sequence[str], thre
     return {
         'threads': threads,
         'packages': list(packages),
-        'commands': [
-            {
-                'arguments': list(command.arguments),
-                'stdout': command.stdout,
-                'environment': dict(command.environment),
-                'is_export': command.is_export,
-            }
-            for command in commands
-        ],
+        'commands': [command.to_dict() for command in commands],
     }
 
 
@@ -133,6 +127,14 @@ def walltime_of_program(max_wallclock_seconds: float | None) -> float | None:
     if max_wallclock_seconds is None:
         return None
     return max_wallclock_seconds - min(WALLTIME_MARGIN_SECONDS, WALLTIME_MARGIN_FRACTION * max_wallclock_seconds)
+
+
+def large_files(files: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Return the paths of files that are too large to be stored with the calculation beside the nodes they follow from.
+
+    :param files: content by path; the same inputs give the same bytes.
+    """
+    return tuple(path for path, content in files.items() if len(content) > LARGE_FILE_BYTES)
 
 
 def retrieve_entry(path: str) -> tuple[str, str, int]:

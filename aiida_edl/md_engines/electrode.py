@@ -119,7 +119,7 @@ class ElectrodeEngine(MDEngine):
         return Retrieval(keep=(LOG, STDOUT, CHECKPOINT.format('*')), parse_only=(DUMP,))
 
     def read(self, folder: Path, frame: Frame, settings: MDSettings) -> MDResult:
-        """Read log, dump and checkpoint. A run that stopped early is read up to its checkpoint, where a restart goes on."""
+        """Read log, dump and checkpoint; a run that stopped early is read up to its checkpoint."""
         schedule = _Schedule.of(settings)
         checkpoint_step, checkpoint = _find_checkpoint(folder)
         files = () if checkpoint is None else (checkpoint,)
@@ -193,8 +193,8 @@ def _wall_lines(job: MDJob) -> list[str]:
     wall = top + settings.wall_height
     if wall >= height:
         raise MDSettingsError(
-            f'wall_height {settings.wall_height} Å puts the wall {wall:.2f} Å above the bottom of the cell, whose height '
-            f'is {height:.2f} Å: lower the wall or enlarge the cell'
+            f'wall_height {settings.wall_height} Å puts the wall {wall:.2f} Å above the bottom of the cell, whose '
+            f'height is {height:.2f} Å: lower the wall or enlarge the cell'
         )
     strength = settings.wall_force_constant / 2 / units.KILOCALORIE_PER_MOL if settings.wall_height > 0 else 0.0
     return [
@@ -211,8 +211,8 @@ def _start_lines(job: MDJob, schedule: _Schedule) -> list[str]:
     lines.append(f'reset_timestep {schedule.begin}')
     if job.frame.velocities is None:
         lines.append(
-            f'velocity mobile create {job.settings.temperature:.10g} {job.settings.seed + 1} mom yes rot no dist gaussian '
-            'temp mobile_temperature'
+            f'velocity mobile create {job.settings.temperature:.10g} {job.settings.seed + 1} mom yes rot no '
+            'dist gaussian temp mobile_temperature'
         )
     return [*lines, 'velocity metal set 0 0 0']
 

@@ -113,7 +113,8 @@ def _is_metal_static(frames: FrameSet, members: list[int]) -> bool:
 
     def metal(index: int) -> Floats:
         frame = frames.frame(index)
-        return frame.positions[frame.numbers == atomic_numbers[METAL]]
+        positions: Floats = frame.positions[frame.numbers == atomic_numbers[METAL]]
+        return positions
 
     first = metal(members[0])
     return all(np.array_equal(metal(index), first) for index in members[1:])
@@ -207,8 +208,10 @@ def read_labels(folder: Path, frames: FrameSet, plan: LabelPlan) -> Labels:
     is_complete = re.search(f'^{END_MARK}$', log.text, re.MULTILINE) is not None
     stop_reason = '' if is_complete else log.error or f'{LOG} ends early'
     reason = stop_reason or 'energy or forces are not finite numbers'
+    energies[~is_finite] = potential[~is_finite] = np.nan
+    forces[~np.repeat(is_finite, np.diff(frames.offsets))] = np.nan
     return Labels(
-        energies=np.where(is_finite, energies, np.nan),
+        energies=energies,
         forces=forces,
         charges=charges,
         metal_potential=potential,

@@ -1,5 +1,6 @@
 """Read what LAMMPS leaves behind: thermodynamic output in the log, and text dumps; truncated files are read up to the
-last complete line or snapshot. Values stay in the units of the run."""
+last complete line or snapshot. Values stay in the units of the run.
+"""
 
 from __future__ import annotations
 

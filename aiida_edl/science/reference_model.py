@@ -128,8 +128,8 @@ class ReferenceModel:
         if self.gold_sodium_well_depth_kcal_per_mol is not None or self.gold_sodium_diameter is not None:
             gold_sodium = f'{self.gold_sodium_well_depth:g} kcal/mol and {self.gold_sodium_distance:g} Å'
         return (
-            'classical force field: SPC/Fw water (Wu 2006), Na+ of Joung and Cheatham 2008 for SPC/E, Au of Heinz 2008, '
-            f'Au-Na {gold_sodium}, metal with Gaussian charges (Siepmann and Sprik 1995, '
+            'classical force field: SPC/Fw water (Wu 2006), Na+ of Joung and Cheatham 2008 for SPC/E, Au of Heinz '
+            f'2008, Au-Na {gold_sodium}, metal with Gaussian charges (Siepmann and Sprik 1995, '
             f'{self.gaussian_reciprocal_width:g}/Å) at constant total charge, cutoff {self.cutoff_radius:g} Å, '
             f'particle-mesh accuracy {self.electrostatic_accuracy:g}, slab factor {self.slab_factor:g}'
         )
@@ -181,7 +181,7 @@ def find_waters(frame: Frame) -> NDArray[np.int64]:
     if np.any(counts != 2):
         wrong = int(np.flatnonzero(counts != 2)[0])
         raise ReferenceModelError(
-            f'oxygen {oxygens[wrong]} has {counts[wrong]} hydrogens, the reference model needs whole water molecules'
+            f'oxygen {oxygens[wrong]} has {counts[wrong]} instead of 2 hydrogens, the reference model needs whole water molecules'
         )
     far = distances.min(axis=1) > MAXIMUM_BOND_LENGTH
     if np.any(far):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.common import AttributeDict
-from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, process_handler, while_
+from aiida.engine import BaseRestartWorkChain, ExitCode, ProcessHandlerReport, process_handler, while_
 from aiida.orm import CalcJobNode
 
+from aiida_edl.calculations.functions.join_datasets import join_datasets
+from aiida_edl.calculations.functions.join_series import join_series
 from aiida_edl.calculations.molecular_dynamics import MolecularDynamicsCalculation
 from aiida_edl.workflows.restart import restart_from_checkpoint
 from aiida_edl.workflows.submission import SubmitOnceMixin
@@ -37,6 +39,16 @@ class MolecularDynamicsWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
         """Take the inputs of the first run from the namespace."""
         super().setup()
         self.ctx.inputs = AttributeDict(self.exposed_inputs(MolecularDynamicsCalculation, 'md'))
+
+    def results(self) -> ExitCode | None:
+        """Attach the outputs; the trajectory and its series are those of all restarts together."""
+        exit_code = super().results()
+        parts = [child for child in self.ctx.children if 'trajectory' in child.outputs]
+        if exit_code is None and len(parts) > 1:
+            for name, join in (('trajectory', join_datasets), ('series', join_series)):
+                pieces = {f'part_{number:02d}': child.outputs[name] for number, child in enumerate(parts, start=1)}
+                self.out(name, self.call_once(join, join.__name__, **pieces))
+        return exit_code
 
     @process_handler(
         priority=600,

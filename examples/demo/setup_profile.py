@@ -4,8 +4,8 @@ Run after ``source examples/demo/activate``::
 
     python examples/demo/setup_profile.py [--slots 2] [--workers 2] [--start-daemon]
 
-The profile keeps its database in SQLite and its message broker inside the daemon. It gets one computer, `localhost`, and
-two codes on it: `engines-python` (the interpreter of the engine environment) and `lmp` (LAMMPS). Running it again
+The profile keeps its database in SQLite and its message broker inside the daemon. It gets one computer, `localhost`,
+and two codes on it: `engines-python` (the interpreter of the engine environment) and `lmp` (LAMMPS). Running it again
 changes only what differs.
 """
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from aiida_edl.provenance import queries
 
 

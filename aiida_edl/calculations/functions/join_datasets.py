@@ -13,7 +13,7 @@ def join_datasets(**datasets: DatasetData) -> DatasetData:
     """Join data sets of one level of theory, in the order of their link labels.
 
     :param datasets: the data sets; all must carry the same labels and columns.
-    :return: one data set.
+    :return: one data set; it keeps the attributes that all parts share, e.g. the temperature of a trajectory.
     """
     nodes = [datasets[key] for key in sorted(datasets)]
     levels = sorted({node.level_of_theory for node in nodes})
@@ -24,4 +24,8 @@ def join_datasets(**datasets: DatasetData) -> DatasetData:
         raise ValueError(f'data sets with {sides} wet sides cannot be joined: their surface charges differ in meaning')
     origins = sorted({node.base.attributes.get(node.KEY_ORIGIN) for node in nodes})
     frames = FrameSet.concatenate([node.frames() for node in nodes])
-    return DatasetData.from_frames(frames, levels[0], '; '.join(origins), sides[0])
+    joined = DatasetData.from_frames(frames, levels[0], '; '.join(origins), sides[0])
+    first, *others = [node.base.attributes.all for node in nodes]
+    shared = {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
+    joined.base.attributes.set_many({key: value for key, value in shared.items() if key not in joined.base.attributes.all})
+    return joined

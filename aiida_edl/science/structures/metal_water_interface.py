@@ -31,7 +31,7 @@ METALS = ('Ag', 'Al', 'Au', 'Cu', 'Ni', 'Pd', 'Pt')
 WATER_MASS = float(atomic_masses[8] + 2 * atomic_masses[1])
 """Mass of a water molecule [u]."""
 WATER_BOND_LENGTH, WATER_ANGLE_DEGREES = 1.012, 113.24
-"""Shape of the water molecules that are packed [Å, degrees]: SPC/Fw, Y. Wu et al., J. Chem. Phys. 124, 024503 (2006)."""
+"""Shape of the water molecules that are packed [Å, degrees]: SPC/Fw, Y. Wu et al., J. Chem. Phys. 124, 024503."""
 PACKMOL_INSTALL = 'pip install packmol'
 TOLERANCES = (2.1, 2.0, 1.9, 1.8, 1.7, 1.6, 1.5)
 """Smallest distances between atoms of different molecules that are tried in turn [Å]."""
@@ -139,7 +139,8 @@ class InterfaceSettings:
         for name in values:
             if name not in known:
                 raise InterfaceSettingsError(unknown_name_message('interface setting', name, known))
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**arguments)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as JSON types."""
@@ -341,8 +342,8 @@ def _pack(film: _Film, n_water: int, windows: tuple[_IonWindow, ...], seed: int)
                 positions = np.loadtxt(folder / 'packed.xyz', skiprows=2, usecols=(1, 2, 3), ndmin=2)
                 return positions, tolerance, version.group(1) if version else ''
     raise PackingError(
-        f'packmol could not pack {n_water} water molecules and {sum(window.n_ions for window in windows)} ions with atoms '
-        f'{TOLERANCES[-1]} Å apart or more: lower water_density or widen ion_window'
+        f'packmol could not pack {n_water} water molecules and {sum(window.n_ions for window in windows)} ions with '
+        f'atoms {TOLERANCES[-1]} Å apart or more: lower water_density or widen ion_window'
     )
 
 

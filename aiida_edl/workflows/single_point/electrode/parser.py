@@ -52,7 +52,7 @@ class ElectrodeParser(Parser):
             'n_frames': len(labels.energies),
             'n_labelled': int(labels.is_converged.sum()),
             'versions': {'lammps': labels.version},
-            'wall_seconds': labels.wall_seconds,
+            'wall_seconds': labels.wall_seconds if labels.is_complete else None,
         }
         self.out('label_summary', Dict(summary))
 

@@ -1,0 +1,21 @@
+"""Join the series of a run that was interrupted."""
+
+from __future__ import annotations
+
+import numpy as np
+from aiida.engine import calcfunction
+from aiida.orm import ArrayData
+
+
+@calcfunction
+def join_series(**parts: ArrayData) -> ArrayData:
+    """Join arrays of equal names end to end, in the order of the link labels.
+
+    :param parts: series of consecutive parts of one run.
+    :return: the series of the whole run.
+    """
+    nodes = [parts[key] for key in sorted(parts)]
+    joined = ArrayData()
+    for name in nodes[0].get_arraynames():
+        joined.set_array(name, np.concatenate([node.get_array(name) for node in nodes]))
+    return joined

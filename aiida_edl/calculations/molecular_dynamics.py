@@ -1,0 +1,205 @@
+"""Molecular dynamics with any engine and any potential it can load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.common.datastructures import CalcInfo
+from aiida.common.folders import Folder
+from aiida.engine import CalcJobProcessSpec
+from aiida.orm import ArrayData, Dict, FolderData, Int, Str
+
+from aiida_edl.architectures.base import Command
+from aiida_edl.calculations import exit_codes
+from aiida_edl.calculations.base import EdlCalculation, validate_code_kind, validate_device
+from aiida_edl.calculations.jobs import JobFiles, NodeFile, folder_files, large_files
+from aiida_edl.calculations.models import (
+    model_of_parameters,
+    model_of_potential,
+    validate_engine,
+    validate_parameters,
+    validate_potential,
+)
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.data.potential import PotentialData
+from aiida_edl.md_engines.base import MDEngine, MDJob, MDSettings, MDSettingsError
+from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
+
+RECIPE_ENGINE = 'ase'
+"""Engine whose ``model_parameters`` hold the recipe of an ASE calculator; the others have parameters of their own."""
+
+
+def validate_settings(value: Dict, _: Any) -> str | None:
+    """Return one sentence if a setting is unknown or out of range."""
+    if value is None:
+        return None
+    try:
+        MDSettings.from_dict(value.get_dict())
+    except (MDSettingsError, TypeError) as error:
+        return str(error)
+    return None
+
+
+class MolecularDynamicsCalculation(EdlCalculation):
+    """Run molecular dynamics to a target number of steps and read back frames and thermodynamic series."""
+
+    PARSER_NAME = 'edl.molecular_dynamics'
+    EXIT_CODES = (
+        exit_codes.OUTPUT_MISSING,
+        exit_codes.OUTPUT_UNREADABLE,
+        exit_codes.LOG_INCOMPLETE,
+        exit_codes.OUT_OF_WALLTIME,
+        exit_codes.OUT_OF_MEMORY,
+        exit_codes.MD_EXPLODED,
+    )
+
+    @classmethod
+    def define(cls, spec: CalcJobProcessSpec) -> None:
+        """Define ports."""
+        super().define(spec)
+        spec.input('structure', valid_type=DatasetData, help='Frames, one of which is the initial one.')
+        spec.input(
+            'frame_index', valid_type=Int, default=lambda: Int(-1), help='Initial frame; negative counts from the end.'
+        )
+        spec.input(
+            'engine',
+            valid_type=Str,
+            validator=lambda value, _: validate_engine(value.value) if value is not None else None,
+            help='Entry-point name of the MD engine.',
+        )
+        spec.input(
+            'settings', valid_type=Dict, validator=validate_settings, help='Fields of `MDSettings`; the rest is default.'
+        )
+        spec.input('potential', valid_type=PotentialData, required=False, help='The potential, if it is a trained one.')
+        spec.input(
+            'model_parameters',
+            valid_type=Dict,
+            required=False,
+            help='What else makes energies and forces: parameters of the reference model, or an ASE recipe.',
+        )
+        spec.input(
+            'checkpoint',
+            valid_type=FolderData,
+            required=False,
+            help='Checkpoint of an interrupted run with the same inputs, which goes on to the same target.',
+        )
+        spec.input(
+            'device', valid_type=Str, default=lambda: Str('cpu'), validator=validate_device, help='`cpu` or `cuda`.'
+        )
+        spec.output(
+            'trajectory',
+            valid_type=DatasetData,
+            required=False,
+            help='Frames of this run with energies [eV], `step` and `time` [fs]; absent if there were no steps left.',
+        )
+        spec.output(
+            'series',
+            valid_type=ArrayData,
+            required=False,
+            help='step, time [fs], temperature [K], potential_energy, kinetic_energy and conserved_energy [eV].',
+        )
+        spec.output('md_summary', valid_type=Dict, help='How the run ended, steps done, cost, versions.')
+        spec.output('checkpoint', valid_type=FolderData, required=False, help='Files from which it can go on.')
+
+    @classmethod
+    def validate(cls, inputs: Mapping[str, Any]) -> str | None:
+        """Return one sentence if structure, engine, settings, model or code do not fit together."""
+        engine: MDEngine = load_member(MD_ENGINES, inputs['engine'].value)
+        settings = MDSettings.from_dict(inputs['settings'].get_dict())
+        message = engine.refuse(settings) or _validate_structure(inputs, settings) or _validate_model(inputs, engine)
+        if message is not None:
+            return message
+        potential = inputs.get('potential')
+        member = engine if potential is None else load_member(ARCHITECTURES, potential.architecture)
+        kind = 'architecture' if potential is not None else 'engine'
+        message = validate_code_kind(
+            inputs['code'], engine.code_kind, f"{kind} '{member.name}'", member.install_command
+        )
+        if message is not None:
+            return message
+        try:
+            engine.files(_md_job(inputs, None)[0])
+        except ValueError as error:  # what the engine or its model says of this very frame
+            return str(error)
+        return None
+
+    def prepare_for_submission(self, folder: Folder) -> CalcInfo:
+        """Write what the engine asks for."""
+        engine: MDEngine = load_member(MD_ENGINES, self.inputs.engine.value)
+        job, node_files, packages = _md_job(self.inputs, self.program_walltime_seconds)
+        files = engine.files(job)
+        staged = JobFiles(
+            files=files,
+            node_files=(*node_files, *(folder_files(self.inputs.checkpoint) if job.is_restart else ())),
+            derived=large_files(files),
+            retrieval=engine.retrieve(job),
+        )
+        commands = engine.commands(job)
+        if engine.code_kind == 'python':
+            return self.stage_python(folder, staged, commands, tuple(dict.fromkeys((*packages, *engine.packages))))
+        return self.stage_executable(folder, staged, *_only_command(commands))
+
+
+def _only_command(commands: Any) -> tuple[tuple[str, ...], str]:
+    """Return arguments and output file of the one command of an executable."""
+    (command,) = commands
+    assert isinstance(command, Command)
+    return command.arguments, command.stdout
+
+
+def _validate_structure(inputs: Mapping[str, Any], settings: MDSettings) -> str | None:
+    """Return one sentence if there is no such frame, or a fixed element does not occur in it."""
+    structure, index = inputs['structure'], inputs['frame_index'].value
+    if not -structure.n_frames <= index < structure.n_frames:
+        return f'frame_index is {index}, the structure has {structure.n_frames} frames'
+    if missing := [symbol for symbol in settings.fixed_elements if symbol not in structure.elements]:
+        return f'fixed_elements names {", ".join(missing)}, the structure holds {", ".join(structure.elements)}'
+    return None
+
+
+def _validate_model(inputs: Mapping[str, Any], engine: MDEngine) -> str | None:
+    """Return one sentence unless there is exactly one model, which the engine can load."""
+    potential, parameters = inputs.get('potential'), inputs.get('model_parameters')
+    if (potential is None) == (parameters is None):
+        given = 'neither' if potential is None else 'both'
+        return f'give either a potential or model_parameters to engine {engine.name}; given were {given}'
+    if potential is not None:
+        return validate_potential(potential, engine.name, inputs['structure'].elements)
+    if engine.name == RECIPE_ENGINE:
+        return validate_parameters(parameters.get_dict())
+    return None
+
+
+def _md_job(
+    inputs: Any, walltime_seconds: float | None
+) -> tuple[MDJob, tuple[NodeFile, ...], tuple[str, ...]]:
+    """Return the job that the inputs describe, files copied from nodes, and packages beside those of the engine.
+
+    :param inputs: inputs of :class:`MolecularDynamicsCalculation`.
+    :param walltime_seconds: time after which the run should stop by itself [s].
+    """
+    engine_name = inputs['engine'].value
+    recipe: Mapping[str, Any] = {}
+    energies: Mapping[str, float] = {}
+    node_files: tuple[NodeFile, ...] = ()
+    packages: tuple[str, ...] = ()
+    if inputs.get('potential') is not None:
+        model = model_of_potential(inputs['potential'], engine_name, inputs['device'].value)
+    elif engine_name == RECIPE_ENGINE:
+        model = model_of_parameters(inputs['model_parameters'].get_dict())
+    else:
+        model, recipe = None, inputs['model_parameters'].get_dict()
+    if model is not None:
+        recipe, energies = model.recipe, model.energy_shifts
+        node_files, packages = tuple(model.node_files), tuple(model.packages)
+    job = MDJob(
+        frame=inputs['structure'].frame(inputs['frame_index'].value),
+        settings=MDSettings.from_dict(inputs['settings'].get_dict()),
+        model_recipe=recipe,
+        model_files={},
+        atomic_energies=energies,
+        walltime_seconds=walltime_seconds,
+        is_restart=inputs.get('checkpoint') is not None,
+    )
+    return job, node_files, packages

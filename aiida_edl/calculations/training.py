@@ -1,0 +1,232 @@
+"""Training of a potential of any architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from aiida.common.datastructures import CalcInfo
+from aiida.common.folders import Folder
+from aiida.engine import CalcJobProcessSpec
+from aiida.orm import ArrayData, Dict, FolderData, Int, List, Str
+from ase.data import atomic_numbers
+
+from aiida_edl.architectures.base import Architecture, HyperparameterError, Precision, TrainingJob
+from aiida_edl.calculations import exit_codes
+from aiida_edl.calculations.base import EdlCalculation, validate_code_kind, validate_device
+from aiida_edl.calculations.jobs import JobFiles, folder_files, large_files
+from aiida_edl.calculations.models import validate_architecture
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.data.potential import PotentialData
+from aiida_edl.registry import ARCHITECTURES, load_member, unknown_name_message
+
+SUBSETS = ('training', 'validation', 'test')
+"""Arrays of a split, each with indices of frames in the dataset."""
+
+
+def validate_gradient_updates(value: Int, _: Any) -> str | None:
+    """Return one sentence if there is nothing to do."""
+    if value is not None and value.value < 1:
+        return f'gradient_updates is {value.value}, it must be at least 1'
+    return None
+
+
+def validate_seed(value: Int, _: Any) -> str | None:
+    """Return one sentence if the seed is negative."""
+    if value is not None and value.value < 0:
+        return f'seed is {value.value}, it must not be negative'
+    return None
+
+
+def validate_precision(value: Str, _: Any) -> str | None:
+    """Return one sentence if the precision is unknown."""
+    known = [member.value for member in Precision]
+    if value is not None and value.value not in known:
+        return unknown_name_message('precision', value.value, known)
+    return None
+
+
+def validate_elements(value: List, _: Any) -> str | None:
+    """Return one sentence if the elements are none, or not ordered chemical symbols."""
+    if value is None:
+        return None
+    symbols = value.get_list()
+    if unknown := [symbol for symbol in symbols if symbol not in atomic_numbers]:
+        return f'elements holds {unknown}, which are no chemical symbols'
+    ordered = sorted(set(symbols), key=lambda symbol: atomic_numbers[symbol])
+    if not symbols or symbols != ordered:
+        return f'elements is {symbols}, it must list each element once, ordered by atomic number: {ordered}'
+    return None
+
+
+def validate_split(split: ArrayData, n_frames: int) -> str | None:
+    """Return one sentence if a split does not fit a dataset: arrays missing, indices out of range or used twice.
+
+    :param split: arrays of frame indices, see :data:`SUBSETS`.
+    :param n_frames: frames of the dataset.
+    """
+    if missing := [name for name in SUBSETS if name not in split.get_arraynames()]:
+        return f'the split lacks the arrays {", ".join(missing)}; it needs {", ".join(SUBSETS)}'
+    parts = {name: split.get_array(name) for name in SUBSETS}
+    for name, indices in parts.items():
+        if not np.issubdtype(indices.dtype, np.integer):
+            return f"the array '{name}' of the split is of type {indices.dtype}, it must hold integers"
+        if len(indices) and (indices.min() < 0 or indices.max() >= n_frames):
+            return (
+                f"the array '{name}' of the split holds indices {indices.min()} to {indices.max()}, "
+                f'the dataset has {n_frames} frames'
+            )
+    for name in SUBSETS[:2]:
+        if not len(parts[name]):
+            return f"the array '{name}' of the split is empty, it needs at least one frame"
+    joined = np.concatenate(list(parts.values()))
+    if n_double := len(joined) - len(np.unique(joined)):
+        return f'the split uses {n_double} frames more than once; each frame may be in one subset only'
+    return None
+
+
+class TrainingCalculation(EdlCalculation):
+    """Train one potential of any architecture to a target number of gradient updates, and export it."""
+
+    PARSER_NAME = 'edl.training'
+    EXIT_CODES = (
+        exit_codes.OUTPUT_MISSING,
+        exit_codes.OUTPUT_UNREADABLE,
+        exit_codes.LOG_INCOMPLETE,
+        exit_codes.EXPORT_FAILED,
+        exit_codes.OUT_OF_WALLTIME,
+        exit_codes.OUT_OF_MEMORY,
+        exit_codes.LOSS_DIVERGED,
+    )
+
+    @classmethod
+    def define(cls, spec: CalcJobProcessSpec) -> None:
+        """Define ports."""
+        super().define(spec)
+        spec.input('dataset', valid_type=DatasetData, help='Labelled frames: energies [eV] and forces [eV/Å].')
+        spec.input(
+            'split', valid_type=ArrayData, help='Frame indices in `training`, `validation` and `test`; no frame twice.'
+        )
+        spec.input(
+            'architecture',
+            valid_type=Str,
+            validator=lambda value, _: validate_architecture(value.value) if value is not None else None,
+            help='Entry-point name of the architecture.',
+        )
+        spec.input(
+            'hyperparameters', valid_type=Dict, default=lambda: Dict({}), help='Those that differ from the defaults.'
+        )
+        spec.input('seed', valid_type=Int, validator=validate_seed, help='Seed of initial weights and batches.')
+        spec.input(
+            'precision',
+            valid_type=Str,
+            default=lambda: Str(Precision.DOUBLE.value),
+            validator=validate_precision,
+            help='`float32` or `float64`.',
+        )
+        spec.input(
+            'elements',
+            valid_type=List,
+            validator=validate_elements,
+            help='Chemical symbols the potential must know, ordered by atomic number; may exceed those of the dataset.',
+        )
+        spec.input('atomic_energies', valid_type=Dict, help='Reference energy of each element [eV], by symbol.')
+        spec.input(
+            'gradient_updates',
+            valid_type=Int,
+            validator=validate_gradient_updates,
+            help='Target number of optimiser steps, counted from the very first start.',
+        )
+        spec.input(
+            'device',
+            valid_type=Str,
+            default=lambda: Str('cpu'),
+            validator=validate_device,
+            help='`cpu` or `cuda`.',
+        )
+        spec.input(
+            'checkpoint',
+            valid_type=FolderData,
+            required=False,
+            help='Checkpoint of an interrupted training with the same inputs, which goes on to the same target.',
+        )
+        spec.output('potential', valid_type=PotentialData, help='The trained potential.')
+        spec.output(
+            'learning_curve',
+            valid_type=ArrayData,
+            help='gradient_updates, validation_energy_rmse [eV/atom], validation_force_rmse [eV/Å], training_loss.',
+        )
+        spec.output('training_summary', valid_type=Dict, help='How the training ended, its cost, versions.')
+        spec.output('checkpoint', valid_type=FolderData, required=False, help='Files from which it can go on.')
+
+    @classmethod
+    def validate(cls, inputs: Mapping[str, Any]) -> str | None:
+        """Return one sentence if dataset, split, elements, hyperparameters or code do not fit together."""
+        architecture: Architecture = load_member(ARCHITECTURES, inputs['architecture'].value)
+        try:
+            hyperparameters = architecture.make_hyperparameters(inputs['hyperparameters'].get_dict())
+        except HyperparameterError as error:
+            return str(error)
+        message = validate_code_kind(
+            inputs['code'], 'python', f"architecture '{architecture.name}'", architecture.install_command
+        )
+        message = message or validate_labels(inputs) or validate_split(inputs['split'], inputs['dataset'].n_frames)
+        if message:
+            return message
+        n_training = len(inputs['split'].get_array('training'))
+        batch_size = getattr(hyperparameters, 'batch_size', 1)
+        if not 1 <= batch_size <= n_training:
+            return f'batch_size is {batch_size}, it must lie between 1 and the {n_training} training frames'
+        return None
+
+    def prepare_for_submission(self, folder: Folder) -> CalcInfo:
+        """Write what the architecture asks for."""
+        architecture: Architecture = load_member(ARCHITECTURES, self.inputs.architecture.value)
+        job = training_job(self.inputs, self.program_walltime_seconds)
+        files = architecture.training_files(job)
+        staged = JobFiles(
+            files=files,
+            node_files=folder_files(self.inputs.checkpoint) if job.is_restart else (),
+            derived=large_files(files),
+            retrieval=architecture.retrieve(job),
+        )
+        return self.stage_python(folder, staged, architecture.commands(job), architecture.packages)
+
+
+def validate_labels(inputs: Mapping[str, Any]) -> str | None:
+    """Return one sentence if the dataset lacks labels, or elements or atomic energies do not cover it."""
+    dataset: DatasetData = inputs['dataset']
+    labels = dataset.base.attributes.get(dataset.KEY_LABELS)
+    if lacking := [name for name in ('energies', 'forces') if name not in labels]:
+        return f'the dataset lacks {" and ".join(lacking)}; label its {dataset.n_frames} frames first'
+    elements = inputs['elements'].get_list()
+    if missing := [symbol for symbol in dataset.elements if symbol not in elements]:
+        return f'the dataset holds {", ".join(missing)}, elements lists {", ".join(elements)}; add what is missing'
+    energies = inputs['atomic_energies'].get_dict()
+    if missing := [symbol for symbol in elements if symbol not in energies]:
+        return f'atomic_energies lacks {", ".join(missing)}, given are {", ".join(sorted(energies)) or "none"}'
+    return None
+
+
+def training_job(inputs: Any, walltime_seconds: float | None) -> TrainingJob:
+    """Return the job that the inputs describe.
+
+    :param inputs: validated inputs of :class:`TrainingCalculation`.
+    :param walltime_seconds: time after which the training should stop by itself [s].
+    """
+    architecture: Architecture = load_member(ARCHITECTURES, inputs.architecture.value)
+    frames = inputs.dataset.frames()
+    return TrainingJob(
+        training_set=frames.select(inputs.split.get_array('training')),
+        validation_set=frames.select(inputs.split.get_array('validation')),
+        elements=tuple(inputs.elements.get_list()),
+        hyperparameters=architecture.make_hyperparameters(inputs.hyperparameters.get_dict()),
+        atomic_energies={symbol: float(energy) for symbol, energy in inputs.atomic_energies.get_dict().items()},
+        gradient_updates=inputs.gradient_updates.value,
+        seed=inputs.seed.value,
+        precision=Precision(inputs.precision.value),
+        device=inputs.device.value,
+        walltime_seconds=walltime_seconds,
+        is_restart='checkpoint' in inputs,
+    )

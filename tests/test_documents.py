@@ -1,0 +1,110 @@
+"""What the documents say is so: commands exist, versions agree, links lead somewhere, nothing names a machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+import aiida_edl
+
+ROOT = Path(__file__).parents[1]
+MACHINE_PATH = re.compile(r'(?<![\w.])/(?:work|root|home|Users)/\w')
+PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('examples/**/*.md'), *ROOT.glob('docs/source/**/*.md')])
+MAY_NAME_PATHS = ('aiida_edl/provenance/privacy.py', 'tests/provenance/', 'tests/test_documents.py')
+"""What searches for such paths, and its tests."""
+
+
+def page_id(page: Path) -> str:
+    """Return the name of a page in test reports."""
+    return str(page.relative_to(ROOT))
+
+
+def tracked_files() -> list[Path]:
+    """Return the files under version control, or all that are not ignored where there is none."""
+    listed = subprocess.run(
+        ['git', '-C', str(ROOT), 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode != 0:
+        pytest.skip('this is no git checkout: the files of the project cannot be told from others')
+    return [ROOT / name for name in listed.stdout.split('\0') if name and (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize('page', PAGES, ids=page_id)
+def test_make_targets_exist(page):
+    targets = set(re.findall(r'^([a-z-]+):', (ROOT / 'Makefile').read_text(), flags=re.MULTILINE))
+    named = set(re.findall(r'(?:^|`)make ([a-z][a-z-]*)', page.read_text(), flags=re.MULTILINE))
+    assert named - targets == set()
+
+
+@pytest.mark.parametrize('page', PAGES, ids=page_id)
+def test_files_named_in_pages_exist(page):
+    """Paths below the top folders, in code, as link targets or as pages of the manual."""
+    text = page.read_text()
+    named = re.findall(r'`((?:aiida_edl|tests|docs|examples)/[\w./-]+)`', text)
+    missing = [name for name in named if not (ROOT / name).exists()]
+    links = re.findall(r'\]\(([\w./-]+)\)', text) + [f'{p}.*' for p in re.findall(r'\{doc\}`([\w./-]+)`', text)]
+    missing += [link for link in links if not list(page.parent.glob(link))]
+    assert missing == []
+
+
+def test_readme_starts_with_the_two_commands():
+    blocks = re.findall(r'^```\n(.*?)\n```', (ROOT / 'README.md').read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert blocks[:2] == ['make demo', 'make test']
+
+
+def test_readme_python_runs():
+    (block,) = re.findall(r'^```python\n(.*?)\n```', (ROOT / 'README.md').read_text(), flags=re.MULTILINE | re.DOTALL)
+    exec(compile(block, 'README.md', 'exec'), {})
+
+
+def test_top_of_changelog_is_unreleased():
+    headings = re.findall(r'^## (.*)$', (ROOT / 'CHANGELOG.md').read_text(), flags=re.MULTILINE)
+    assert headings[0] == '[Unreleased]'
+
+
+def test_citation_has_the_version_of_the_package():
+    citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert citation['version'] == aiida_edl.__version__
+
+
+def test_citation_has_the_licence():
+    citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert (ROOT / 'LICENSE').read_text().startswith(f'{citation["license"]} License')
+
+
+def test_no_tracked_file_names_a_path_of_a_machine():
+    found = []
+    for path in tracked_files():
+        name = path.relative_to(ROOT).as_posix()
+        if name.startswith(MAY_NAME_PATHS):
+            continue
+        try:
+            text = path.read_text(encoding='utf-8')
+        except UnicodeDecodeError:
+            text = path.read_bytes().decode('latin-1')
+        found += [f'{name}: {match.group()}' for match in MACHINE_PATH.finditer(text)]
+    assert found == []
+
+
+def test_every_page_of_the_manual_is_in_its_contents():
+    source = ROOT / 'docs/source'
+    listed = set(
+        re.findall(r'^((?:tutorials|howto|topics|reference)/\w+)$', (source / 'index.md').read_text(), flags=re.M)
+    )
+    pages = {
+        p.relative_to(source).with_suffix('').as_posix() for p in source.rglob('*.*') if p.suffix in ('.md', '.rst')
+    }
+    assert pages - {'index'} == listed
+
+
+def test_engines_are_pinned():
+    lines = (ROOT / 'examples/demo/engines-requirements.txt').read_text().splitlines()
+    loose = [line for line in lines if line and not line.startswith('#') and '==' not in line]
+    assert loose == []
