@@ -42,7 +42,7 @@ lint:  ## format, style, types, layers, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/codespell
 
 docs:  ## the manual, into docs/build/html; a warning is an error

@@ -73,7 +73,8 @@ def profiles_by_hand(label: str, architecture: str, training_set: str, seed: int
         if field.name not in values and not field.name.endswith('_error'):
             values[field.name] = np.zeros(z.shape)
     for name in [field.name for field in dataclasses.fields(InterfaceProfiles) if field.name not in values]:
-        values[name] = np.full(values[name.removesuffix('_error')].shape, 0.02)
+        size = 0.0005 if 'number_density' in name else 0.02
+        values[name] = np.full(values[name.removesuffix('_error')].shape, size)
     return InterfaceProfiles(**values)
 
 

@@ -33,7 +33,7 @@ from aiida_edl.science.frames import Frame, FrameSet
 
 LEVEL_OF_THEORY = 'classical reference, SPC/Fw water'
 CHARGE_STATES = (0, 2)
-TRAINING_SETS = {'mixed': [0, 2], 'single_0': [0], 'single_2': [2]}
+TRAINING_SETS = {'mixed': [0, 2], 'single_2': [2]}
 SEEDS = {'deep_potential': [1, 2], 'mace': [1]}
 RECEPTIVE_FIELD = {'deep_potential': (4.5, 1), 'mace': (4.5, 2)}
 N_FRAMES = 10
@@ -274,8 +274,8 @@ def _training(study: StoredBenchmark, chain: Any, architecture: str, training_se
 
 def _assessment(study: StoredBenchmark, architecture: str, training_set: str, seed: int) -> None:
     key = f'{architecture}_{training_set}_seed_{seed:02d}'
-    has_exploded = key == 'deep_potential_single_0_seed_02'
-    message = 'The potential was trained, but parts failed: MD at 0' if has_exploded else ''
+    has_exploded = key == 'deep_potential_single_2_seed_02'
+    message = 'The potential was trained, but parts failed: MD at 2Na' if has_exploded else ''
     chain = study.call_chain(
         'PotentialAssessmentWorkChain', key, exit_status=700 if has_exploded else 0, exit_message=message
     )
@@ -380,7 +380,7 @@ def _store_benchmark(computer: Computer) -> StoredBenchmark:
         {},
         entry_point='edl.charged_interface_benchmark',
         exit_status=700,
-        exit_message='The comparison lacks parts that failed: deep_potential_single_0_seed_02 (MD at 0)',
+        exit_message='The comparison lacks parts that failed: deep_potential_single_2_seed_02 (MD at 2Na)',
     )
     for n_ions in CHARGE_STATES:
         _reference(study, n_ions)

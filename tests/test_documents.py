@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 import subprocess
+from importlib.metadata import entry_points
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
 import aiida_edl
 
 ROOT = Path(__file__).parents[1]
-MACHINE_PATH = re.compile(r'(?<![\w.])/(?:work|root|home|Users)/\w')
+MACHINE_PATH = re.compile(r'(?<![\w.])/(?!home/jane\b)(?:work|root|home|Users)/\w')
+"""A path that tells about a person or a machine; Jane is nobody, she serves as an example."""
 PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('examples/**/*.md'), *ROOT.glob('docs/source/**/*.md')])
-MAY_NAME_PATHS = ('aiida_edl/provenance/privacy.py', 'tests/provenance/', 'tests/test_documents.py')
-"""What searches for such paths, and its tests."""
+SCRIPTS = sorted(ROOT.glob('examples/demo/*.sh'))
+MADE_BY_TOOLS = re.compile(r'(^|/)(\.(?!ci/)|results/|build/|dist/|__pycache__/|[^/]*\.egg-info/)')
+MAY_NAME_PATHS = ('tests/provenance/', 'tests/test_documents.py')
+"""What tests the search for such paths."""
 
 
 def page_id(page: Path) -> str:
@@ -23,17 +28,14 @@ def page_id(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def tracked_files() -> list[Path]:
-    """Return the files under version control, or all that are not ignored where there is none."""
-    listed = subprocess.run(
-        ['git', '-C', str(ROOT), 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if listed.returncode != 0:
-        pytest.skip('this is no git checkout: the files of the project cannot be told from others')
-    return [ROOT / name for name in listed.stdout.split('\0') if name and (ROOT / name).is_file()]
+def project_files() -> list[Path]:
+    """Return the files under version control; outside of a git checkout, those not made by a tool."""
+    command = ['git', '-C', str(ROOT), 'ls-files', '-z', '--cached', '--others', '--exclude-standard']
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if listed.returncode == 0:
+        return [ROOT / name for name in listed.stdout.split('\0') if name and (ROOT / name).is_file()]
+    found = (path.relative_to(ROOT) for path in ROOT.rglob('*') if path.is_file())
+    return [ROOT / path for path in found if not MADE_BY_TOOLS.search(path.as_posix())]
 
 
 @pytest.mark.parametrize('page', PAGES, ids=page_id)
@@ -41,6 +43,24 @@ def test_make_targets_exist(page):
     targets = set(re.findall(r'^([a-z-]+):', (ROOT / 'Makefile').read_text(), flags=re.MULTILINE))
     named = set(re.findall(r'(?:^|`)make ([a-z][a-z-]*)', page.read_text(), flags=re.MULTILINE))
     assert named - targets == set()
+
+
+@pytest.mark.parametrize('text', [PAGES, SCRIPTS], ids=['pages', 'scripts'])
+def test_commands_exist(text):
+    """Every `aiida-edl group command` that is named can be called."""
+    (entry_point,) = entry_points(group='console_scripts', name='aiida-edl')
+    main = entry_point.load()
+    missing = []
+    for words in re.findall(
+        r'(?:^ *|`)aiida-edl((?: [a-z][a-z-]*)+)', '\n'.join(p.read_text() for p in text), re.MULTILINE
+    ):
+        command = main
+        for word in words.split():
+            if isinstance(command, click.Group):
+                command = command.commands.get(word)
+        if command is None:
+            missing.append(words)
+    assert missing == []
 
 
 @pytest.mark.parametrize('page', PAGES, ids=page_id)
@@ -79,9 +99,9 @@ def test_citation_has_the_licence():
     assert (ROOT / 'LICENSE').read_text().startswith(f'{citation["license"]} License')
 
 
-def test_no_tracked_file_names_a_path_of_a_machine():
+def test_no_file_names_a_path_of_a_machine():
     found = []
-    for path in tracked_files():
+    for path in project_files():
         name = path.relative_to(ROOT).as_posix()
         if name.startswith(MAY_NAME_PATHS):
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,8 @@ CHECKPOINT = 'model.ckpt.pt'
 LEARNING_CURVE = 'lcurve.out'
 COMPLETE = 'Trained model has been saved to'
 """What the trainer prints when it has done its last step."""
+DIVERGED = re.compile(r'^RuntimeError: (.*(?:NaN detected|[Nn]on-?finite).*)$', re.MULTILINE)
+"""What it prints when it stops because the loss or its gradient is not a finite number."""
 N_DECAYS = 100
 """Steps in which the learning rate is lowered; fine enough to count as continuous."""
 MAXIMUM_VALIDATION_FRAMES = 32
@@ -200,13 +203,16 @@ class DeepPotential(Architecture):
         curve = read_learning_curve(path) if path.is_file() else None
         # The table belongs to the checkpoint: a restart appends to it.
         kept = (CHECKPOINT, LEARNING_CURVE) if (folder / CHECKPOINT).is_file() and path.is_file() else ()
+        output = read_tail(folder / STDOUT)
+        diverged = DIVERGED.search(output)
         log = TrainingLog(
             learning_curve=curve,
             gradient_updates_done=0 if curve is None else int(curve.gradient_updates[-1]),
-            is_complete=COMPLETE in read_tail(folder / STDOUT),
+            is_complete=COMPLETE in output,
             model_file=MODEL,
             checkpoint_files=kept,
             last_line=last_line(folder / STDOUT),
+            reported_divergence=None if diverged is None else f"the trainer said '{diverged.group(1).strip()}'",
         )
         return judge_training(folder, log)
 

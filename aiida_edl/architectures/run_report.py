@@ -16,12 +16,24 @@ TAIL_BYTES = 65536
 """Part of an output file, from its end, that is read."""
 DIVERGENCE_FACTOR = 10.0
 """By how much the force error may rise above that of the first point; dimensionless, chosen here."""
+LARGEST_ENERGY_ERROR = 100.0
+"""Error above which a trained model cannot be meant seriously [eV/atom]; chosen here."""
 OUTCOME_OF_COMMAND = {
     'out_of_memory': TrainingOutcome.OUT_OF_MEMORY,
     'timed_out': TrainingOutcome.OUT_OF_WALLTIME,
     'terminated': TrainingOutcome.OUT_OF_WALLTIME,
 }
 """Outcomes of a command that say by themselves how the training ended."""
+
+HOW_COMMAND_ENDED = {
+    'failed': 'failed',
+    'out_of_memory': 'ran out of memory',
+    'timed_out': 'was stopped at its time limit',
+    'terminated': 'was told to stop from outside',
+    'running': 'was still running when the job was killed',
+    'not_run': 'was not run',
+}
+"""Outcomes of a command in words."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,8 @@ class TrainingLog:
     """Files from which the training can go on, relative to the folder; empty if there is no checkpoint."""
     last_line: str
     """Last line of the trainer's output, in words for a message."""
+    reported_divergence: str | None = None
+    """One sentence if the trainer itself said that it diverged."""
 
 
 def read_run_report(folder: Path) -> tuple[CommandReport, ...] | None:
@@ -121,16 +135,17 @@ def outcome_of_commands(folder: Path) -> tuple[TrainingOutcome, str]:
             outcome = TrainingOutcome.LOG_INCOMPLETE
         after = '' if command.wall_seconds is None else f' after {command.wall_seconds:.0f} s'
         code = '' if command.returncode is None else f' with return code {command.returncode}'
-        state = command.outcome.replace('_', ' ')
-        return outcome, f'the command that writes {command.stdout} was {state}{after}{code}, and {seen}'
+        how = HOW_COMMAND_ENDED[command.outcome]
+        return outcome, f'the command that writes {command.stdout} {how}{after}{code}, and {seen}'
     return TrainingOutcome.FINISHED, 'all commands finished'
 
 
 def divergence(curve: LearningCurve) -> str | None:
     """Return one sentence if a training diverged, else None.
 
-    It did if an error or a loss is not a finite number, or if the last force error on the validation set exceeds the
-    first by more than :data:`DIVERGENCE_FACTOR`.
+    It did if an error or a loss is not a finite number, if the last force error on the validation set exceeds the first
+    by more than :data:`DIVERGENCE_FACTOR`, or if the last energy error exceeds :data:`LARGEST_ENERGY_ERROR`: networks
+    that have saturated have energies beyond all bounds and no forces.
 
     :param curve: learning curve with at least one point.
     """
@@ -148,6 +163,10 @@ def divergence(curve: LearningCurve) -> str | None:
             f'the validation force error rose from {forces[0]:.3g} to {forces[-1]:.3g} eV/Å '
             f'in {curve.gradient_updates[-1]} gradient updates'
         )
+    if (energy := curve.validation_energy_rmse[-1]) > LARGEST_ENERGY_ERROR:
+        return (
+            f'the validation energy error is {energy:.3g} eV/atom after {curve.gradient_updates[-1]} gradient updates'
+        )
     return None
 
 
@@ -158,7 +177,9 @@ def judge_training(folder: Path, log: TrainingLog) -> TrainingResult:
     :param log: what the architecture read.
     """
     outcome, message = outcome_of_commands(folder)
-    diverged = None if log.learning_curve is None else divergence(log.learning_curve)
+    diverged = log.reported_divergence
+    if diverged is None and log.learning_curve is not None:
+        diverged = divergence(log.learning_curve)
     model_file = log.model_file if (folder / log.model_file).is_file() else None
     if diverged is not None:
         outcome, message = TrainingOutcome.LOSS_DIVERGED, diverged

@@ -82,9 +82,7 @@ class EdlCalculation(CalcJob):
         arguments = [jobs.RUN_COMMANDS, jobs.COMMANDS_FILE]
         return jobs.stage(folder, complete, self.inputs.code, arguments, jobs.RUN_COMMANDS_OUTPUT)
 
-    def stage_executable(
-        self, folder: Folder, job: jobs.JobFiles, arguments: Sequence[str], stdout: str
-    ) -> CalcInfo:
+    def stage_executable(self, folder: Folder, job: jobs.JobFiles, arguments: Sequence[str], stdout: str) -> CalcInfo:
         """Stage a job whose code is the program itself, e.g. ``lmp``.
 
         :param folder: sandbox folder.

@@ -93,14 +93,14 @@ def validate_parameters(parameters: Mapping[str, Any]) -> str | None:
         return f'model_parameters need a recipe with {", ".join(RECIPE_KEYS)}, given were {sorted(parameters)}'
     if message := _unknown_key(recipe, (*RECIPE_KEYS, *OPTIONAL_RECIPE_KEYS), 'key of the recipe'):
         return message
+    message = None
     if missing := [key for key in RECIPE_KEYS if key not in recipe]:
-        return f'the recipe lacks {", ".join(missing)}; it needs {", ".join(RECIPE_KEYS)}'
-    if not parameters.get('level_of_theory'):
-        return 'model_parameters need a level_of_theory in words, given was none'
-    pbc = parameters.get('pbc', [True, True, True])
-    if len(pbc) != 3 or not all(isinstance(value, bool) for value in pbc):
-        return f'pbc is {pbc}, it must be three booleans'
-    return None
+        message = f'the recipe lacks {", ".join(missing)}; it needs {", ".join(RECIPE_KEYS)}'
+    elif not parameters.get('level_of_theory'):
+        message = 'model_parameters need a level_of_theory in words, given was none'
+    elif [type(value) for value in parameters.get('pbc', [True, True, True])] != [bool, bool, bool]:
+        message = f'pbc is {parameters["pbc"]}, it must be three booleans'
+    return message
 
 
 def _unknown_key(values: Mapping[str, Any], known: Sequence[str], kind: str) -> str | None:

@@ -69,7 +69,10 @@ class MolecularDynamicsCalculation(EdlCalculation):
             help='Entry-point name of the MD engine.',
         )
         spec.input(
-            'settings', valid_type=Dict, validator=validate_settings, help='Fields of `MDSettings`; the rest is default.'
+            'settings',
+            valid_type=Dict,
+            validator=validate_settings,
+            help='Fields of `MDSettings`; the rest is default.',
         )
         spec.input('potential', valid_type=PotentialData, required=False, help='The potential, if it is a trained one.')
         spec.input(
@@ -166,14 +169,12 @@ def _validate_model(inputs: Mapping[str, Any], engine: MDEngine) -> str | None:
         return f'give either a potential or model_parameters to engine {engine.name}; given were {given}'
     if potential is not None:
         return validate_potential(potential, engine.name, inputs['structure'].elements)
-    if engine.name == RECIPE_ENGINE:
+    if engine.name == RECIPE_ENGINE and parameters is not None:
         return validate_parameters(parameters.get_dict())
     return None
 
 
-def _md_job(
-    inputs: Any, walltime_seconds: float | None
-) -> tuple[MDJob, tuple[NodeFile, ...], tuple[str, ...]]:
+def _md_job(inputs: Any, walltime_seconds: float | None) -> tuple[MDJob, tuple[NodeFile, ...], tuple[str, ...]]:
     """Return the job that the inputs describe, files copied from nodes, and packages beside those of the engine.
 
     :param inputs: inputs of :class:`MolecularDynamicsCalculation`.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +14,7 @@ from aiida.engine import CalcJobProcessSpec
 from aiida.orm import ArrayData, Dict, FolderData, Int, List, Str
 from ase.data import atomic_numbers
 
-from aiida_edl.architectures.base import Architecture, HyperparameterError, Precision, TrainingJob
+from aiida_edl.architectures.base import Architecture, HyperparameterError, Precision, TrainingJob, TrainingJobError
 from aiida_edl.calculations import exit_codes
 from aiida_edl.calculations.base import EdlCalculation, validate_code_kind, validate_device
 from aiida_edl.calculations.jobs import JobFiles, folder_files, large_files
@@ -165,7 +167,7 @@ class TrainingCalculation(EdlCalculation):
         """Return one sentence if dataset, split, elements, hyperparameters or code do not fit together."""
         architecture: Architecture = load_member(ARCHITECTURES, inputs['architecture'].value)
         try:
-            hyperparameters = architecture.make_hyperparameters(inputs['hyperparameters'].get_dict())
+            architecture.make_hyperparameters(inputs['hyperparameters'].get_dict())
         except HyperparameterError as error:
             return str(error)
         message = validate_code_kind(
@@ -174,11 +176,7 @@ class TrainingCalculation(EdlCalculation):
         message = message or validate_labels(inputs) or validate_split(inputs['split'], inputs['dataset'].n_frames)
         if message:
             return message
-        n_training = len(inputs['split'].get_array('training'))
-        batch_size = getattr(hyperparameters, 'batch_size', 1)
-        if not 1 <= batch_size <= n_training:
-            return f'batch_size is {batch_size}, it must lie between 1 and the {n_training} training frames'
-        return None
+        return _refusal(architecture, inputs)
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write what the architecture asks for."""
@@ -209,24 +207,52 @@ def validate_labels(inputs: Mapping[str, Any]) -> str | None:
     return None
 
 
+_refusals: dict[str, str | None] = {}
+"""What architectures said of the trainings that were validated, by checksum of the inputs."""
+
+
+def _refusal(architecture: Architecture, inputs: Mapping[str, Any]) -> str | None:
+    """Return one sentence if the architecture cannot write its files, e.g. for too large a batch or too thin a vacuum.
+
+    Each work chain around a calculation validates its inputs again, and writing the files takes seconds for a large
+    dataset: the answer is remembered.
+    """
+    dataset, split = inputs['dataset'], inputs['split']
+    scalars = [inputs[name].value for name in ('architecture', 'seed', 'precision', 'gradient_updates', 'device')]
+    values = [inputs[name].get_dict() for name in ('hyperparameters', 'atomic_energies')]
+    identity = [dataset.base.attributes.get(dataset.KEY_SHA256), inputs['elements'].get_list(), *scalars, *values]
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
+    for name in SUBSETS:
+        digest.update(name.encode() + split.get_array(name).tobytes())
+    key = digest.hexdigest()
+    if key not in _refusals:
+        try:
+            architecture.training_files(training_job(inputs, None))
+        except TrainingJobError as error:
+            _refusals[key] = str(error)
+        else:
+            _refusals[key] = None
+    return _refusals[key]
+
+
 def training_job(inputs: Any, walltime_seconds: float | None) -> TrainingJob:
     """Return the job that the inputs describe.
 
     :param inputs: validated inputs of :class:`TrainingCalculation`.
     :param walltime_seconds: time after which the training should stop by itself [s].
     """
-    architecture: Architecture = load_member(ARCHITECTURES, inputs.architecture.value)
-    frames = inputs.dataset.frames()
+    architecture: Architecture = load_member(ARCHITECTURES, inputs['architecture'].value)
+    frames = inputs['dataset'].frames()
     return TrainingJob(
-        training_set=frames.select(inputs.split.get_array('training')),
-        validation_set=frames.select(inputs.split.get_array('validation')),
-        elements=tuple(inputs.elements.get_list()),
-        hyperparameters=architecture.make_hyperparameters(inputs.hyperparameters.get_dict()),
-        atomic_energies={symbol: float(energy) for symbol, energy in inputs.atomic_energies.get_dict().items()},
-        gradient_updates=inputs.gradient_updates.value,
-        seed=inputs.seed.value,
-        precision=Precision(inputs.precision.value),
-        device=inputs.device.value,
+        training_set=frames.select(inputs['split'].get_array('training')),
+        validation_set=frames.select(inputs['split'].get_array('validation')),
+        elements=tuple(inputs['elements'].get_list()),
+        hyperparameters=architecture.make_hyperparameters(inputs['hyperparameters'].get_dict()),
+        atomic_energies={symbol: float(energy) for symbol, energy in inputs['atomic_energies'].get_dict().items()},
+        gradient_updates=inputs['gradient_updates'].value,
+        seed=inputs['seed'].value,
+        precision=Precision(inputs['precision'].value),
+        device=inputs['device'].value,
         walltime_seconds=walltime_seconds,
-        is_restart='checkpoint' in inputs,
+        is_restart=inputs.get('checkpoint') is not None,
     )

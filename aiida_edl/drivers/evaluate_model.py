@@ -1,6 +1,6 @@
 """Compute energies and forces of many frames with one ASE calculator: ``python evaluate_model.py evaluate.json``.
 
-Runs on the compute node in the environment of the calculator; needs numpy and ASE alone besides it. The input file holds
+Runs on the compute node in the environment of the calculator; besides it needs numpy and ASE alone. The input holds
 
 - ``recipe``: ``module``, ``attribute``, ``keyword_arguments`` and ``environment`` of the calculator;
 - ``frames``: an ``.npz`` file with ``numbers``, ``positions`` [Å], ``offsets``, ``cells`` [Å], ``pbc``;
@@ -20,9 +20,11 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,8 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 START = time.perf_counter()
+received_signals: list[int] = []
+"""Signals by which the scheduler told this program to stop."""
 PARTIAL = 'predictions_partial.npz'
 FAILURES = 'failures.json'
 SUMMARY = 'evaluation.json'
@@ -44,6 +48,16 @@ Arrays = dict[str, NDArray[Any]]
 
 class FrameError(RuntimeError):
     """A frame whose result cannot be used."""
+
+
+def remember_signal(number: int, _: FrameType | None) -> None:
+    """Take note that this program shall stop: it does so like at its walltime."""
+    received_signals.append(number)
+
+
+def should_stop(walltime_seconds: float | None) -> bool:
+    """Return whether the walltime has passed or the scheduler has told this program to stop."""
+    return bool(received_signals) or (walltime_seconds is not None and time.perf_counter() - START > walltime_seconds)
 
 
 def make_calculator(recipe: dict[str, Any]) -> Any:
@@ -159,7 +173,7 @@ def evaluate(
     results, failures = restore(offsets)
     calculator, saved = None, time.perf_counter()
     for index in np.flatnonzero(~results['done']):
-        if walltime_seconds is not None and time.perf_counter() - START > walltime_seconds:
+        if should_stop(walltime_seconds):
             save_partial(results, failures)
             break
         atoms_slice = slice(int(offsets[index]), int(offsets[index + 1]))
@@ -210,4 +224,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, remember_signal)
     sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,6 @@
 """Molecular dynamics with any ASE calculator: ``python run_ase_md.py md.json``.
 
-Runs on the compute node in the environment of the calculator; needs numpy and ASE alone besides it. The input file holds
+Runs on the compute node in the environment of the calculator; besides it needs numpy and ASE alone. The input holds
 
 - ``recipe``: ``module``, ``attribute``, ``keyword_arguments`` and ``environment`` of the calculator;
 - ``initial``: an ``.npz`` file with one frame, with or without ``velocities`` [Å/fs];
@@ -11,10 +11,10 @@ Runs on the compute node in the environment of the calculator; needs numpy and A
 - ``flush_interval_seconds``: time between two checkpoints [s];
 - ``is_restart``: whether ``checkpoint.npz`` of an earlier run must be there.
 
-Integration is velocity Verlet (W. C. Swope et al., J. Chem. Phys. 76, 637 (1982)). In the NVT ensemble it is followed by
-stochastic velocity rescaling (G. Bussi, D. Donadio and M. Parrinello, J. Chem. Phys. 126, 014101 (2007), equation A7),
-or it becomes the splitting BAOAB of Langevin dynamics (B. Leimkuhler and C. Matthews, J. Chem. Phys. 138, 174102
-(2013)) with friction ``1 / relaxation_time``. The conserved energy is the total energy, the energy of the wall included,
+Integration is velocity Verlet (W. C. Swope et al., J. Chem. Phys. 76, 637 (1982)). In the NVT ensemble it is followed
+by stochastic velocity rescaling (G. Bussi, D. Donadio and M. Parrinello, J. Chem. Phys. 126, 014101 (2007), equation
+A7), or it becomes the splitting BAOAB of Langevin dynamics (B. Leimkuhler and C. Matthews, J. Chem. Phys. 138, 174102
+(2013)) with friction ``1 / relaxation_time``. The conserved energy is the total energy, that of the wall included,
 minus all heat that the thermostat has given. The potential energy that is stored leaves the wall out: it is the energy
 of the model for those positions.
 
@@ -31,10 +31,12 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
 import time
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,8 @@ from ase.data import atomic_masses, atomic_numbers
 from numpy.typing import NDArray
 
 START = time.perf_counter()
+received_signals: list[int] = []
+"""Signals by which the scheduler told this program to stop."""
 CHECKPOINT = 'checkpoint.npz'
 SUMMARY = 'md_summary.json'
 CHUNK = 'trajectory_{:05d}.npz'
@@ -51,6 +55,16 @@ FRAMES_PER_CHUNK = 500
 SERIES = ('step', 'time', 'temperature', 'potential_energy', 'kinetic_energy', 'conserved_energy')
 
 Floats = NDArray[np.float64]
+
+
+def remember_signal(number: int, _: FrameType | None) -> None:
+    """Take note that this program shall stop: it does so like at its walltime."""
+    received_signals.append(number)
+
+
+def should_stop(walltime_seconds: float | None) -> bool:
+    """Return whether the walltime has passed or the scheduler has told this program to stop."""
+    return bool(received_signals) or (walltime_seconds is not None and time.perf_counter() - START > walltime_seconds)
 
 
 def make_calculator(recipe: dict[str, Any]) -> Any:
@@ -189,7 +203,7 @@ class Dynamics:
         return 2.0 * kinetic_energy / (self.degrees_of_freedom * self.boltzmann)
 
     def initial_state(self, positions: Floats, velocities: Floats | None) -> State:
-        """Return the state before the first step; velocities are drawn from Maxwell's distribution if none are given."""
+        """Return the state before the first step; velocities that are not given follow Maxwell's distribution."""
         generator = np.random.default_rng(self.settings['seed'])
         spread = np.sqrt(self.boltzmann * self.settings['temperature'] * self.inverse_masses)
         given = spread * generator.standard_normal(positions.shape) if velocities is None else velocities.copy()
@@ -299,7 +313,7 @@ def run(
     samples, flushed = Samples(), time.perf_counter()
     while state.step < target:
         now = time.perf_counter()
-        if walltime_seconds is not None and now - START > walltime_seconds:
+        if should_stop(walltime_seconds):
             flush(state, samples)
             return 'out_of_walltime', f'{max(state.step, 0)} of {target} steps are done after {now - START:.0f} s'
         if now - flushed > flush_interval_seconds or len(samples.series) >= FRAMES_PER_CHUNK:
@@ -330,7 +344,7 @@ def prepare(document: dict[str, Any]) -> tuple[Dynamics, State]:
     wall = None
     if settings['wall_height'] > 0:
         if mobile.all():
-            sys.exit(f'a wall {settings["wall_height"]} Å above the topmost fixed atom needs fixed atoms, there are none')
+            sys.exit(f'wall_height is {settings["wall_height"]} Å above the topmost fixed atom, but no atom is fixed')
         top = float(initial['positions'][~mobile, 2].max())
         wall = Wall(top + settings['wall_height'], settings['wall_force_constant'], mobile)
     atoms = Atoms(numbers=numbers, positions=initial['positions'], cell=initial['cells'][0], pbc=initial['pbc'][0])
@@ -343,7 +357,7 @@ def prepare(document: dict[str, Any]) -> tuple[Dynamics, State]:
         return dynamics, dynamics.initial_state(initial['positions'].astype(np.float64), initial.get('velocities'))
     state = State.load()
     if not np.array_equal(state.numbers, numbers):
-        sys.exit(f'{CHECKPOINT} holds {len(state.numbers)} atoms in another order or number than the {len(numbers)} given')
+        sys.exit(f'{CHECKPOINT} is of another system: its {len(state.numbers)} atoms are not the {len(numbers)} given')
     return dynamics, state
 
 
@@ -359,6 +373,7 @@ def main(arguments: list[str]) -> int:
         'outcome': outcome,
         'message': message,
         'steps': dynamics.settings['steps'],
+        'first_step': max(first, 0),
         'steps_done': max(state.step, 0),
         'degrees_of_freedom': dynamics.degrees_of_freedom,
         'wall_seconds': time.perf_counter() - START,
@@ -371,4 +386,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, remember_signal)
     sys.exit(main(sys.argv[1:]))

@@ -26,8 +26,6 @@ METADATA = 'metadata.json'
 """Name of the metadata in an archive."""
 REPOSITORY = 'repo/'
 """Folder of the files in an archive."""
-EMPTY_FILE = hashlib.sha256(b'').hexdigest()
-"""Checksum of a file without content."""
 
 
 class ArchiveError(ValueError):
@@ -196,43 +194,57 @@ def clean_archive(source: Path, target: Path, rules: PrivacyRules) -> Cleaning:
     :param rules: what is private; names that the archive states of its users and computers are added.
     :raises ArchiveError: if the source is not an archive.
     """
-    with open_archive(source) as archive, open_database(archive) as (connection, database):
+    with (
+        open_archive(source) as archive,
+        open_database(archive) as (connection, database),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         complete = rules.with_words(persons_and_hosts(connection))
+        checksums = _clean_files(archive, Path(folder), complete)
+        n_texts = _rename_persons_and_computers(connection)
+        n_texts += _replace_in_tables(connection, Cleaning(0, checksums, complete))
+        connection.commit()
+        connection.execute('VACUUM')  # else the old texts stay in free pages
+        connection.close()
         with zipfile.ZipFile(target, 'w') as clean:
-            # AiiDA looks for the metadata among the first entries
+            # AiiDA looks for metadata and database among the first entries.
             clean.writestr(METADATA, complete.replace_in_text(archive.read(METADATA).decode()))
-            checksums = _copy_files(archive, clean, complete)
-            n_texts = _rename_persons_and_computers(connection)
-            n_texts += _replace_in_tables(connection, Cleaning(0, checksums, complete))
-            connection.commit()
-            connection.execute('VACUUM')  # else the old texts stay in free pages
-            connection.close()
             clean.write(database, DATABASE, compress_type=zipfile.ZIP_DEFLATED)
+            _copy_files(archive, clean, Path(folder), checksums)
     return Cleaning(n_texts, checksums, complete)
 
 
-def _copy_files(archive: zipfile.ZipFile, clean: zipfile.ZipFile, rules: PrivacyRules) -> dict[str, str]:
-    """Copy the files, cleaned; return the new checksum of each one that changed."""
+def _files_of(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return the entries of the archive that are files of nodes."""
+    return [info for info in archive.infolist() if info.filename.startswith(REPOSITORY) and not info.is_dir()]
+
+
+def _clean_files(archive: zipfile.ZipFile, folder: Path, rules: PrivacyRules) -> dict[str, str]:
+    """Write every file that must change to a folder, named by its new checksum; return new checksums by old ones."""
     checksums: dict[str, str] = {}
-    written: set[str] = set()
-    for info in archive.infolist():
-        if not info.filename.startswith(REPOSITORY) or info.is_dir():
-            continue
-        old = info.filename[len(REPOSITORY) :]
+    for info in _files_of(archive):
         content = archive.read(info)
         changed = replace_content(content, rules)
-        key = old if changed is content else hashlib.sha256(changed).hexdigest()
-        if key != old:
-            checksums[old] = key
-        if key in written:
-            continue
-        written.add(key)
-        entry = replace_name(info, REPOSITORY + key)
-        clean.writestr(entry, changed)
+        if changed is not content:
+            key = hashlib.sha256(changed).hexdigest()
+            checksums[info.filename.removeprefix(REPOSITORY)] = key
+            (folder / key).write_bytes(changed)
     return checksums
 
 
-def replace_name(info: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
+def _copy_files(archive: zipfile.ZipFile, clean: zipfile.ZipFile, folder: Path, checksums: Mapping[str, str]) -> None:
+    """Copy the files, those that changed from the folder; two that have become the same are written once."""
+    written: set[str] = set()
+    for info in _files_of(archive):
+        old = info.filename.removeprefix(REPOSITORY)
+        key = checksums.get(old, old)
+        if key not in written:
+            written.add(key)
+            content = archive.read(info) if key == old else (folder / key).read_bytes()
+            clean.writestr(_renamed(info, REPOSITORY + key), content)
+
+
+def _renamed(info: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
     """Return a zip entry of another name with the same date and compression."""
     entry = zipfile.ZipInfo(name, info.date_time)
     entry.compress_type = info.compress_type

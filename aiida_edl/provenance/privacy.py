@@ -20,7 +20,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-PRIVATE_ROOTS = ('/home', '/root', '/work', '/tmp', '/Users', '/scratch', '/gpfs', '/lustre', '/mnt', '/var/folders')
+PRIVATE_ROOTS = (
+    *('/home', '/root', '/work', '/tmp', '/var/tmp'),
+    *('/Users', '/var/folders', '/scratch', '/gpfs', '/lustre', '/mnt'),
+)
 """Folders below which paths tell about a person or a machine."""
 ANONYMOUS_ROOT = '/anonymous'
 """Where replaced paths point to; the folder need not exist."""

@@ -181,7 +181,8 @@ def find_waters(frame: Frame) -> NDArray[np.int64]:
     if np.any(counts != 2):
         wrong = int(np.flatnonzero(counts != 2)[0])
         raise ReferenceModelError(
-            f'oxygen {oxygens[wrong]} has {counts[wrong]} instead of 2 hydrogens, the reference model needs whole water molecules'
+            f'oxygen {oxygens[wrong]} has {counts[wrong]} instead of 2 hydrogens, the reference model needs '
+            'whole water molecules'
         )
     far = distances.min(axis=1) > MAXIMUM_BOND_LENGTH
     if np.any(far):
@@ -303,7 +304,7 @@ def electrode_lines(frame: Frame, model: ReferenceModel, is_metal_static: bool) 
     :param is_metal_static: whether the metal never moves, so that one matrix inverted once gives all charges; else they
         are found by conjugate gradients in every step.
     """
-    total = charge_state(symbols_of(frame), frame.cell).metal_charge
+    total = charge_state(symbols_of(frame), frame.cell).metal_charge + 0.0  # no negative zero
     algorithm = 'mat_inv' if is_metal_static else 'cg 1e-12'
     return [
         f'group metal type {ATOM_TYPES[METAL]}',

@@ -76,7 +76,8 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
     def evaluate_and_run(self) -> ToContext:
         """Measure the errors on the test frames; run the potential from each structure."""
         training = self.inputs.training
-        metadata = {'options': training.metadata.options}
+        options = {key: value for key, value in training.metadata.options.items() if key != 'parser_name'}
+        metadata = {'options': options}
         potential = self.ctx.training.outputs.potential
         common = {'potential': potential, 'code': training.code}
         common |= {'device': training.device} if 'device' in training else {}

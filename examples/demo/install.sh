@@ -70,7 +70,7 @@ pip() {
 make_environment() {
     local made_for
     made_for="$(cat "$environment/.made-for" 2>/dev/null || printf '%s' "$root")"
-    if [ "$made_for" != "$root" ] || ! "$environment/bin/python" -c '' 2>/dev/null; then
+    if [ "$made_for" != "$root" ] || ! "$environment/bin/python" -m pip --version >/dev/null 2>&1; then
         check_python
         step 'making it' "$python" -m venv --clear "$environment"
         step 'newest pip' pip install --upgrade 'pip>=25'
@@ -79,7 +79,7 @@ make_environment() {
 }
 
 install_aiida() {
-    step "installing aiida-edl${extra:+ with '$extra'}" pip install --editable "$root${extra:+[$extra]}"
+    step "installing aiida-edl${extra:+ for $extra}" pip install --editable "$root${extra:+[$extra]}"
 }
 
 # torch comes first: it is by far the largest, and a failure to get it should show early.

@@ -34,6 +34,6 @@ printf "benchmark: protocol '%s', results go to %s\n" "$protocol" "$output"
 aiida-edl benchmark run --protocol "$protocol" --output "$output" ||
     stop "the benchmark did not finish, see above; look around with 'source examples/demo/activate; verdi process list -a'"
 
-printf '\nDone in %d minutes and %d seconds. The results:\n' $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60))
+printf '\nDone in %d min %d s. The results:\n' $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60))
 find "$output" -type f | sort | sed 's/^/    /'
 printf "Look into the graph with: source examples/demo/activate; verdi process list -a; verdi daemon start\n"

@@ -23,6 +23,8 @@ from aiida_edl.science.analysis.trajectory_parts import frame_interval, replica_
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.science.uncertainty import Estimate
 
+__all__ = ['InterfaceProfiles', 'ProfileSettings', 'interface_profiles']
+
 ATOMS_AT_ONCE = 100_000
 """Atoms of one chunk of frames; bounds the memory and keeps the work within the processor's cache."""
 

@@ -137,8 +137,8 @@ def verdict(spread: ModelSpread) -> str:
     made = [decision(item) for item in spread.comparisons if item.architecture == ALL]
     less, more = made.count(Decision.MIXED_SPREADS_MORE), made.count(Decision.SINGLE_SPREADS_MORE)
     counts = (
-        f'Of {len(made)} comparisons, {less} find mixed training less consistent than single training, {more} find it '
-        f'more consistent, {len(made) - less - more} are undecided.'
+        f'Mixed training is less consistent than single training in {less} of {len(made)} comparisons, more consistent '
+        f'in {more}, undecided in {len(made) - less - more}.'
     )
     return ' '.join([counts, *sentences])
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from aiida.common import AttributeDict
 from aiida.engine import BaseRestartWorkChain, CalcJob, ProcessHandlerReport, process_handler, while_
-from aiida.orm import ArrayData, CalcJobNode, Dict
+from aiida.orm import CalcJobNode
 
 from aiida_edl.workflows.submission import SubmitOnceMixin
 
@@ -18,7 +18,9 @@ class SinglePointWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
     """Label frames with one engine.
 
     A subclass names the calculation of its engine in ``_process_class``. The calculation takes ``dataset``,
-    ``model_parameters`` and ``code``, and gives ``labels`` and ``label_summary``.
+    ``model_parameters`` and ``code``, and gives ``labels`` (energies [eV], forces [eV/Å], offsets, converged; where the
+    engine has them charges [e], stresses [eV/Å³, positive in tension], metal_potential [V]) and ``label_summary``
+    (level of theory, failed frames with reasons, versions, cost).
     """
 
     _process_class: ClassVar[type[CalcJob]]
@@ -28,15 +30,7 @@ class SinglePointWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
         """Define ports and outline; the same for every engine."""
         super().define(spec)
         spec.expose_inputs(cls._process_class, namespace='single_point')
-        spec.output(
-            'labels',
-            valid_type=ArrayData,
-            help='energies [eV], forces [eV/Å], offsets, converged; where the engine has them charges [e], stresses '
-            '[eV/Å³, positive in tension], metal_potential [V].',
-        )
-        spec.output(
-            'label_summary', valid_type=Dict, help='Level of theory, failed frames with reasons, versions, cost.'
-        )
+        spec.expose_outputs(cls._process_class, include=('labels', 'label_summary'))
         spec.outline(
             cls.setup,
             while_(cls.should_run_process)(cls.run_process, cls.inspect_process),

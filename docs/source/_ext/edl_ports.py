@@ -7,6 +7,8 @@ from typing import Any
 
 HIDDEN = ('metadata', 'monitors')
 """Ports every process has; AiiDA's own manual describes them."""
+FIRST_OF_PLUGINS = 200
+"""Exit statuses below belong to AiiDA."""
 
 
 def _ports(namespace: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
@@ -56,16 +58,18 @@ def output_rows(namespace: Any) -> list[tuple[str, ...]]:
     return [(f'``{name}``', _type(port), port.help or '') for name, port in _ports(namespace)]
 
 
-def exit_code_rows(spec: Any) -> list[tuple[str, ...]]:
+def exit_code_rows(spec: Any, is_cached: bool) -> list[tuple[str, ...]]:
     """Return status, name, message and whether the result may be reused, for each exit code from 200 on.
 
     Lower ones belong to the engine and the scheduler plugins of AiiDA.
 
     :param spec: process specification.
+    :param is_cached: whether AiiDA reuses processes of this kind at all; it never reuses work chains.
     """
-    codes = sorted((code for code in spec.exit_codes.values() if code.status >= 200), key=lambda code: code.status)
     names = {code.status: name for name, code in spec.exit_codes.items()}
-    return [
-        (str(code.status), f'``{names[code.status]}``', code.message, 'no' if code.invalidates_cache else 'yes')
-        for code in codes
-    ]
+    rows = []
+    for code in sorted(spec.exit_codes.values(), key=lambda item: item.status):
+        if code.status >= FIRST_OF_PLUGINS:
+            reused = 'never' if not is_cached else 'no' if code.invalidates_cache else 'yes'
+            rows.append((str(code.status), f'``{names[code.status]}``', code.message, reused))
+    return rows

@@ -25,6 +25,7 @@ from typing import Any, ClassVar
 
 import click
 import yaml
+from aiida.engine import is_process_function
 from aiida.manage.configuration import load_profile
 from aiida.storage.sqlite_temp import SqliteTempBackend
 from docutils import nodes
@@ -34,10 +35,12 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from aiida_edl.architectures.protocols import protocol_document
+from aiida_edl.calculations.exit_codes import EXIT_CODES
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, registered_names
 
 PREFIX = 'edl.'
-GROUPS = ('aiida.calculations', 'aiida.workflows')
+CACHED = 'aiida.calculations'
+GROUPS = (CACHED, 'aiida.workflows')
 
 
 def load(path: str) -> Any:
@@ -58,7 +61,7 @@ def processes(group: str) -> Iterator[tuple[str, Any]]:
     for entry_point in sorted(entry_points(group=group), key=lambda item: item.name):
         if entry_point.name.startswith(PREFIX):
             loaded = entry_point.load()
-            yield entry_point.name, getattr(loaded, 'process_class', None) or loaded
+            yield entry_point.name, loaded.process_class if is_process_function(loaded) else loaded
 
 
 class ReferenceDirective(SphinxDirective):
@@ -102,7 +105,7 @@ class Processes(ReferenceDirective):
             for caption, header, rows in (
                 ('Inputs', ('port', 'type', 'default', 'meaning'), input_rows(spec.inputs)),
                 ('Outputs', ('port', 'type', 'meaning'), output_rows(spec.outputs)),
-                ('Exit codes', ('status', 'name', 'message', 'cached'), exit_code_rows(spec)),
+                ('Exit codes', ('status', 'name', 'message', 'reused'), exit_code_rows(spec, argument == CACHED)),
             ):
                 if rows:
                     section += table(header, rows, caption)
@@ -113,14 +116,18 @@ class ExitCodes(ReferenceDirective):
     """All exit codes in one table."""
 
     def render(self, argument: str) -> Iterator[nodes.Node]:
-        """Yield the table, sorted by status."""
+        """Yield the table, sorted by status; codes of the shared table say when they are set."""
+        shared = {f'``{code.label}``': code.when for code in EXIT_CODES}
         users: dict[tuple[str, ...], list[str]] = {}
         for group in GROUPS:
             for name, process in processes(group):
-                for row in exit_code_rows(process.spec()):
+                for row in exit_code_rows(process.spec(), group == CACHED):
                     users.setdefault(row, []).append(f'``{name}``')
-        rows = [(*row, ', '.join(sorted(set(names)))) for row, names in sorted(users.items(), key=_by_status)]
-        yield table(('status', 'name', 'message', 'cached', 'processes'), rows)
+        rows = [
+            (*row, shared.get(row[1], ''), ', '.join(sorted(set(names))))
+            for row, names in sorted(users.items(), key=_by_status)
+        ]
+        yield table(('status', 'name', 'message', 'reused', 'when', 'processes'), rows)
 
 
 def _by_status(item: tuple[tuple[str, ...], list[str]]) -> tuple[int, str]:

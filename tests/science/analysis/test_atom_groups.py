@@ -76,7 +76,7 @@ def test_assignment_equals_a_search_over_all_images(cell, pbc):
         expected, distances = brute_force_owners(oxygen[index], hydrogen[index], cell, pbc)
         # Rounding finds the nearest image below half the distance of opposite faces; no bond comes near that.
         is_exact = distances < 0.5 / np.linalg.norm(np.linalg.inv(cell), axis=0).max()
-        assert np.count_nonzero(is_exact) >= 6
+        assert np.count_nonzero(is_exact) >= 4
         assert found.owners[index][is_exact].tolist() == expected[is_exact].tolist()
 
 

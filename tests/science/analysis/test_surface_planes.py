@@ -58,7 +58,7 @@ def test_one_evaporated_molecule_does_not_wet_a_surface():
 
 def test_liquid_between_two_slabs_wets_both():
     base = with_water_at(8.0, 12.0, 16.0)
-    second = synthetic.metal() + [0.0, 0.0, 18.0]
+    second = synthetic.metal() + np.array([0.0, 0.0, 18.0])
     frame = Frame(
         np.concatenate([base.numbers, np.full(27, 79, dtype=np.uint8)]),
         np.concatenate([base.positions, second]),
@@ -90,7 +90,7 @@ def test_adatom_is_not_the_surface():
 @pytest.mark.parametrize('shift', [-7.0, -4.0, 12.0, 26.5, 29.0])
 def test_slab_may_cross_the_boundary_of_the_cell(shift):
     frame = with_water_at(8.0, 13.0, 18.0, 23.0, 28.0, is_film=False)
-    positions = frame.positions + [0.0, 0.0, shift]
+    positions = frame.positions + np.array([0.0, 0.0, shift])
     positions[:, 2] %= synthetic.HEIGHT
     planes = found(Frame(frame.numbers, positions, frame.cell, frame.pbc))
     assert [name for name, _ in planes] == ['lower', 'upper']

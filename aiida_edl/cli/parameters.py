@@ -1,0 +1,100 @@
+"""Parameters shared by commands, and how values on the command line become nested settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from aiida.cmdline.params.types import NodeParamType, ProcessParamType
+
+from aiida_edl.provenance.rows import as_dicts
+from aiida_edl.provenance.tables import FORMATS
+
+STUDY = click.option(
+    '--study', type=ProcessParamType(), help='Limit the answer to what this process called, e.g. a benchmark.'
+)
+"""Option that limits a question to one study."""
+REQUIRED_STUDY = click.option(
+    '--study', type=ProcessParamType(), required=True, help='The process whose calls are meant, e.g. a benchmark.'
+)
+"""Option for the study that a question is about."""
+FORMAT = click.option(
+    '--format', 'style', type=click.Choice(list(FORMATS)), default='table', show_default=True, help='How to print.'
+)
+"""Option for the form of a table."""
+BENCHMARK = click.argument('process', type=ProcessParamType())
+"""Argument for the process of a benchmark."""
+PRIVATE = click.option(
+    '--private', multiple=True, metavar='TEXT', help='A name or absolute path that must not be published; repeatable.'
+)
+"""Option for further private words and paths."""
+SET = click.option(
+    '--set', 'assignments', multiple=True, metavar='KEY=VALUE', help='One setting, nested keys with dots; repeatable.'
+)
+"""Option for single settings."""
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def node_argument(name: str, entry_point: str) -> Decorator:
+    """Return an argument that takes a data node of one type by PK, UUID or label.
+
+    :param name: name of the argument.
+    :param entry_point: of the node type, e.g. ``'edl.potential'``.
+    """
+    return click.argument(name, type=NodeParamType(sub_classes=(f'aiida.data:{entry_point}',)))
+
+
+def print_rows(rows: Sequence[Any], style: str) -> None:
+    """Print rows in the form that was asked for."""
+    click.echo(FORMATS[style](as_dicts(rows)).rstrip('\n'))
+
+
+def nested_settings(file: Path | None, assignments: Sequence[str]) -> dict[str, Any]:
+    """Return settings from a YAML file and from ``a.b=value``; values are read as YAML.
+
+    >>> nested_settings(None, ['split.seed=3', 'charge_states=[0, 2]'])
+    {'split': {'seed': 3}, 'charge_states': [0, 2]}
+
+    :param file: YAML file with nested settings.
+    :param assignments: single settings, which win over the file.
+    :raises click.UsageError: if the file holds no mapping or an assignment has no ``=``.
+    """
+    values: Any = yaml.safe_load(file.read_text(encoding='utf-8')) if file else {}
+    if not isinstance(values, dict):
+        raise click.UsageError(f"'{file}' holds {type(values).__name__}, it must hold settings by name")
+    for assignment in assignments:
+        path, separator, text = assignment.partition('=')
+        if not separator or not path:
+            raise click.UsageError(f"'{assignment}' is not a setting, write KEY=VALUE, e.g. split.seed=3")
+        *parents, last = path.split('.')
+        target = values
+        for key in parents:
+            target = target.setdefault(key, {})
+            if not isinstance(target, dict):
+                raise click.UsageError(f"'{assignment}': '{key}' is a value, not a group of settings")
+        target[last] = yaml.safe_load(text)
+    return values
+
+
+def named_values(assignments: Sequence[str], what: str) -> dict[str, str]:
+    """Return ``NAME=VALUE`` as a mapping.
+
+    :param assignments: as given.
+    :param what: what they name, for the message.
+    :raises click.UsageError: if one has no ``=``.
+    """
+    pairs: dict[str, str] = {}
+    for assignment in assignments:
+        name, separator, value = assignment.partition('=')
+        if not separator or not name or not value:
+            raise click.UsageError(f"'{assignment}' names no {what}, write NAME={what.upper()}")
+        pairs[name] = value
+    return pairs
+
+
+def print_attributes(values: Mapping[str, Any], style: str) -> None:
+    """Print attributes of a node, one a line."""
+    print_rows([{'attribute': key, 'value': value} for key, value in values.items()], style)

@@ -1,0 +1,102 @@
+"""``aiida-edl query``: the questions a referee asks."""
+
+from __future__ import annotations
+
+import click
+from aiida.cmdline.params.types import DataParamType
+from aiida.orm import Data, ProcessNode
+
+from aiida_edl.cli.group import EdlCommandGroup
+from aiida_edl.cli.parameters import FORMAT, REQUIRED_STUDY, STUDY, node_argument, print_rows
+from aiida_edl.data.potential import PotentialData
+from aiida_edl.provenance import queries, tables
+from aiida_edl.provenance.results import collect
+
+
+@click.group(cls=EdlCommandGroup)
+def query() -> None:
+    """Ask the provenance graph."""
+
+
+@query.command('labels')
+@node_argument('potential', 'edl.potential')
+@FORMAT
+def labels(potential: PotentialData, style: str) -> None:
+    """Which labels trained this POTENTIAL?"""
+    print_rows(queries.labels_behind_potential(potential), style)
+
+
+@query.command('potentials')
+@click.option('--only-on', metavar='CHARGE', help='Only those that saw this one charge state, e.g. 2Na.')
+@STUDY
+@FORMAT
+def potentials(only_on: str | None, study: ProcessNode | None, style: str) -> None:
+    """Which potentials are there, and what were they trained on?"""
+    found = queries.potentials_trained_only_on(only_on, study) if only_on else queries.trained_potentials(study)
+    print_rows(found, style)
+
+
+@query.command('best')
+@STUDY
+@FORMAT
+def best(study: ProcessNode | None, style: str) -> None:
+    """Which model of each architecture has the smallest force error?"""
+    print_rows(queries.best_force_rmse_per_architecture(study), style)
+
+
+@query.command('errors')
+@STUDY
+@FORMAT
+def errors(study: ProcessNode | None, style: str) -> None:
+    """What are the errors of all models on the test frames?"""
+    print_rows(queries.all_errors(study), style)
+
+
+@query.command('cost')
+@REQUIRED_STUDY
+@FORMAT
+def cost(study: ProcessNode, style: str) -> None:
+    """What did each stage of a study cost?"""
+    print_rows(queries.cost_per_stage(study), style)
+
+
+@query.command('failures')
+@REQUIRED_STUDY
+@FORMAT
+def failures(study: ProcessNode, style: str) -> None:
+    """Which processes of a study failed, and why?"""
+    print_rows(queries.failed_processes(study), style)
+
+
+@query.command('protocol')
+@click.argument('name')
+@FORMAT
+def protocol(name: str, style: str) -> None:
+    """Which runs took their settings from the protocol NAME?"""
+    print_rows(queries.runs_with_protocol(name), style)
+
+
+@query.command('figures')
+@click.argument('node', type=DataParamType())
+@STUDY
+@FORMAT
+def figures(node: Data, study: ProcessNode | None, style: str) -> None:
+    """Which figures depend on this NODE, e.g. a data set?"""
+    print_rows(queries.figures_depending_on(node, study), style)
+
+
+@query.command('rejected')
+@STUDY
+@FORMAT
+def rejected(study: ProcessNode | None, style: str) -> None:
+    """Which labels were rejected, and why?"""
+    print_rows(queries.rejected_frames(study), style)
+
+
+@query.command('table')
+@click.argument('name', type=click.Choice(list(tables.TABLES)))
+@REQUIRED_STUDY
+@FORMAT
+def table(name: str, study: ProcessNode, style: str) -> None:
+    """Print the table NAME behind a figure of the report."""
+    print_rows(tables.TABLES[name](collect(study)), style)

@@ -1,0 +1,96 @@
+"""Read what molecular dynamics of any engine left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from aiida.engine import ExitCode
+from aiida.orm import ArrayData, Dict
+
+from aiida_edl.architectures.run_report import RUN_REPORT
+from aiida_edl.calculations import exit_codes
+from aiida_edl.calculations.models import level_of_theory_of_potential
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.md_engines.base import MDEngine, MDOutcome, MDResult, MDSettings
+from aiida_edl.parsers.base import EdlParser, cost_and_versions, folder_of_files
+from aiida_edl.registry import MD_ENGINES, load_member
+from aiida_edl.science.frames import FrameSet
+
+EXIT_CODE_OF_OUTCOME = {
+    MDOutcome.OUT_OF_WALLTIME: exit_codes.OUT_OF_WALLTIME,
+    MDOutcome.OUT_OF_MEMORY: exit_codes.OUT_OF_MEMORY,
+    MDOutcome.EXPLODED: exit_codes.MD_EXPLODED,
+    MDOutcome.OUTPUT_INCOMPLETE: exit_codes.LOG_INCOMPLETE,
+}
+"""Exit code of each outcome but the good one."""
+
+
+class MolecularDynamicsParser(EdlParser):
+    """Turn files of a run into a trajectory, series, a checkpoint and a summary."""
+
+    def parse(self, **kwargs: Any) -> ExitCode | None:
+        """Attach what there is, then say how the run ended.
+
+        :param kwargs: ``retrieved_temporary_folder`` with the trajectory.
+        """
+        engine: MDEngine = load_member(MD_ENGINES, self.node.inputs.engine.value)
+        settings = MDSettings.from_dict(self.node.inputs.settings.get_dict())
+        frame = self.node.inputs.structure.frame(self.node.inputs.frame_index.value)
+        with self.retrieved_files(kwargs.get('retrieved_temporary_folder')) as folder:
+            is_empty = not any(path.name != RUN_REPORT for path in folder.iterdir())
+            result = engine.read(folder, frame, settings)
+            if result.checkpoint_files:
+                self.out('checkpoint', folder_of_files(folder, result.checkpoint_files))
+            self.out('md_summary', Dict(self._summary(result, settings, folder)))
+        if result.series is not None:
+            node = ArrayData()
+            for name, values in result.series.items():
+                node.set_array(name, values)
+            self.out('series', node)
+        if result.trajectory is not None:
+            self.out('trajectory', self._trajectory(result.trajectory, settings))
+        if is_empty:
+            return self.fail(exit_codes.OUTPUT_MISSING, 'no file of the engine came back')
+        if result.outcome is not MDOutcome.FINISHED:
+            return self.fail(EXIT_CODE_OF_OUTCOME[result.outcome], result.message)
+        return None
+
+    def _summary(self, result: MDResult, settings: MDSettings, folder: Path) -> dict[str, Any]:
+        """Return how the run ended and what it cost."""
+        return {
+            'outcome': result.outcome.value,
+            'message': result.message,
+            'steps_done': result.steps_done,
+            'steps': settings.steps,
+            'is_restart': 'checkpoint' in self.node.inputs,
+            'n_frames': 0 if result.trajectory is None else len(result.trajectory),
+            'settings': settings.to_dict(),
+            **cost_and_versions(folder),
+        }
+
+    def _trajectory(self, frames: FrameSet, settings: MDSettings) -> DatasetData:
+        """Return the frames with what a reader of the trajectory asks for first."""
+        inputs = self.node.inputs
+        if 'potential' in inputs:
+            level_of_theory = level_of_theory_of_potential(inputs.potential)
+        else:
+            parameters = inputs.model_parameters.get_dict()
+            level_of_theory = parameters.get('level_of_theory', f'model of engine {inputs.engine.value}')
+        structure = inputs.structure
+        attributes = {
+            'engine': inputs.engine.value,
+            'ensemble': settings.ensemble,
+            'thermostat': settings.thermostat if settings.ensemble == 'nvt' else None,
+            'temperature': settings.temperature,
+            'time_step': settings.time_step,
+            'sampling_interval': settings.sampling_interval,
+            'seed': settings.seed,
+        }
+        return DatasetData.from_frames(
+            frames,
+            level_of_theory=level_of_theory,
+            origin=f'molecular dynamics with engine {inputs.engine.value}',
+            n_wet_sides=structure.n_wet_sides,
+            attributes=attributes,
+        )

@@ -1,0 +1,112 @@
+"""Read what a training of any architecture left."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from aiida.engine import ExitCode
+from aiida.orm import ArrayData, Dict
+from ase.data import chemical_symbols
+
+from aiida_edl.architectures.base import Architecture, LearningCurve, TrainingOutcome, TrainingResult
+from aiida_edl.architectures.run_report import RUN_REPORT
+from aiida_edl.calculations import exit_codes
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.data.potential import PotentialData
+from aiida_edl.parsers.base import EdlParser, cost_and_versions, folder_of_files
+from aiida_edl.registry import ARCHITECTURES, load_member
+from aiida_edl.science.charge_state import charge_state_of_ions, count_ions
+
+EXIT_CODE_OF_OUTCOME = {
+    TrainingOutcome.OUT_OF_WALLTIME: exit_codes.OUT_OF_WALLTIME,
+    TrainingOutcome.OUT_OF_MEMORY: exit_codes.OUT_OF_MEMORY,
+    TrainingOutcome.LOSS_DIVERGED: exit_codes.LOSS_DIVERGED,
+    TrainingOutcome.LOG_INCOMPLETE: exit_codes.LOG_INCOMPLETE,
+    TrainingOutcome.EXPORT_FAILED: exit_codes.EXPORT_FAILED,
+}
+"""Exit code of each outcome but the good one."""
+
+
+class TrainingParser(EdlParser):
+    """Turn files of a training into a potential, a learning curve, a checkpoint and a summary."""
+
+    def parse(self, **kwargs: Any) -> ExitCode | None:
+        """Attach what there is, then say how the training ended.
+
+        :param kwargs: ``retrieved_temporary_folder``, if the architecture asks for files to be parsed only.
+        """
+        with self.retrieved_files(kwargs.get('retrieved_temporary_folder')) as folder:
+            return self._parse_folder(folder)
+
+    def _parse_folder(self, folder: Path) -> ExitCode | None:
+        """Attach outputs from one folder with all files."""
+        architecture: Architecture = load_member(ARCHITECTURES, self.node.inputs.architecture.value)
+        result = architecture.read_training(folder)
+        if result.learning_curve is not None:
+            self.out('learning_curve', learning_curve_array(result.learning_curve))
+        if result.checkpoint_files:
+            self.out('checkpoint', folder_of_files(folder, result.checkpoint_files))
+        self.out('training_summary', Dict(self._summary(result, folder)))
+        if not any(path.name != RUN_REPORT for path in folder.iterdir()):
+            return self.fail(exit_codes.OUTPUT_MISSING, 'no file of the trainer came back')
+        if result.outcome is not TrainingOutcome.FINISHED:
+            return self.fail(EXIT_CODE_OF_OUTCOME[result.outcome], result.message)
+        model = None if result.model_file is None else folder / result.model_file
+        if model is None or not model.is_file() or not model.stat().st_size:
+            return self.fail(exit_codes.EXPORT_FAILED, f'the model file {result.model_file} is missing or empty')
+        self.out('potential', self._potential(architecture, result, model))
+        return None
+
+    def _summary(self, result: TrainingResult, folder: Path) -> dict[str, Any]:
+        """Return how the training ended and what it cost."""
+        return {
+            'outcome': result.outcome.value,
+            'message': result.message,
+            'gradient_updates_done': result.gradient_updates_done,
+            'gradient_updates': self.node.inputs.gradient_updates.value,
+            'is_restart': 'checkpoint' in self.node.inputs,
+            **cost_and_versions(folder),
+        }
+
+    def _potential(self, architecture: Architecture, result: TrainingResult, model: Path) -> PotentialData:
+        """Return the potential with what must be known to use it."""
+        inputs = self.node.inputs
+        hyperparameters = architecture.make_hyperparameters(inputs.hyperparameters.get_dict())
+        return PotentialData.from_model(
+            model.read_bytes(),
+            architecture.model_file_name,
+            architecture=architecture.name,
+            elements=inputs.elements.get_list(),
+            cutoff_radius=architecture.cutoff_radius(hyperparameters),
+            n_layers=architecture.n_layers(hyperparameters),
+            training_charge_labels=charge_labels(inputs.dataset, inputs.split.get_array('training')),
+            level_of_theory=inputs.dataset.level_of_theory,
+            atomic_energies=inputs.atomic_energies.get_dict(),
+            embeds_atomic_energies=architecture.embeds_atomic_energies,
+            precision=inputs.precision.value,
+            seed=inputs.seed.value,
+            gradient_updates=result.gradient_updates_done,
+        )
+
+
+def learning_curve_array(curve: LearningCurve) -> ArrayData:
+    """Return a node with the arrays of a learning curve, under the names of its fields."""
+    node = ArrayData()
+    for entry in fields(curve):
+        node.set_array(entry.name, getattr(curve, entry.name))
+    return node
+
+
+def charge_labels(dataset: DatasetData, indices: np.ndarray[Any, Any]) -> list[str]:
+    """Return the sorted charge labels of some frames of a dataset, e.g. ``['0', '2Na']``.
+
+    :param dataset: the dataset.
+    :param indices: frames, shape ``(n,)``.
+    """
+    numbers, offsets = dataset.get_array('numbers'), dataset.get_array('offsets')
+    compositions = {np.sort(numbers[offsets[index] : offsets[index + 1]]).tobytes() for index in indices}
+    symbols = ([chemical_symbols[n] for n in np.frombuffer(key, dtype=numbers.dtype)] for key in compositions)
+    return sorted({charge_state_of_ions(count_ions(names), area=1.0).label for names in symbols})

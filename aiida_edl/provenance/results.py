@@ -1,0 +1,225 @@
+"""Everything a benchmark has found, read from the graph once, as plain values for tables, figures and text."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from aiida.common.links import LinkType
+from aiida.orm import ArrayData, CalcFunctionNode, CalcJobNode, Dict, ProcessNode, QueryBuilder
+from numpy.typing import NDArray
+
+from aiida_edl.architectures.base import LearningCurve
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.provenance import queries
+from aiida_edl.provenance.graph import CalledProcess, batches, called_processes
+from aiida_edl.provenance.progress import settings_of
+from aiida_edl.provenance.rows import Cost, Failure, Rejected, TrainedPotential
+from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles
+from aiida_edl.science.analysis.model_tags import ModelProfile, ModelTag, training_kind
+
+WATER_EDGE_DENSITY = 0.5
+"""Density at which a film of water ends: half of that of liquid water [g/cm³]."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """The process itself."""
+
+    uuid: str
+    label: str
+    state: str
+    exit_status: int | None
+    exit_message: str
+    begin: datetime.datetime
+    end: datetime.datetime
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """From creation to end [s]."""
+        return (self.end - self.begin).total_seconds()
+
+
+@dataclass(frozen=True)
+class BenchmarkResults:
+    """What a benchmark has found; parts that failed are absent."""
+
+    study: Study
+    settings: Mapping[str, Any]
+    """The whole matrix."""
+    charge_states: tuple[Mapping[str, Any], ...]
+    """Label, ions, metal charge [e], area [Å²], surface charge [e/Å²] and [µC/cm²] of each charge state."""
+    level_of_theory: str
+    """What made the labels; empty if nothing was labelled."""
+    n_frames: int
+    """Labelled frames."""
+    potentials: tuple[TrainedPotential, ...]
+    profiles: tuple[ModelProfile, ...]
+    """Profiles of models and reference."""
+    learning_curves: tuple[tuple[TrainedPotential, LearningCurve], ...]
+    errors: tuple[Mapping[str, Any], ...]
+    """Rows of :func:`~aiida_edl.provenance.queries.all_errors`."""
+    answer: Mapping[str, Any]
+    """Result of ``model_spread``; empty if there is none."""
+    cost: tuple[Cost, ...]
+    rejected: tuple[Rejected, ...]
+    n_labelled: int
+    """Frames that were labelled, rejected ones included."""
+    failures: tuple[Failure, ...]
+    versions: Mapping[str, tuple[str, ...]]
+    """Versions of the engines by distribution."""
+
+    @property
+    def charge_labels(self) -> tuple[str, ...]:
+        """Labels of the charge states in the order of the settings."""
+        return tuple(str(state['label']) for state in self.charge_states)
+
+    @property
+    def ion(self) -> str:
+        """Chemical symbol of the ion."""
+        return str(self.settings.get('ion', 'ion'))
+
+    def of_state(self, charge_label: str, is_reference: bool) -> list[ModelProfile]:
+        """Return the profiles at one charge state, of the reference or of the models."""
+        return [
+            item
+            for item in self.profiles
+            if item.tag.charge_state == charge_label and item.tag.is_reference == is_reference
+        ]
+
+    def water_thickness(self, charge_label: str) -> float | None:
+        """Return the height at which the water film of the reference ends [Å]; None without a reference."""
+        references = self.of_state(charge_label, is_reference=True)
+        if not references:
+            return None
+        density = np.mean([item.profiles.water_mass_density for item in references], axis=0)
+        wet = references[0].profiles.z[density > WATER_EDGE_DENSITY]
+        return float(wet.max()) if wet.size else None
+
+
+def model_name(tag: ModelTag | TrainedPotential | Mapping[str, Any]) -> str:
+    """Return the name of a model for people, e.g. ``mace, mixed, seed 1``."""
+    values = tag if isinstance(tag, Mapping) else vars(tag)
+    parts = [values['architecture'], values['training_set'], f'seed {values["seed"]}']
+    return ', '.join(str(part) for part in parts if part)
+
+
+def collect(study: ProcessNode) -> BenchmarkResults:
+    """Return what a benchmark has found so far.
+
+    :param study: process node of the benchmark, finished or not.
+    """
+    processes = called_processes(study)
+    potentials = tuple(queries.trained_potentials(study))
+    answer, profiles = _answer_and_profiles(processes)
+    dataset = _dataset(processes)
+    states = dataset.base.attributes.get(DatasetData.KEY_CHARGE_STATES) if dataset else _states_of_structures(processes)
+    versions: dict[str, set[str]] = {}
+    for summary in queries.summaries(processes).values():
+        for name, number in (summary.get('versions') or {}).items():
+            versions.setdefault(name, set()).add(str(number))
+    return BenchmarkResults(
+        study=_study(study),
+        settings=settings_of(study),
+        charge_states=tuple(sorted(states, key=lambda state: sum(state['ions'].values()))),
+        level_of_theory=dataset.level_of_theory if dataset else '',
+        n_frames=dataset.n_frames if dataset else 0,
+        potentials=potentials,
+        profiles=profiles,
+        learning_curves=_learning_curves(potentials),
+        errors=tuple(queries.all_errors(study)),
+        answer=answer,
+        cost=tuple(queries.cost_per_stage(study)),
+        rejected=tuple(queries.rejected_frames(study)),
+        n_labelled=_n_labelled(processes),
+        failures=tuple(queries.failed_processes(study)),
+        versions={name: tuple(sorted(numbers)) for name, numbers in sorted(versions.items())},
+    )
+
+
+def _study(node: ProcessNode) -> Study:
+    return Study(
+        uuid=node.uuid,
+        label=node.label or node.process_label,
+        state=node.process_state.value if node.process_state else 'created',
+        exit_status=node.exit_status,
+        exit_message=node.exit_message or '',
+        begin=node.ctime,
+        end=node.mtime,
+    )
+
+
+def _of_function(processes: list[CalledProcess], name: str) -> list[int]:
+    """Return the identifiers of the successful calls of a calcfunction."""
+    return [process.pk for process in processes if process.process_label == name and process.exit_status == 0]
+
+
+def _outputs(processes: list[int], kind: type, label: str | None = None) -> list[Any]:
+    """Return what calculations made."""
+    edges: dict[str, Any] = {'type': LinkType.CREATE.value}
+    edges |= {'label': label} if label else {}
+    found: list[Any] = []
+    for identifiers in batches(processes):
+        query = QueryBuilder().append(CalcFunctionNode, filters={'id': {'in': identifiers}}, tag='function')
+        found += query.append(kind, with_incoming='function', edge_filters=edges).all(flat=True)
+    return found
+
+
+def _dataset(processes: list[CalledProcess]) -> DatasetData | None:
+    """Return the data set with all labels."""
+    found = _outputs(_of_function(processes, 'join_datasets'), DatasetData)
+    return found[-1] if found else None
+
+
+def _states_of_structures(processes: list[CalledProcess]) -> list[dict[str, Any]]:
+    """Return the charge states of the structures that were built."""
+    structures = _outputs(_of_function(processes, 'build_interface'), DatasetData)
+    return [state for node in structures for state in node.base.attributes.get(DatasetData.KEY_CHARGE_STATES)]
+
+
+def _n_labelled(processes: list[CalledProcess]) -> int:
+    """Return how many frames were labelled, rejected ones included."""
+    reports = _outputs(_of_function(processes, 'assemble_labels'), Dict, 'rejected')
+    return sum(int(node.base.attributes.get('n_frames', 0)) for node in reports)
+
+
+def _answer_and_profiles(processes: list[CalledProcess]) -> tuple[dict[str, Any], tuple[ModelProfile, ...]]:
+    """Return the answer, and the profiles it compares with what they were made with."""
+    comparisons = _of_function(processes, 'model_spread')
+    if not comparisons:
+        return {}, ()
+    function = QueryBuilder().append(CalcFunctionNode, filters={'id': comparisons[-1]}).first(flat=True)
+    inputs = {entry.link_label: entry.node for entry in function.base.links.get_incoming(link_type=LinkType.INPUT_CALC)}
+    tags = inputs.pop('tags').get_dict()
+    profiles = [
+        ModelProfile(ModelTag.from_dict(tags[key]), read_profiles(inputs[key])) for key in sorted(tags) if key in inputs
+    ]
+    return function.outputs.result.get_dict(), tuple(profiles)
+
+
+def read_profiles(node: ArrayData) -> InterfaceProfiles:
+    """Return the profiles that ``interface_profiles`` stored in a node."""
+    arrays: dict[str, NDArray[Any]] = {name: node.get_array(name) for name in node.get_arraynames()}
+    return InterfaceProfiles.from_parts(arrays, node.base.attributes.all)
+
+
+def _learning_curves(potentials: tuple[TrainedPotential, ...]) -> tuple[tuple[TrainedPotential, LearningCurve], ...]:
+    """Return the learning curve of each potential."""
+    by_training = {potential.training: potential for potential in potentials}
+    query = QueryBuilder().append(
+        CalcJobNode, filters={'uuid': {'in': list(by_training) or ['']}}, project='uuid', tag='training'
+    )
+    query.append(ArrayData, with_incoming='training', edge_filters={'label': 'learning_curve'}, project='*')
+    found = {
+        uuid: LearningCurve(**{name: node.get_array(name) for name in LearningCurve.__dataclass_fields__})
+        for uuid, node in query.all()
+    }
+    return tuple((by_training[uuid], found[uuid]) for uuid in by_training if uuid in found)
+
+
+def kind_of(training_set: str) -> str:
+    """Return ``'mixed'``, ``'single'`` or ``'other'`` of a training set."""
+    return training_kind(training_set) or 'other'

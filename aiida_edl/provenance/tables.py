@@ -1,0 +1,221 @@
+"""The tables behind the figures of a report: flat rows, units in the names of the columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aiida_edl.provenance.results import BenchmarkResults, kind_of
+from aiida_edl.science.analysis.model_tags import ModelProfile
+
+Row = Mapping[str, Any]
+FEMTOSECOND_PER_PICOSECOND = 1000.0
+
+
+def profile_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
+    """Return ⟨cos θ⟩ and ion density of every run in the coarse bins.
+
+    :param results: what the benchmark has found.
+    """
+    rows = []
+    for item in results.profiles:
+        profiles = item.profiles
+        columns = {
+            'mean_cosine': profiles.coarse_mean_cosine,
+            'mean_cosine_error': profiles.coarse_mean_cosine_error,
+            'ion_number_density_per_cubic_angstrom': profiles.coarse_ion_number_density,
+            'ion_number_density_error_per_cubic_angstrom': profiles.coarse_ion_number_density_error,
+        }
+        for index, z in enumerate(profiles.coarse_z):
+            values = {name: _number(array[index]) for name, array in columns.items()}
+            rows.append({**_tag(item), 'z_angstrom': round(float(z), 6), **values})
+    return rows
+
+
+def spread_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
+    """Return the spread over models of each training set, the noise of the MD, and the deviation from the reference.
+
+    :param results: what the benchmark has found.
+    """
+    return [dict(row) for row in results.answer.get('groups', [])]
+
+
+def comparison_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
+    """Return mixed against single training, with what was decided.
+
+    :param results: what the benchmark has found.
+    """
+    return [dict(row) for row in results.answer.get('comparisons', [])]
+
+
+def error_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
+    """Return errors of each potential on the test frames of each charge state, and of all.
+
+    :param results: what the benchmark has found.
+    """
+    return [dict(row) for row in results.errors if row['scope'] in ('all', 'charge_state')]
+
+
+def energy_shift_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
+    """Return the mean signed energy error of each potential at each charge state.
+
+    :param results: what the benchmark has found.
+    """
+    columns = ('architecture', 'training_set', 'seed', 'charge_state', 'energy_signed_error_ev_per_atom')
+    columns += ('energy_signed_error_error_ev_per_atom', 'n_frames')
+    return [{column: row[column] for column in columns} for row in results.errors if row['scope'] == 'charge_state']
+
+
+def learning_curve_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
+    """Return errors on the validation frames during training.
+
+    :param results: what the benchmark has found.
+    """
+    return [
+        {
+            'architecture': potential.architecture,
+            'training_set': potential.training_set,
+            'seed': potential.seed,
+            'gradient_updates': int(curve.gradient_updates[index]),
+            'validation_energy_rmse_ev_per_atom': _number(curve.validation_energy_rmse[index]),
+            'validation_force_rmse_ev_per_angstrom': _number(curve.validation_force_rmse[index]),
+        }
+        for potential, curve in results.learning_curves
+        for index in range(len(curve.gradient_updates))
+    ]
+
+
+def sampling_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
+    """Return how well each run samples the first water layer.
+
+    :param results: what the benchmark has found.
+    """
+    rows = []
+    for item in results.profiles:
+        profiles = item.profiles
+        rows.append(
+            {
+                **_tag(item),
+                'length_ps': _number(profiles.n_frames * profiles.frame_interval / FEMTOSECOND_PER_PICOSECOND),
+                'frames': profiles.n_frames,
+                'independent_samples': _number(profiles.n_effective),
+                'first_layer_mean_cosine': _number(profiles.first_layer_mean_cosine),
+                'first_layer_mean_cosine_error': _number(profiles.first_layer_mean_cosine_error),
+            }
+        )
+    return rows
+
+
+def receptive_field_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
+    """Return how far each architecture sees, against the thickness of the water film.
+
+    :param results: what the benchmark has found.
+    """
+    found = [results.water_thickness(label) for label in results.charge_labels]
+    thicknesses = [value for value in found if value is not None]
+    film = max(thicknesses) if thicknesses else None
+    ends = [item.profiles.z[-1] for item in results.profiles if item.tag.is_reference]
+    fields = sorted({(row.architecture, row.receptive_field) for row in results.potentials})
+    return [
+        {
+            'architecture': architecture,
+            'receptive_field_angstrom': reach,
+            'water_film_angstrom': film,
+            'film_reaches_end_of_grid': None if film is None else film >= max(ends),
+            'reaches_through_film': None if film is None else reach >= film,
+        }
+        for architecture, reach in fields
+    ]
+
+
+TABLES: Mapping[str, Callable[[BenchmarkResults], list[dict[str, Any]]]] = {
+    'profiles': profile_rows,
+    'spread': spread_rows,
+    'comparisons': comparison_rows,
+    'errors': error_rows,
+    'energy_shifts': energy_shift_rows,
+    'learning_curves': learning_curve_rows,
+    'sampling': sampling_rows,
+    'receptive_fields': receptive_field_rows,
+}
+"""Tables by name."""
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Return rows as CSV with a header; absent values are empty.
+
+    :param rows: rows with the same columns.
+    """
+    buffer = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator='\n')
+        writer.writeheader()
+        writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def to_json(rows: Sequence[Row]) -> str:
+    """Return rows as JSON."""
+    return json.dumps(list(rows), indent=2, ensure_ascii=False, default=str)
+
+
+def to_text(rows: Sequence[Row], maximum_width: int = 48) -> str:
+    """Return rows as a table for a terminal, numbers with four digits.
+
+    :param rows: rows with the same columns.
+    :param maximum_width: longer entries are cut [characters].
+    """
+    if not rows:
+        return 'no rows'
+    columns = list(rows[0])
+    cells = [[_cut(shown(row.get(column)), maximum_width) for column in columns] for row in rows]
+    widths = [max(len(column), *(len(line[index]) for line in cells)) for index, column in enumerate(columns)]
+    lines = [columns, ['-' * width for width in widths], *cells]
+    return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Row]], str]] = {'table': to_text, 'json': to_json, 'csv': to_csv}
+"""How rows can be printed."""
+
+
+def shown(value: Any) -> str:
+    """Return a value for people.
+
+    >>> shown(0.123456), shown(-0.0), shown(None), shown(['0', '2Na'])
+    ('0.1235', '0', '–', '0, 2Na')
+    """
+    if value is None:
+        return '–'
+    if isinstance(value, bool):
+        return 'yes' if value else 'no'
+    if isinstance(value, float):
+        return f'{value + 0.0:.4g}'  # no minus before zero
+    if isinstance(value, (list, tuple)):
+        return ', '.join(shown(entry) for entry in value)
+    return str(value)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f'{text[: width - 1]}…'
+
+
+def _tag(item: ModelProfile) -> dict[str, Any]:
+    """Return what a run was made with."""
+    tag = item.tag
+    return {
+        'charge_state': tag.charge_state,
+        'architecture': tag.architecture,
+        'training_set': tag.training_set,
+        'kind': 'reference' if tag.is_reference else kind_of(tag.training_set),
+        'seed': tag.seed,
+    }
+
+
+def _number(value: Any) -> float | None:
+    """Return None for what is not a number."""
+    return float(value) if np.isfinite(value) else None

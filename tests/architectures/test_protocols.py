@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from aiida_edl.architectures.protocols import available_protocols, hyperparameter_protocol
+from aiida_edl.registry import ARCHITECTURES, UnknownNameError, load_member
+
+
+@pytest.mark.parametrize('name', ['mace', 'deep_potential'])
+def test_protocols_of_this_package(name):
+    assert set(available_protocols(name)) == {'fast', 'balanced'}
+    assert all(available_protocols(name).values())
+
+
+def test_values_are_returned_without_their_sources():
+    values = hyperparameter_protocol('mace', 'fast')
+    assert values['cutoff_radius'] == 4.0
+    assert values['radial_network'] == [32, 32]
+    chosen = load_member(ARCHITECTURES, 'mace').make_hyperparameters(values)
+    assert chosen.radial_network == (32, 32)
+
+
+def test_default_protocol_is_balanced():
+    assert hyperparameter_protocol('mace') == hyperparameter_protocol('mace', 'balanced')
+
+
+def test_balanced_deep_potential_is_that_of_the_literature():
+    values = hyperparameter_protocol('deep_potential', 'balanced')
+    # Step size from 0.005 to 1e-8.
+    assert values['learning_rate'] * values['learning_rate_ratio'] == pytest.approx(1e-8, rel=1e-12)
+
+
+def test_unknown_protocol_is_answered_with_the_nearest():
+    with pytest.raises(UnknownNameError) as caught:
+        hyperparameter_protocol('mace', 'fats')
+    assert str(caught.value) == "unknown protocol of mace 'fats': did you mean 'fast'? Known: balanced, fast."
+
+
+def test_unknown_architecture_is_answered_with_the_nearest():
+    with pytest.raises(UnknownNameError) as caught:
+        hyperparameter_protocol('mase', 'fast')
+    assert str(caught.value).startswith("unknown architecture 'mase': did you mean 'mace'?")

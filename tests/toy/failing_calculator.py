@@ -1,0 +1,76 @@
+"""Calculators that fail in the ways real ones do."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from ase.calculators.calculator import CalculationFailed, Calculator, all_changes
+from ase.calculators.emt import EMT
+from ase.calculators.morse import MorsePotential
+
+GOLD = 79
+
+
+class UnconvergedCalculator(EMT):
+    """Effective-medium theory whose SCF fails for every frame with copper."""
+
+    def calculate(self, atoms: Any = None, properties: Any = ('energy',), system_changes: Any = all_changes) -> None:
+        """Refuse copper."""
+        if np.any(atoms.numbers != GOLD):
+            raise CalculationFailed('SCF not converged\nin 500 cycles')
+        super().calculate(atoms, properties, system_changes)
+
+
+class NotFiniteCalculator(EMT):
+    """Effective-medium theory with an energy that is not a number for frames with copper."""
+
+    def calculate(self, atoms: Any = None, properties: Any = ('energy',), system_changes: Any = all_changes) -> None:
+        """Spoil copper."""
+        super().calculate(atoms, properties, system_changes)
+        if np.any(atoms.numbers != GOLD):
+            self.results['energy'] = self.results['free_energy'] = np.nan
+
+
+class OutOfMemoryCalculator(Calculator):
+    """Runs out of the memory of an accelerator."""
+
+    implemented_properties = ('energy', 'forces')
+
+    def calculate(self, atoms: Any = None, properties: Any = ('energy',), system_changes: Any = all_changes) -> None:
+        """Say what PyTorch says."""
+        raise RuntimeError('CUDA out of memory. Tried to allocate 2.00 GiB')
+
+
+class ExtrapolatingCalculator(Calculator):
+    """Constant energies, the one that forces belong to being the free energy; charges and a stress."""
+
+    implemented_properties = ('energy', 'free_energy', 'forces', 'stress', 'charges')
+
+    def calculate(self, atoms: Any = None, properties: Any = ('energy',), system_changes: Any = all_changes) -> None:
+        """Return constants."""
+        super().calculate(atoms, properties, system_changes)
+        n_atoms = len(self.atoms)
+        self.results = {
+            'energy': -1.0,
+            'free_energy': -1.5,
+            'forces': np.zeros((n_atoms, 3)),
+            'stress': np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+            'charges': np.arange(n_atoms) / 10,
+        }
+
+
+class KillingCalculator(MorsePotential):
+    """Morse potential of gold that ends its process without a word after some frames, as the kernel does."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__(epsilon=0.5, r0=2.9, rho0=5.0, rcut1=1.5, rcut2=1.9)
+        self.left = after
+
+    def calculate(self, atoms: Any = None, properties: Any = ('energy',), system_changes: Any = all_changes) -> None:
+        """Compute, then count down."""
+        if self.left == 0:
+            os._exit(137)
+        self.left -= 1
+        super().calculate(atoms, properties, system_changes)
