@@ -338,6 +338,17 @@ def _tags(key: str) -> dict[str, Any]:
     return {**names, 'charge_state': label, 'is_reference': False}
 
 
+_STORED: list[tuple[Path, str, dict[str, Any]]] = []
+
+
+def stored_benchmark(profile: Any, folders: Any) -> tuple[Path, str, dict[str, Any]]:
+    """Return the archive of the benchmark, which is made once in a session, and the UUIDs of its nodes."""
+    if not _STORED:
+        profile.reset_storage()
+        _STORED.append(store_benchmark(folders.mktemp('benchmark')))
+    return _STORED[0]
+
+
 def store_benchmark(folder: Path) -> tuple[Path, str, dict[str, Any]]:
     """Store the whole graph once and export it; return the archive and the UUIDs of process and nodes.
 

@@ -90,7 +90,9 @@ class EdlCalculation(CalcJob):
         :param arguments: command-line arguments of the program.
         :param stdout: file that takes its standard output and error.
         """
-        return jobs.stage(folder, job, self.inputs.code, arguments, stdout)
+        calc_info = jobs.stage(folder, job, self.inputs.code, arguments, stdout)
+        calc_info.prepend_text = f'export OMP_NUM_THREADS={self.threads}'
+        return calc_info
 
 
 def _chain(inherited: Any, process_class: type[EdlCalculation]) -> Any:

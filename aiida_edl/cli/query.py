@@ -22,7 +22,7 @@ def query() -> None:
 @node_argument('potential', 'edl.potential')
 @FORMAT
 def labels(potential: PotentialData, style: str) -> None:
-    """Which labels trained this POTENTIAL?"""
+    """List the labels that trained this POTENTIAL."""
     print_rows(queries.labels_behind_potential(potential), style)
 
 
@@ -31,7 +31,7 @@ def labels(potential: PotentialData, style: str) -> None:
 @STUDY
 @FORMAT
 def potentials(only_on: str | None, study: ProcessNode | None, style: str) -> None:
-    """Which potentials are there, and what were they trained on?"""
+    """List potentials and what they were trained on."""
     found = queries.potentials_trained_only_on(only_on, study) if only_on else queries.trained_potentials(study)
     print_rows(found, style)
 
@@ -40,7 +40,7 @@ def potentials(only_on: str | None, study: ProcessNode | None, style: str) -> No
 @STUDY
 @FORMAT
 def best(study: ProcessNode | None, style: str) -> None:
-    """Which model of each architecture has the smallest force error?"""
+    """List the model of each architecture with the smallest force error."""
     print_rows(queries.best_force_rmse_per_architecture(study), style)
 
 
@@ -48,7 +48,7 @@ def best(study: ProcessNode | None, style: str) -> None:
 @STUDY
 @FORMAT
 def errors(study: ProcessNode | None, style: str) -> None:
-    """What are the errors of all models on the test frames?"""
+    """List the errors of all models on the test frames."""
     print_rows(queries.all_errors(study), style)
 
 
@@ -56,7 +56,7 @@ def errors(study: ProcessNode | None, style: str) -> None:
 @REQUIRED_STUDY
 @FORMAT
 def cost(study: ProcessNode, style: str) -> None:
-    """What did each stage of a study cost?"""
+    """List what each stage of a study cost."""
     print_rows(queries.cost_per_stage(study), style)
 
 
@@ -64,7 +64,7 @@ def cost(study: ProcessNode, style: str) -> None:
 @REQUIRED_STUDY
 @FORMAT
 def failures(study: ProcessNode, style: str) -> None:
-    """Which processes of a study failed, and why?"""
+    """List the processes of a study that failed, and why."""
     print_rows(queries.failed_processes(study), style)
 
 
@@ -72,7 +72,7 @@ def failures(study: ProcessNode, style: str) -> None:
 @click.argument('name')
 @FORMAT
 def protocol(name: str, style: str) -> None:
-    """Which runs took their settings from the protocol NAME?"""
+    """List the runs that took their settings from the protocol NAME."""
     print_rows(queries.runs_with_protocol(name), style)
 
 
@@ -81,7 +81,7 @@ def protocol(name: str, style: str) -> None:
 @STUDY
 @FORMAT
 def figures(node: Data, study: ProcessNode | None, style: str) -> None:
-    """Which figures depend on this NODE, e.g. a data set?"""
+    """List the figures that depend on this NODE, e.g. a data set."""
     print_rows(queries.figures_depending_on(node, study), style)
 
 
@@ -89,7 +89,7 @@ def figures(node: Data, study: ProcessNode | None, style: str) -> None:
 @STUDY
 @FORMAT
 def rejected(study: ProcessNode | None, style: str) -> None:
-    """Which labels were rejected, and why?"""
+    """List the labels that were rejected, and why."""
     print_rows(queries.rejected_frames(study), style)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files as package_files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,13 @@ class AseEngine(MDEngine):
     def retrieve(self, job: MDJob) -> Retrieval:
         """Keep checkpoint, summary and output; the trajectory becomes a node of its own."""
         return Retrieval(keep=(CHECKPOINT, SUMMARY, STDOUT), parse_only=(CHUNKS,))
+
+    def level_of_theory(self, model_recipe: Mapping[str, Any]) -> str:
+        """Return what the calculator is, in the words of whoever gave its recipe.
+
+        :param model_recipe: a recipe that is not that of a potential, with ``level_of_theory``.
+        """
+        return str(model_recipe['level_of_theory'])
 
     def read(self, folder: Path, frame: Frame, settings: MDSettings) -> MDResult:
         """Read trajectory files, checkpoint and summary.

@@ -6,7 +6,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
@@ -141,6 +141,8 @@ class MDResult:
     """Production steps done, all restarts together."""
     message: str = ''
     """One sentence for the exit message."""
+    cost: Mapping[str, Any] = field(default_factory=dict)
+    """``wall_seconds``, ``cpu_seconds`` and ``versions`` as far as the engine's own output tells them."""
 
 
 class MDEngine(abc.ABC):
@@ -170,6 +172,14 @@ class MDEngine(abc.ABC):
     @abc.abstractmethod
     def retrieve(self, job: MDJob) -> Retrieval:
         """Return which files come back."""
+
+    def level_of_theory(self, model_recipe: Mapping[str, Any]) -> str:
+        """Return what the forces of an engine with a model of its own are, in words.
+
+        :param model_recipe: parameters of the model.
+        :raises ValueError: if the engine does not know one of them.
+        """
+        return f'model of engine {self.name}'
 
     @abc.abstractmethod
     def read(self, folder: Path, frame: Frame, settings: MDSettings) -> MDResult:

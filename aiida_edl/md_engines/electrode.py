@@ -140,7 +140,17 @@ class ElectrodeEngine(MDEngine):
             checkpoint_files=() if outcome is MDOutcome.EXPLODED else files,
             steps_done=max(checkpoint_step - schedule.production, 0),
             message=message,
+            # One thread that only computes: its CPU time is its wall time.
+            cost={
+                'wall_seconds': log.wall_seconds if math.isfinite(log.wall_seconds) else None,
+                'cpu_seconds': log.wall_seconds if math.isfinite(log.wall_seconds) else None,
+                'versions': {'lammps': log.version},
+            },
         )
+
+    def level_of_theory(self, model_recipe: Mapping[str, Any]) -> str:
+        """Return the reference model in words."""
+        return ReferenceModel.from_dict(model_recipe).level_of_theory
 
 
 def _input_script(job: MDJob, model: ReferenceModel) -> str:

@@ -67,6 +67,7 @@ class MolecularDynamicsParser(EdlParser):
             'n_frames': 0 if result.trajectory is None else len(result.trajectory),
             'settings': settings.to_dict(),
             **cost_and_versions(folder),
+            **result.cost,
         }
 
     def _trajectory(self, frames: FrameSet, settings: MDSettings) -> DatasetData:
@@ -75,8 +76,8 @@ class MolecularDynamicsParser(EdlParser):
         if 'potential' in inputs:
             level_of_theory = level_of_theory_of_potential(inputs.potential)
         else:
-            parameters = inputs.model_parameters.get_dict()
-            level_of_theory = parameters.get('level_of_theory', f'model of engine {inputs.engine.value}')
+            engine: MDEngine = load_member(MD_ENGINES, inputs.engine.value)
+            level_of_theory = engine.level_of_theory(inputs.model_parameters.get_dict())
         structure = inputs.structure
         attributes = {
             'engine': inputs.engine.value,

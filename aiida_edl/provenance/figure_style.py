@@ -10,7 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -93,9 +93,12 @@ def zero_line(axes: Axes, vertical: bool = False) -> None:
     draw(0.0, color=ink(), linewidth=0.5, alpha=0.4)
 
 
-def logarithmic(axis: Axis) -> None:
+def logarithmic(axis: XAxis | YAxis) -> None:
     """Make an axis logarithmic with plain numbers at 1, 2 and 5 times powers of ten."""
-    axis.axes.set(**{f'{axis.axis_name}scale': 'log'})
+    if isinstance(axis, XAxis):
+        axis.axes.set_xscale('log')
+    else:
+        axis.axes.set_yscale('log')
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))

@@ -195,7 +195,7 @@ def all_errors(study: ProcessNode | None = None) -> list[dict[str, Any]]:
             continue
         model = {key: getattr(potential, key) for key in ('architecture', 'training_set', 'seed', 'potential')}
         rows += [{**model, **row} for row in table]
-    order = ('architecture', 'training_set', 'seed', 'scope', 'charge_state', 'name', 'potential')
+    order: tuple[str, ...] = ('architecture', 'training_set', 'seed', 'scope', 'charge_state', 'name', 'potential')
     return sorted(rows, key=lambda row: tuple(str(row[key]) for key in order))
 
 
@@ -211,7 +211,7 @@ def best_force_rmse_per_architecture(study: ProcessNode | None = None) -> list[d
         key = (row['architecture'], row['training_set'], row['charge_state'])
         if key not in best or row['force_rmse_ev_per_angstrom'] < best[key]['force_rmse_ev_per_angstrom']:
             best[key] = row
-    columns = ('architecture', 'training_set', 'charge_state', 'seed', 'force_rmse_ev_per_angstrom')
+    columns: tuple[str, ...] = ('architecture', 'training_set', 'charge_state', 'seed', 'force_rmse_ev_per_angstrom')
     columns += ('force_rmse_error_ev_per_angstrom', 'energy_rmse_ev_per_atom', 'n_frames', 'potential')
     return [{column: row[column] for column in columns} for _, row in sorted(best.items())]
 

@@ -154,7 +154,8 @@ def receptive_field_sentences(results: BenchmarkResults) -> list[str]:
             )
         else:
             sentences.append(
-                f'{head} of a film of {at_least}{film:.1f} Å: an atom at the surface cannot tell how many ions lie beyond.'
+                f'{head} of a film of {at_least}{film:.1f} Å: an atom at the surface cannot tell how many ions lie '
+                'beyond.'
             )
     return sentences
 

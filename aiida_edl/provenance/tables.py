@@ -66,8 +66,8 @@ def energy_shift_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
 
     :param results: what the benchmark has found.
     """
-    columns = ('architecture', 'training_set', 'seed', 'charge_state', 'energy_signed_error_ev_per_atom')
-    columns += ('energy_signed_error_error_ev_per_atom', 'n_frames')
+    columns: tuple[str, ...] = ('architecture', 'training_set', 'seed', 'charge_state')
+    columns += ('energy_signed_error_ev_per_atom', 'energy_signed_error_error_ev_per_atom', 'n_frames')
     return [{column: row[column] for column in columns} for row in results.errors if row['scope'] == 'charge_state']
 
 

@@ -107,7 +107,7 @@ def charge_state_of_ions(ions: Mapping[str, int], area: float, n_wet_sides: int 
         raise ValueError(f'{unknown} have no formal charge; known are {sorted(FORMAL_CHARGES)}')
     return ChargeState(
         ions=dict(ions),
-        metal_charge=-float(sum(FORMAL_CHARGES[symbol] * count for symbol, count in ions.items())),
+        metal_charge=float(-sum(FORMAL_CHARGES[symbol] * count for symbol, count in ions.items())),
         area=area,
         n_wet_sides=n_wet_sides,
     )

@@ -78,7 +78,8 @@ class ReferenceModel:
     gold_sodium_diameter: float | None = 3.6
     """σ of the pair Au-Na [Å]; None takes the Lorentz rule (2.394 Å). With the rules, which nobody fitted to this pair,
     Na⁺ sheds part of its water and sits on the bare gold, 2 Å above the top layer, in most of a run of 50 ps with one
-    or two ions. The weak, wide well chosen here keeps the first hydration shell whole."""
+    or two ions. The weak, wide well chosen here keeps Na⁺ off the bare metal; with two ions it still
+    comes as near as 2.5 Å, inside the first layer of water."""
     gaussian_reciprocal_width: float = 1.805132
     """η of the charge density of a gold atom, proportional to exp(-η² r²) [1/Å]; the value of the gold example that
     LAMMPS ships with its ELECTRODE package (0.955234657 per Bohr)."""

@@ -15,7 +15,6 @@ from aiida_edl.md_engines.base import MDSettings
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, registered_names, unknown_name_message
 from aiida_edl.science.analysis.interface_profiles import ProfileSettings
 from aiida_edl.science.label_gate import GateSettings
-from aiida_edl.science.reference_model import ReferenceModel
 from aiida_edl.science.structures.metal_water_interface import InterfaceSettings
 
 ARCHITECTURE_KEYS = ('protocol', 'hyperparameters', 'seeds', 'gradient_updates', 'precision', 'device')
@@ -178,7 +177,8 @@ def _check_engines(settings: BenchmarkSettings) -> None:
         engine = load_member(MD_ENGINES, part['engine'])
         if reason := engine.refuse(MDSettings.from_dict(part['md'])):
             raise BenchmarkSettingsError(reason)
-    ReferenceModel.from_dict(settings.reference['model_parameters'])
+    # Knows its parameters, and refuses those it does not.
+    load_member(MD_ENGINES, settings.reference['engine']).level_of_theory(settings.reference['model_parameters'])
     if settings.reference['replicas'] < 1:
         raise BenchmarkSettingsError(f'replicas of the reference are {settings.reference["replicas"]}, at least 1')
 

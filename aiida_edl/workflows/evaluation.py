@@ -24,7 +24,12 @@ class EvaluationWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
         super().define(spec)
         spec.expose_inputs(EvaluationCalculation, namespace='evaluation')
         spec.expose_outputs(EvaluationCalculation)
-        spec.output('errors', valid_type=Dict, help='Errors of energies [eV/atom] and forces [eV/Å] with error bars.')
+        spec.output(
+            'errors',
+            valid_type=Dict,
+            required=False,  # attached after the outputs of the calculation, which the base class wants complete
+            help='Errors of energies [eV/atom] and forces [eV/Å] with error bars.',
+        )
         spec.outline(
             cls.setup,
             while_(cls.should_run_process)(cls.run_process, cls.inspect_process),

@@ -128,7 +128,7 @@ def test_element_absent_from_training_can_be_run(architecture, trained):
 def test_film_may_lie_anywhere_along_the_open_axis(architecture, trained):
     folder, _ = trained
     frames = film_frames(1, seed=9)
-    shifted = replace(frames, positions=frames.positions + [0.0, 0.0, 3.0])
+    shifted = replace(frames, positions=frames.positions + np.array([0.0, 0.0, 3.0]))
     (energy, forces), (other_energy, other_forces) = (
         predictions(architecture, folder, item) for item in (frames, shifted)
     )

@@ -56,6 +56,7 @@ class ElectrodeParser(EdlParser):
             'n_labelled': int(labels.is_converged.sum()),
             'versions': {'lammps': labels.version},
             'wall_seconds': labels.wall_seconds if labels.is_complete else None,
+            'cpu_seconds': labels.wall_seconds if labels.is_complete else None,  # one thread that only computes
         }
         self.out('label_summary', Dict(summary))
 

@@ -1,0 +1,248 @@
+"""Inputs of the calculations on small systems, and how to stage, run and parse them in tests."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from aiida.common import LinkType
+from aiida.common.datastructures import CalcInfo
+from aiida.common.folders import Folder
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
+from aiida.orm import ArrayData, CalcJobNode, FolderData, to_aiida_type
+from aiida.plugins import CalculationFactory, ParserFactory
+from ase import Atoms
+from ase.calculators.lj import LennardJones
+from toy.least_squares import SOURCE, LeastSquares
+
+from aiida_edl import registry
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.data.potential import PotentialData
+from aiida_edl.science.frames import Frame, FrameSet
+
+ELEMENTS = ('H', 'O', 'Na', 'Au')
+ATOMIC_ENERGIES = {'H': -13.0, 'O': -430.0, 'Na': -180.0, 'Au': -900.0}
+EMT_PARAMETERS: Mapping[str, Any] = {
+    'recipe': {'module': 'ase.calculators.emt', 'attribute': 'EMT', 'keyword_arguments': {}},
+    'level_of_theory': 'effective-medium theory',
+}
+SPLIT = {'training': [0, 1, 2, 3, 6, 7], 'validation': [4], 'test': [5, 9]}
+
+
+class ToyEntryPoint:
+    """Entry point of the toy architecture, as ``importlib.metadata`` gives it."""
+
+    name = 'least_squares'
+
+    def load(self) -> type[LeastSquares]:
+        """Return the class."""
+        return LeastSquares
+
+
+def register_toy(monkeypatch: Any) -> None:
+    """Register the toy architecture beside those of the package."""
+    found = registry.entry_points
+
+    def entry_points(group: str) -> list[Any]:
+        extra = [ToyEntryPoint()] if group == registry.ARCHITECTURES else []
+        return [*found(group=group), *extra]
+
+    monkeypatch.setattr(registry, 'entry_points', entry_points)
+
+
+def labelled_frames(n_frames: int = 10, seed: int = 0) -> FrameSet:
+    """Return small cells with and without two sodium atoms, by turns in pairs, with labels of a Lennard-Jones model."""
+    generator = np.random.default_rng(seed)
+    grid = 2.6 * np.stack(np.meshgrid(*[np.arange(2)] * 3, indexing='ij'), axis=-1).reshape(-1, 3)
+    frames = []
+    for index in range(n_frames):
+        numbers = [79, 79, 8, 8, 1, 1, *([11, 11] if index % 4 > 1 else [1, 1])]
+        atoms = Atoms(numbers, grid + generator.normal(0, 0.1, grid.shape), cell=[9.0, 9.0, 14.0], pbc=[1, 1, 0])
+        atoms.calc = LennardJones(sigma=2.3, epsilon=0.05, rc=4.0, smooth=True)
+        energy = atoms.get_potential_energy() + sum(ATOMIC_ENERGIES[symbol] for symbol in atoms.symbols)
+        frames.append(
+            Frame(
+                numbers=atoms.numbers.astype(np.uint8),
+                positions=atoms.positions,
+                cell=np.array(atoms.cell),
+                pbc=np.array(atoms.pbc),
+                energy=float(energy),
+                forces=atoms.get_forces(),
+            )
+        )
+    return FrameSet.from_frames(frames)
+
+
+def dataset(frames: FrameSet | None = None) -> DatasetData:
+    """Return an unstored dataset."""
+    return DatasetData.from_frames(frames or labelled_frames(), level_of_theory='Lennard-Jones', origin='made by hand')
+
+
+def split(**changes: Any) -> ArrayData:
+    """Return an unstored split of ten frames."""
+    node = ArrayData()
+    for name, indices in {**SPLIT, **changes}.items():
+        if indices is not None:
+            node.set_array(name, np.array(indices, dtype=None if len(indices) else np.int64))
+    return node
+
+
+def potential(elements: tuple[str, ...] = ELEMENTS, **changes: Any) -> PotentialData:
+    """Return an unstored toy potential with small coefficients."""
+    n_pairs = len(elements) * (len(elements) + 1) // 2
+    model = {
+        'elements': list(elements),
+        'cutoff_radius': 4.0,
+        'n_radial_functions': 4,
+        'coefficients': [0.01] * (4 * n_pairs),
+    }
+    source = SOURCE.read_text().replace('\nMODEL = None\n', f'\nMODEL = {model!r}\n', 1)
+    values: dict[str, Any] = {
+        'architecture': 'least_squares',
+        'elements': elements,
+        'cutoff_radius': 4.0,
+        'n_layers': 1,
+        'training_charge_labels': ['0', '2Na'],
+        'level_of_theory': 'Lennard-Jones',
+        'atomic_energies': ATOMIC_ENERGIES,
+        'embeds_atomic_energies': False,
+        'precision': 'float64',
+        'seed': 1,
+        'gradient_updates': 5,
+        **changes,
+    }
+    return PotentialData.from_model(source.encode(), 'least_squares_calculator.py', **values)
+
+
+def _as_nodes(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return inputs with plain values turned into nodes; those that are None are left out."""
+    given = {name: value for name, value in inputs.items() if value is not None}
+    plain = (str, int, list, dict)
+    return {
+        name: to_aiida_type(value) if isinstance(value, plain) and name != 'metadata' else value
+        for name, value in given.items()
+    }
+
+
+def training_inputs(code: Any, **changes: Any) -> dict[str, Any]:
+    """Return inputs of a training of the toy architecture."""
+    inputs = {
+        'code': code,
+        'dataset': dataset(),
+        'split': split(),
+        'architecture': 'least_squares',
+        'hyperparameters': {'batch_size': 2, 'n_radial_functions': 6},
+        'seed': 3,
+        'elements': list(ELEMENTS),
+        'atomic_energies': ATOMIC_ENERGIES,
+        'gradient_updates': 6,
+        **changes,
+    }
+    return _as_nodes(inputs)
+
+
+def evaluation_inputs(code: Any, **changes: Any) -> dict[str, Any]:
+    """Return inputs of an evaluation of the toy potential on the test frames."""
+    inputs = {'code': code, 'dataset': dataset(), 'split': split(), 'potential': potential(), **changes}
+    return _as_nodes(inputs)
+
+
+def md_inputs(code: Any, **changes: Any) -> dict[str, Any]:
+    """Return inputs of molecular dynamics with the toy potential."""
+    settings = {'steps': 20, 'sampling_interval': 5, 'temperature': 100.0, 'fixed_elements': ['Au']}
+    inputs = {
+        'code': code,
+        'structure': dataset(labelled_frames(4)),
+        'engine': 'ase',
+        'settings': settings,
+        'potential': potential(),
+        **changes,
+    }
+    return _as_nodes(inputs)
+
+
+def single_point_inputs(code: Any, **changes: Any) -> dict[str, Any]:
+    """Return inputs of single points with effective-medium theory, for frames of gold and copper."""
+    from ase_cases import frames
+
+    node = DatasetData.from_frames(frames(), origin='made by hand')
+    inputs = {'code': code, 'dataset': node, 'model_parameters': dict(EMT_PARAMETERS), **changes}
+    return _as_nodes(inputs)
+
+
+INPUTS = {
+    'edl.training': training_inputs,
+    'edl.evaluation': evaluation_inputs,
+    'edl.molecular_dynamics': md_inputs,
+    'edl.single_point.ase_calculator': single_point_inputs,
+}
+"""Inputs of each calculation by entry point."""
+
+
+def stage(entry_point: str, folder: Path, inputs: Mapping[str, Any]) -> CalcInfo:
+    """Write the input files of a calculation into a folder, as is done before submission."""
+    process = instantiate_process(get_manager().get_runner(), CalculationFactory(entry_point), **inputs)
+    return process.prepare_for_submission(Folder(folder))
+
+
+def refusal(entry_point: str, inputs: Mapping[str, Any]) -> str:
+    """Return what a calculation says of inputs that it refuses, without the name of the port."""
+    try:
+        instantiate_process(get_manager().get_runner(), CalculationFactory(entry_point), **inputs)
+    except ValueError as error:
+        text = str(error)
+        assert text.startswith("Error occurred validating port '")
+        return text.partition("': ")[2]
+    raise AssertionError('the inputs were accepted')
+
+
+def finished_node(
+    entry_point: str,
+    inputs: Mapping[str, Any],
+    files: Path | Mapping[str, bytes],
+    scheduler_status: int | None = None,
+) -> CalcJobNode:
+    """Return a stored node of a calculation with these retrieved files, as a parser meets it.
+
+    :param entry_point: entry point of the calculation.
+    :param inputs: its inputs; defaults of the ports are filled in.
+    :param files: retrieved files, by path or in a folder.
+    :param scheduler_status: exit status that the scheduler has put on the node.
+    """
+    process_class = CalculationFactory(entry_point)
+    node = CalcJobNode(computer=inputs['code'].computer, process_type=process_class.build_process_type())
+    node.set_option('resources', {'num_machines': 1, 'num_mpiprocs_per_machine': 1})
+    if scheduler_status is not None:
+        node.set_exit_status(scheduler_status)
+    complete = process_class.spec().inputs.pre_process(dict(inputs))
+    for name, value in complete.items():
+        if name != 'metadata':
+            node.base.links.add_incoming(value.store(), LinkType.INPUT_CALC, name)
+    node.store()
+    retrieved = FolderData()
+    if isinstance(files, Path):
+        retrieved.base.repository.put_object_from_tree(str(files))
+    else:
+        for name, content in files.items():
+            retrieved.base.repository.put_object_from_bytes(content, name)
+    retrieved.base.links.add_incoming(node, LinkType.CREATE, 'retrieved')
+    retrieved.store()
+    return node
+
+
+def parse(entry_point: str, node: CalcJobNode) -> tuple[dict[str, Any], Any]:
+    """Return outputs and exit code of the parser; all files were retrieved to be kept."""
+    parser = ParserFactory(entry_point)(node)
+    with tempfile.TemporaryDirectory() as name:
+        exit_code = parser.parse(retrieved_temporary_folder=name)
+    return dict(parser.outputs), exit_code
+
+
+def without_labels(frames: FrameSet) -> FrameSet:
+    """Return frames that keep energies but no forces."""
+    return replace(frames, forces=None)

@@ -1,0 +1,131 @@
+"""Evaluation: what is refused, what is staged, and a whole run with the toy potential."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import FolderData
+from aiida.plugins import CalculationFactory
+from calculation_cases import (
+    ATOMIC_ENERGIES,
+    dataset,
+    evaluation_inputs,
+    labelled_frames,
+    potential,
+    refusal,
+    split,
+    stage,
+)
+
+from aiida_edl.science.frames import FrameSet
+
+ENTRY_POINT = 'edl.evaluation'
+
+
+def test_element_that_the_potential_does_not_know_is_refused(python_code):
+    inputs = evaluation_inputs(python_code, potential=potential(('H', 'O', 'Au')))
+    assert refusal(ENTRY_POINT, inputs) == (
+        'the frames hold Na, the potential knows H, O, Au; use a potential trained for all elements'
+    )
+
+
+def test_unknown_subset_is_refused(python_code):
+    message = refusal(ENTRY_POINT, evaluation_inputs(python_code, subset='tests'))
+    assert message == "unknown subset 'tests': did you mean 'test'? Known: test, training, validation."
+
+
+def test_empty_subset_is_refused(python_code):
+    message = refusal(ENTRY_POINT, evaluation_inputs(python_code, split=split(test=[])))
+    assert message == "the subset 'test' of the split is empty, there is nothing to evaluate"
+
+
+def test_split_of_another_dataset_is_refused(python_code):
+    message = refusal(ENTRY_POINT, evaluation_inputs(python_code, split=split(test=[40])))
+    assert message == "the array 'test' of the split holds indices 40 to 40, the dataset has 10 frames"
+
+
+def test_potential_of_an_architecture_that_is_not_installed_is_refused(python_code):
+    inputs = evaluation_inputs(python_code, potential=potential(architecture='mice'))
+    assert refusal(ENTRY_POINT, inputs) == (
+        "unknown architecture 'mice': did you mean 'mace'? Known: deep_potential, least_squares, mace."
+    )
+
+
+def test_code_of_another_kind_is_refused(lammps_code):
+    assert refusal(ENTRY_POINT, evaluation_inputs(lammps_code)) == (
+        "code 'lammps@localhost' runs 'lmp', but architecture 'least_squares' needs the Python interpreter of an "
+        'environment; install it with: pip install ase'
+    )
+
+
+def test_device_is_checked(python_code):
+    message = refusal(ENTRY_POINT, evaluation_inputs(python_code, device='tpu'))
+    assert message == "device is 'tpu', it must be one of cpu, cuda"
+
+
+def test_frames_of_the_subset_are_staged_without_labels(python_code, tmp_path):
+    inputs = evaluation_inputs(python_code)
+    calc_info = stage(ENTRY_POINT, tmp_path, inputs)
+    staged = FrameSet.from_npz(tmp_path / 'frames.npz')
+    np.testing.assert_array_equal(staged.positions, labelled_frames().select([5, 9]).positions)
+    assert (staged.energies, staged.forces, dict(staged.columns)) == (None, None, {})
+    assert calc_info.provenance_exclude_list == ['frames.npz']
+    assert calc_info.local_copy_list == [
+        (inputs['potential'].uuid, 'least_squares_calculator.py', 'least_squares_calculator.py')
+    ]
+    document = json.loads((tmp_path / 'evaluate.json').read_text())
+    assert document['energy_shifts'] == ATOMIC_ENERGIES
+    assert document['recipe']['module'] == 'least_squares_calculator'
+    assert document['walltime_seconds'] is None
+
+
+def test_all_frames_are_staged_without_a_split(python_code, tmp_path):
+    stage(ENTRY_POINT, tmp_path, evaluation_inputs(python_code, split=None))
+    assert len(FrameSet.from_npz(tmp_path / 'frames.npz')) == 10
+
+
+def test_atomic_energies_are_not_added_twice(python_code, tmp_path):
+    stage(ENTRY_POINT, tmp_path, evaluation_inputs(python_code, potential=potential(embeds_atomic_energies=True)))
+    assert json.loads((tmp_path / 'evaluate.json').read_text())['energy_shifts'] == {}
+
+
+def test_checkpoint_is_copied_beside_the_model(python_code, tmp_path):
+    checkpoint = FolderData()
+    for name in ('predictions_partial.npz', 'failures.json'):
+        checkpoint.base.repository.put_object_from_filelike(io.BytesIO(b'content'), name)
+    calc_info = stage(ENTRY_POINT, tmp_path, evaluation_inputs(python_code, checkpoint=checkpoint))
+    assert [target for _, _, target in calc_info.local_copy_list] == [
+        'least_squares_calculator.py',
+        'failures.json',
+        'predictions_partial.npz',
+    ]
+
+
+def test_toy_potential_is_evaluated_on_the_test_frames(python_code):
+    inputs = evaluation_inputs(python_code)
+    results, node = run_get_node(CalculationFactory(ENTRY_POINT), **inputs)
+    assert node.is_finished_ok, node.exit_message
+    predictions, summary = results['predictions'], results['evaluation_summary'].get_dict()
+    assert predictions.get_array('frame_indices').tolist() == [5, 9]
+    assert predictions.get_array('offsets').tolist() == [0, 8, 16]
+    assert predictions.get_array('forces').shape == (16, 3)
+    assert predictions.get_array('converged').all()
+    # the toy model gives a small correction to the atomic energies
+    frames = dataset().frames().select([5, 9])
+    assert np.abs(predictions.get_array('energies') - frames.energies).max() < 5.0
+    assert (summary['n_frames'], summary['n_converged'], summary['failures']) == (2, 2, {})
+    assert summary['level_of_theory'] == 'least_squares potential trained on charge states 0, 2Na of Lennard-Jones'
+    assert 'frames.npz' not in node.base.repository.list_object_names()
+    assert 'evaluate_model.py' in node.base.repository.list_object_names()
+
+
+@pytest.mark.parametrize('walltime', [None, 600])
+def test_walltime_of_the_job_is_told_to_the_driver(python_code, tmp_path, walltime):
+    options = {} if walltime is None else {'max_wallclock_seconds': walltime}
+    stage(ENTRY_POINT, tmp_path, evaluation_inputs(python_code, metadata={'options': options}))
+    written = json.loads((tmp_path / 'evaluate.json').read_text())['walltime_seconds']
+    assert written == (None if walltime is None else 540.0)

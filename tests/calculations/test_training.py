@@ -1,0 +1,170 @@
+"""Training: what is refused, what is staged, and a whole run of the toy architecture."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.plugins import CalculationFactory
+from calculation_cases import (
+    ATOMIC_ENERGIES,
+    dataset,
+    labelled_frames,
+    refusal,
+    split,
+    stage,
+    training_inputs,
+    without_labels,
+)
+
+from aiida_edl.calculations import training
+
+ENTRY_POINT = 'edl.training'
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (
+            {'architecture': 'least_square'},
+            "unknown architecture 'least_square': did you mean 'least_squares'? Known: deep_potential, least_squares, "
+            'mace.',
+        ),
+        (
+            {'hyperparameters': {'cutof_radius': 4.0}},
+            "unknown hyperparameter of least_squares 'cutof_radius': did you mean 'cutoff_radius'? Known: batch_size, "
+            'cutoff_radius, energy_weight, learning_rate, n_radial_functions, pause_seconds.',
+        ),
+        ({'gradient_updates': 0}, 'gradient_updates is 0, it must be at least 1'),
+        ({'seed': -1}, 'seed is -1, it must not be negative'),
+        ({'precision': 'float16'}, "unknown precision 'float16': did you mean 'float64'? Known: float32, float64."),
+        ({'device': 'gpu'}, "device is 'gpu', it must be one of cpu, cuda"),
+        (
+            {'elements': ['Au', 'H', 'Na', 'O']},
+            "elements is ['Au', 'H', 'Na', 'O'], it must list each element once, ordered by atomic number: "
+            "['H', 'O', 'Na', 'Au']",
+        ),
+        ({'elements': ['H', 'Xx']}, "elements holds ['Xx'], which are no chemical symbols"),
+        (
+            {'elements': ['H', 'O', 'Au']},
+            'the dataset holds Na, elements lists H, O, Au; add what is missing',
+        ),
+        (
+            {'atomic_energies': {'H': 0.0, 'O': 0.0}},
+            'atomic_energies lacks Na, Au, given are H, O',
+        ),
+    ],
+    ids=lambda value: '' if isinstance(value, str) else '-'.join(value),
+)
+def test_wrong_input_is_refused_in_one_sentence(python_code, changes, message):
+    assert refusal(ENTRY_POINT, training_inputs(python_code, **changes)) == message
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'test': None}, 'the split lacks the arrays test; it needs training, validation, test'),
+        (
+            {'test': [5, 10]},
+            "the array 'test' of the split holds indices 5 to 10, the dataset has 10 frames",
+        ),
+        ({'validation': []}, "the array 'validation' of the split is empty, it needs at least one frame"),
+        ({'test': [5, 4]}, 'the split uses 1 frames more than once; each frame may be in one subset only'),
+        ({'test': [0.5]}, "the array 'test' of the split is of type float64, it must hold integers"),
+    ],
+    ids=['missing', 'range', 'empty', 'double', 'type'],
+)
+def test_split_that_does_not_fit_is_refused(python_code, changes, message):
+    assert refusal(ENTRY_POINT, training_inputs(python_code, split=split(**changes))) == message
+
+
+def test_dataset_without_forces_is_refused(python_code):
+    unlabelled = dataset(without_labels(labelled_frames()))
+    message = refusal(ENTRY_POINT, training_inputs(python_code, dataset=unlabelled))
+    assert message == 'the dataset lacks forces; label its 10 frames first'
+
+
+def test_what_the_architecture_refuses_is_refused_before_submission(python_code):
+    inputs = training_inputs(
+        python_code, architecture='mace', hyperparameters={'batch_size': 7}, gradient_updates=3
+    )
+    assert refusal(ENTRY_POINT, inputs) == 'batch_size is 7, it must lie between 1 and the 6 training frames'
+
+
+def test_code_of_another_kind_is_refused(lammps_code):
+    assert refusal(ENTRY_POINT, training_inputs(lammps_code)) == (
+        "code 'lammps@localhost' runs 'lmp', but architecture 'least_squares' needs the Python interpreter of an "
+        'environment; install it with: pip install ase'
+    )
+
+
+def test_answer_of_the_architecture_is_remembered(python_code, monkeypatch, tmp_path):
+    inputs = training_inputs(python_code, seed=12345)
+    stage(ENTRY_POINT, tmp_path, inputs)
+    monkeypatch.setattr(training, 'training_job', lambda *_: pytest.fail('the files were written again'))
+    CalculationFactory(ENTRY_POINT).validate(CalculationFactory(ENTRY_POINT).spec().inputs.pre_process(inputs))
+
+
+def test_what_is_staged(python_code, tmp_path):
+    options = {'max_wallclock_seconds': 600, 'resources': {'num_machines': 1, 'num_cores_per_mpiproc': 2}}
+    calc_info = stage(ENTRY_POINT, tmp_path, training_inputs(python_code, metadata={'options': options}))
+    staged = {path.name for path in tmp_path.iterdir()}
+    assert staged == {
+        'run_commands.py',
+        'commands.json',
+        'least_squares_program.py',
+        'training.json',
+        'training.npz',
+        'validation.npz',
+    }
+    commands = json.loads((tmp_path / 'commands.json').read_text())
+    assert commands['threads'] == 2
+    assert commands['packages'] == ['numpy', 'ase']
+    assert [command['timeout_seconds'] for command in commands['commands']] == [540.0, None]
+    assert calc_info.codes_info[0].cmdline_params == ['run_commands.py', 'commands.json']
+    assert calc_info.codes_info[0].stdout_name == 'run_commands.out'
+    assert ('run_commands.json', '.', 1) in calc_info.retrieve_list
+    assert ('checkpoint.npz', '.', 1) in calc_info.retrieve_list
+
+
+def test_same_inputs_stage_the_same_bytes(python_code, tmp_path):
+    for name in ('first', 'second'):
+        (tmp_path / name).mkdir()
+        stage(ENTRY_POINT, tmp_path / name, training_inputs(python_code))
+    for path in (tmp_path / 'first').iterdir():
+        assert path.read_bytes() == (tmp_path / 'second' / path.name).read_bytes(), path.name
+
+
+def test_large_files_are_not_stored_beside_the_nodes_they_follow_from(python_code, tmp_path, monkeypatch):
+    monkeypatch.setattr('aiida_edl.calculations.jobs.LARGE_FILE_BYTES', 2500)
+    calc_info = stage(ENTRY_POINT, tmp_path, training_inputs(python_code))
+    large = {path.name for path in tmp_path.iterdir() if path.stat().st_size > 2500 and path.suffix == '.npz'}
+    assert 'training.npz' in large
+    assert large <= set(calc_info.provenance_exclude_list)
+
+
+def test_toy_is_trained_and_then_restarted_to_a_later_target(python_code):
+    results, node = run_get_node(CalculationFactory(ENTRY_POINT), **training_inputs(python_code))
+    assert node.is_finished_ok, node.exit_message
+    potential, summary = results['potential'], results['training_summary'].get_dict()
+    assert (potential.architecture, potential.elements) == ('least_squares', ('H', 'O', 'Na', 'Au'))
+    assert potential.base.attributes.get('training_charge_labels') == ['0', '2Na']
+    assert potential.base.attributes.get('level_of_theory') == 'Lennard-Jones'
+    assert potential.base.attributes.get('gradient_updates') == 6
+    assert potential.energy_shifts == ATOMIC_ENERGIES
+    assert summary['outcome'] == 'finished'
+    assert summary['is_restart'] is False
+    assert summary['versions']['numpy'] == np.__version__
+    assert summary['wall_seconds'] > 0
+    curve = results['learning_curve']
+    assert curve.get_array('gradient_updates').tolist() == list(range(7))
+    assert curve.get_array('validation_force_rmse')[-1] < curve.get_array('validation_force_rmse')[0]
+
+    later = training_inputs(python_code, gradient_updates=8, checkpoint=results['checkpoint'])
+    results, node = run_get_node(CalculationFactory(ENTRY_POINT), **later)
+    assert node.is_finished_ok, node.exit_message
+    assert results['training_summary']['is_restart'] is True
+    assert results['learning_curve'].get_array('gradient_updates').tolist() == list(range(9))
+

@@ -1,0 +1,131 @@
+"""Report of a benchmark: page, figures, tables."""
+
+from __future__ import annotations
+
+import csv
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from aiida.orm import WorkChainNode
+
+from aiida_edl.provenance import report_text
+from aiida_edl.provenance.figures import FIGURES, render_figures
+from aiida_edl.provenance.report import ReportError, write_report
+from aiida_edl.provenance.results import collect
+from aiida_edl.provenance.tables import TABLES
+
+
+@pytest.fixture(scope='module')
+def results(benchmark):
+    return collect(benchmark.process)
+
+
+@pytest.fixture(scope='module')
+def files(benchmark, tmp_path_factory):
+    return write_report(benchmark.process, tmp_path_factory.mktemp('report'))
+
+
+@pytest.fixture(scope='module')
+def page(files):
+    return files.page.read_text(encoding='utf-8')
+
+
+def test_every_figure_has_png_svg_and_table(files):
+    names = {path.name for path in files.figures}
+    assert names == {f'{name}.{suffix}' for name in FIGURES for suffix in ('png', 'svg')}
+    assert {path.stem for path in files.tables} == set(TABLES)
+
+
+def test_page_needs_nothing_from_elsewhere(page):
+    addresses = set(re.findall(r'https?://[^"\s<]+', page))
+    assert {address for address in addresses if not address.startswith('http://www.w3.org/')} == set()
+    assert '<script' not in page
+    assert '<img' not in page
+
+
+def test_identifiers_are_unique_and_references_lead_somewhere(page):
+    identifiers = re.findall(r'\bid="([^"]+)"', page)
+    assert len(identifiers) == len(set(identifiers))
+    assert set(re.findall(r'(?:url\(#|href="#)([^")]+)', page)) <= set(identifiers)
+
+
+def test_figures_take_the_colour_of_the_page(page):
+    assert 'prefers-color-scheme: dark' in page
+    assert 'currentColor' in page
+    assert '#123456' not in page
+
+
+def test_svg_files_are_well_formed(files):
+    for path in files.figures:
+        if path.suffix == '.svg':
+            assert ElementTree.parse(path).getroot().tag == '{http://www.w3.org/2000/svg}svg'
+
+
+def test_same_results_give_the_same_figures(results):
+    first, second = render_figures(results), render_figures(results)
+    assert {name: figure.svg for name, figure in first.items()} == {name: figure.svg for name, figure in second.items()}
+
+
+def test_page_states_charges(page):
+    assert '-0.05945' in page  # -2 e / (5.8 Å)²
+    assert '-95.25' in page  # times 1602.18 µC/cm²
+
+
+def test_page_states_failures_and_rejected_labels(page):
+    assert 'The temperature rose above 3000 K at step 120' in page
+    assert 'the largest force is 45 eV/Å, the cap is 30 eV/Å' in page
+
+
+def test_page_states_versions(page):
+    assert 'mace-torch 0.3.16' in page
+
+
+def test_answer_of_the_page_is_that_of_the_graph(results):
+    sentences = report_text.answer_sentences(results)
+    assert ' '.join(sentences) == results.answer['verdict']
+
+
+def test_error_sentences(results):
+    best, outside = report_text.error_sentences(results)
+    assert best.startswith(
+        'Among models tested on charge states they were trained on, mace, mixed, seed 1 at 0 has the smallest force '
+        'error: 110 ± 11 meV/Å'
+    )
+    # Medians of 9 known and 3 unknown rows: 0.21 and 0.63 eV/Å by construction.
+    assert outside == (
+        'The median force error is 210 meV/Å on charge states of the training set and 630 meV/Å on others, 3.0 times '
+        'as much.'
+    )
+
+
+def test_receptive_fields_are_compared_with_the_film(results):
+    assert report_text.receptive_field_sentences(results) == [
+        'deep_potential sees 4.5 Å of a film of at least 12.0 Å: an atom at the surface cannot tell how many ions lie '
+        'beyond.',
+        'mace sees 9.0 Å of a film of at least 12.0 Å: an atom at the surface cannot tell how many ions lie beyond.',
+    ]
+
+
+def test_table_of_profiles_holds_every_run(files):
+    (path,) = (path for path in files.tables if path.stem == 'profiles')
+    rows = list(csv.DictReader(path.open(encoding='utf-8')))
+    assert len(rows) == 10 * 24  # 8 runs with potentials, 2 references; 12 Å in bins of 0.5 Å
+    assert {row['kind'] for row in rows} == {'mixed', 'single', 'reference'}
+
+
+def test_report_without_answer(results):
+    import dataclasses
+
+    partial = dataclasses.replace(results, answer={}, profiles=())
+    assert report_text.answer_sentences(partial)[0].startswith('The benchmark has no answer: it is finished')
+    assert set(render_figures(partial)) == {'errors', 'energy_shifts', 'learning_curves'}
+
+
+def test_process_that_called_nothing_is_refused(benchmark, tmp_path):
+    node = WorkChainNode()
+    node.set_process_label('SomeWorkChain')
+    node.store()
+    with pytest.raises(ReportError) as error:
+        write_report(node, tmp_path)
+    assert str(error.value) == (f'process {node.uuid} (SomeWorkChain) has called nothing; give that of a benchmark')

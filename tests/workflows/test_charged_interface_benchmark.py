@@ -1,0 +1,116 @@
+"""The whole chain in seconds: build, run, label, train, evaluate, run, analyse, compare."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from aiida.engine import run_get_node
+from aiida.manage.caching import enable_caching
+from aiida.orm import CalcFunctionNode, CalcJobNode, Dict, InstalledCode, load_computer
+from benchmark_cases import small_settings
+from calculation_cases import register_toy
+
+from aiida_edl.workflows.charged_interface_benchmark import ChargedInterfaceBenchmarkWorkChain
+
+MODELS = [f'least_squares_{name}_seed_{seed:02d}' for name in ('mixed', 'single_0', 'single_2') for seed in (1, 2)]
+
+
+@pytest.fixture(scope='module')
+def toy():
+    """Register the toy architecture for all tests of this file."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        register_toy(monkeypatch)
+        yield
+
+
+@pytest.fixture(scope='module')
+def python_code(aiida_profile, toy):
+    """Return the interpreter of the tests as a code."""
+    from aiida.orm import Computer
+
+    computer = Computer('here', 'localhost', '', 'core.local', 'core.direct', '/tmp/aiida-edl-tests/{username}').store()
+    computer.set_minimum_job_poll_interval(0.0)
+    computer.configure(safe_interval=0.0, use_login_shell=False)
+    code = InstalledCode(load_computer('here'), sys.executable, label='python')
+    return code.store()
+
+
+def run_benchmark(code, **arguments):
+    settings = small_settings(**arguments)
+    codes = {'reference': code, 'least_squares': code}
+    return run_get_node(ChargedInterfaceBenchmarkWorkChain, settings=Dict(settings), codes=codes).node
+
+
+@pytest.fixture(scope='module')
+def benchmark(python_code):
+    """Return a finished benchmark."""
+    with enable_caching():
+        return run_benchmark(python_code)
+
+
+def calculations(node):
+    return [child for child in node.called_descendants if isinstance(child, (CalcJobNode, CalcFunctionNode))]
+
+
+def test_finishes(benchmark):
+    assert (benchmark.exit_status, benchmark.exit_message) == (0, None)
+
+
+def test_every_model_gives_a_potential_and_errors(benchmark):
+    assert sorted(benchmark.outputs.potentials) == MODELS
+    assert sorted(benchmark.outputs.errors) == MODELS
+
+
+def test_models_run_at_the_charge_states_of_their_training_set(benchmark):
+    profiles = set(benchmark.outputs.profiles)
+    assert {'reference_0_01', 'reference_2Na_01'} <= profiles
+    assert 'least_squares_mixed_seed_01_at_2Na' in profiles
+    assert 'least_squares_single_0_seed_01_at_0' in profiles
+    assert 'least_squares_single_0_seed_01_at_2Na' not in profiles
+
+
+def test_training_sets_are_of_equal_size_and_share_their_test_frames(benchmark):
+    splits = benchmark.outputs.splits
+    assert {len(splits[name].get_array('training')) for name in splits} == {8}
+    assert len({splits[name].get_array('test').tobytes() for name in splits}) == 1
+
+
+def test_potential_knows_what_it_was_trained_on(benchmark):
+    potentials = benchmark.outputs.potentials
+    labels = {name: potentials[name].base.attributes.get('training_charge_labels') for name in potentials}
+    assert labels['least_squares_single_2_seed_01'] == ['2Na']
+    assert labels['least_squares_mixed_seed_01'] == ['0', '2Na']
+
+
+def test_single_charge_model_is_asked_about_every_state(benchmark):
+    rows = benchmark.outputs.errors['least_squares_single_0_seed_01'].get_dict()['rows']
+    assert {str(row['charge_state']) for row in rows} >= {'0', '2Na'}
+
+
+def test_call_links_are_labelled(benchmark):
+    from aiida.common.links import LinkType
+
+    links = benchmark.base.links.get_outgoing(link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK)).all_link_labels()
+    assert 'CALL' not in links
+    assert 'least_squares_mixed_seed_02' in links
+
+
+def test_answer_says_that_the_statistics_do_not_suffice(benchmark):
+    assert 'the statistics do not suffice' in benchmark.outputs.answer.get_dict()['verdict']
+
+
+def test_same_inputs_hit_the_cache(benchmark, python_code):
+    with enable_caching():
+        again = run_benchmark(python_code)
+    assert again.is_finished_ok
+    assert not [child for child in calculations(again) if not child.base.caching.is_created_from_cache]
+
+
+def test_another_seed_is_computed(benchmark, python_code):
+    with enable_caching():
+        other = run_benchmark(python_code, seeds=(1, 3))
+    computed = [child for child in calculations(other) if not child.base.caching.is_created_from_cache]
+    trained = [child for child in computed if child.process_label == 'TrainingCalculation']
+    assert sorted(child.inputs.seed.value for child in trained) == [3, 3, 3]
+    assert 'build_interface' not in {child.process_label for child in computed}
