@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ase_cases
 import numpy as np
 from aiida.common import LinkType
 from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
 from aiida.engine.utils import instantiate_process
 from aiida.manage import get_manager
-from aiida.orm import ArrayData, CalcJobNode, FolderData, to_aiida_type
+from aiida.orm import ArrayData, CalcJobNode, FolderData, Node, QueryBuilder, to_aiida_type
 from aiida.plugins import CalculationFactory, ParserFactory
 from ase import Atoms
 from ase.calculators.lj import LennardJones
@@ -78,22 +79,51 @@ def labelled_frames(n_frames: int = 10, seed: int = 0) -> FrameSet:
     return FrameSet.from_frames(frames)
 
 
+_stored: dict[str, Node] = {}
+
+
+def stored_once(key: str, make: Callable[[], Any]) -> Any:
+    """Return a node that many tests share, as storing one takes longer than most of what is tested.
+
+    :param key: name of the node.
+    :param make: makes it; called again if a test has emptied the profile.
+    """
+    node = _stored.get(key)
+    if node is None or not QueryBuilder().append(Node, filters={'uuid': node.uuid}).count():
+        _stored[key] = make().store()
+    return _stored[key]
+
+
 def dataset(frames: FrameSet | None = None) -> DatasetData:
-    """Return an unstored dataset."""
-    return DatasetData.from_frames(frames or labelled_frames(), level_of_theory='Lennard-Jones', origin='made by hand')
+    """Return a dataset; a stored one if no frames are given."""
+    if frames is None:
+        return stored_once('dataset', lambda: dataset(labelled_frames()))
+    return DatasetData.from_frames(frames, level_of_theory='Lennard-Jones', origin='made by hand')
 
 
 def split(**changes: Any) -> ArrayData:
-    """Return an unstored split of ten frames."""
+    """Return a split of ten frames; a stored one without changes."""
+    return _split({**SPLIT, **changes}) if changes else stored_once('split', lambda: _split(SPLIT))
+
+
+def _split(indices_by_subset: Mapping[str, Any]) -> ArrayData:
+    """Return an unstored split."""
     node = ArrayData()
-    for name, indices in {**SPLIT, **changes}.items():
+    for name, indices in indices_by_subset.items():
         if indices is not None:
             node.set_array(name, np.array(indices, dtype=None if len(indices) else np.int64))
     return node
 
 
 def potential(elements: tuple[str, ...] = ELEMENTS, **changes: Any) -> PotentialData:
-    """Return an unstored toy potential with small coefficients."""
+    """Return a toy potential with small coefficients; a stored one without changes."""
+    if elements == ELEMENTS and not changes:
+        return stored_once('potential', lambda: _potential(ELEMENTS, {}))
+    return _potential(elements, changes)
+
+
+def _potential(elements: tuple[str, ...], changes: Mapping[str, Any]) -> PotentialData:
+    """Return an unstored toy potential."""
     n_pairs = len(elements) * (len(elements) + 1) // 2
     model = {
         'elements': list(elements),
@@ -157,7 +187,7 @@ def md_inputs(code: Any, **changes: Any) -> dict[str, Any]:
     settings = {'steps': 20, 'sampling_interval': 5, 'temperature': 100.0, 'fixed_elements': ['Au']}
     inputs = {
         'code': code,
-        'structure': dataset(labelled_frames(4)),
+        'structure': stored_once('structure', lambda: dataset(labelled_frames(4))),
         'engine': 'ase',
         'settings': settings,
         'potential': potential(),
@@ -168,9 +198,7 @@ def md_inputs(code: Any, **changes: Any) -> dict[str, Any]:
 
 def single_point_inputs(code: Any, **changes: Any) -> dict[str, Any]:
     """Return inputs of single points with effective-medium theory, for frames of gold and copper."""
-    from ase_cases import frames
-
-    node = DatasetData.from_frames(frames(), origin='made by hand')
+    node = stored_once('metals', lambda: DatasetData.from_frames(ase_cases.frames(), origin='made by hand'))
     inputs = {'code': code, 'dataset': node, 'model_parameters': dict(EMT_PARAMETERS), **changes}
     return _as_nodes(inputs)
 

@@ -232,7 +232,7 @@ def _data_sets(study: StoredBenchmark) -> None:
 def _training(study: StoredBenchmark, chain: Any, architecture: str, training_set: str, seed: int) -> PotentialData:
     cutoff, layers = RECEPTIVE_FIELD[architecture]
     potential = PotentialData.from_model(
-        f'{architecture} {training_set} {seed}'.encode(),
+        f'{architecture} {training_set} {seed}\0/home/jane/env/site-packages/net.py'.encode(),
         'model.pt',
         architecture=architecture,
         elements=['H', 'O', 'Na', 'Au'],

@@ -39,6 +39,7 @@ def benchmark() -> None:
 @click.option('--label', default='', help='Label of the process.')
 @click.option('--output', type=FOLDER, help='Wait, then write report and archive to this folder.')
 @click.option('--wait/--no-wait', default=False, help='Wait until it has ended, showing how far it is.')
+@click.option('--repeat', is_flag=True, help='Submit again even if one with the same inputs has finished.')
 @click.option('--dry-run', is_flag=True, help='Print the settings after checking them, and submit nothing.')
 def run(  # noqa: PLR0917  (one parameter per option)
     protocol: str | None,
@@ -49,6 +50,7 @@ def run(  # noqa: PLR0917  (one parameter per option)
     label: str,
     output: Path | None,
     wait: bool,
+    repeat: bool,
     dry_run: bool,
 ) -> None:
     """Submit the benchmark to the daemon and print its identifier."""
@@ -61,8 +63,9 @@ def run(  # noqa: PLR0917  (one parameter per option)
         click.echo(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).rstrip())
         return
     labels = {**DEFAULT_CODES, **named_values(codes, 'label')}
-    process = launch.launch_benchmark(settings, labels, nested_settings(options, ()) or None, label)
-    click.echo(f'{process.process_label}<{process.pk}> {process.uuid}')
+    process = launch.launch_benchmark(settings, labels, nested_settings(options, ()) or None, label, repeat)
+    state = 'has finished already, see --repeat' if process.is_terminated else 'submitted'
+    click.echo(f'{process.process_label}<{process.pk}> {process.uuid}: {state}')
     if not (wait or output):
         return
     ended = _wait(process)

@@ -75,38 +75,47 @@ def launch_benchmark(
     codes: Mapping[str, str],
     options: Mapping[str, Any] | None = None,
     label: str = '',
+    should_repeat: bool = False,
 ) -> ProcessNode:
-    """Submit a benchmark to the daemon, or return one with the same settings that is still running.
+    """Submit a benchmark to the daemon, or return the one with the same inputs that runs or has finished.
 
-    A benchmark that was stopped goes on where it was; one that finished is repeated, and every calculation comes from
-    the cache.
+    A benchmark that was stopped goes on where it was. One that failed is repeated: what succeeded comes from the cache.
 
     :param settings: all settings.
     :param codes: labels of codes, see :func:`benchmark_builder`.
     :param options: scheduler options.
     :param label: label of the process node.
+    :param should_repeat: submit a new one even if one with the same inputs has finished.
     """
     builder = benchmark_builder(settings, codes, options)
-    running = running_benchmark(builder.settings.get_dict())
-    if running is not None:
-        return running
+    known = known_benchmark(builder.settings.get_dict(), {name: code.uuid for name, code in builder.codes.items()})
+    if known is not None and not (should_repeat and known.is_terminated):
+        return known
     builder.metadata.label = label or f'charged-interface benchmark, protocol {settings["protocol"]}'
     return submit(builder)
 
 
-def running_benchmark(settings: Mapping[str, Any]) -> ProcessNode | None:
-    """Return a benchmark with these settings that has not ended, None if there is none.
+def known_benchmark(settings: Mapping[str, Any], codes: Mapping[str, str]) -> ProcessNode | None:
+    """Return the last benchmark with these inputs that runs or has finished without error, None if there is none.
 
     :param settings: all settings.
+    :param codes: UUID of each code by its name in the inputs.
     """
     query = QueryBuilder().append(
         WorkChainNode,
         filters={
             'process_type': ChargedInterfaceBenchmarkWorkChain.build_process_type(),
-            'attributes.process_state': {'in': ['created', 'running', 'waiting']},
+            'or': [
+                {'attributes.process_state': {'in': ['created', 'running', 'waiting']}},
+                {'attributes.exit_status': 0},
+            ],
         },
+        tag='benchmark',
     )
+    query.order_by({'benchmark': {'ctime': 'desc'}})
     for node in query.all(flat=True):
-        if node.inputs.settings.get_dict() == dict(settings):
+        inputs = node.inputs
+        same_codes = {name: inputs.codes[name].uuid for name in inputs.codes} == dict(codes)
+        if same_codes and inputs.settings.get_dict() == dict(settings):
             return node
     return None

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from aiida.common.exceptions import NotExistent
 from aiida.engine.daemon.client import DaemonClient
 from aiida.manage.configuration import create_profile, get_config, load_profile
 from aiida.manage.configuration.config import Config
-from aiida.orm import Computer, InstalledCode, load_code
+from aiida.orm import Computer, InstalledCode, ProcessNode, load_code
 
 PROFILE = 'aiida-edl'
 CODES = {'engines-python': 'python', 'lmp': 'lmp'}
@@ -44,6 +45,10 @@ while [ -z "$slot" ]; do
 done
 """
 """Prepended to every job. The directory of a job lies three levels below the working directory of its computer."""
+
+
+UNFINISHED = ['created', 'running', 'waiting']
+"""States of processes that need a task in the broker."""
 
 
 class SetUpError(RuntimeError):
@@ -168,10 +173,15 @@ def set_up_codes(work_directory: Path) -> None:
 
 
 def start_daemon(config: Config, workers: int) -> None:
-    """Start the daemon, unless it runs."""
+    """Start the daemon, unless it runs; processes whose task was lost with a killed daemon are revived first."""
     client = DaemonClient(config.get_profile(PROFILE))
-    if not client.is_daemon_running:
-        client.start_daemon(number_workers=workers)
+    if client.is_daemon_running:
+        return
+    if ProcessNode.collection.count({'attributes.process_state': {'in': UNFINISHED}}):
+        subprocess.run(
+            [str(Path(sys.executable).parent / 'verdi'), '--profile', PROFILE, 'process', 'repair'], check=True
+        )
+    client.start_daemon(number_workers=workers)
 
 
 if __name__ == '__main__':

@@ -119,6 +119,17 @@ def test_force_error_that_rises_tenfold_is_divergence(last, has_diverged):
     assert divergence(curve([1.0, 0.5, last])) == expected
 
 
+def test_energies_beyond_all_bounds_are_divergence():
+    saturated = LearningCurve(np.array([0, 10]), np.array([0.1, 2e9]), np.array([0.2, 0.1]), np.array([1.0, 1.0]))
+    assert divergence(saturated) == 'the validation energy error is 2e+09 eV/atom after 10 gradient updates'
+
+
+def test_what_the_trainer_says_of_divergence_counts(tmp_path):
+    write_report(tmp_path, 'failed')
+    result = judge_training(tmp_path, log(reported_divergence="the trainer said 'NaN'", is_complete=False))
+    assert (result.outcome, result.message) == (TrainingOutcome.LOSS_DIVERGED, "the trainer said 'NaN'")
+
+
 def test_finished_training_names_its_model(tmp_path):
     write_report(tmp_path, 'finished', 'finished')
     (tmp_path / 'model').touch()

@@ -94,16 +94,16 @@ def test_recipe_is_checked(python_code):
 
 def test_engine_with_an_executable_needs_its_code(python_code):
     assert refusal(ENTRY_POINT, electrode_inputs(python_code)).startswith(
-        f"code 'python@localhost' runs '{python_code.filepath_executable.name}', but engine 'electrode' needs the LAMMPS "
-        'executable; install it with: '
+        f"code 'python@localhost' runs '{python_code.filepath_executable.name}', but engine 'electrode' needs the "
+        'LAMMPS executable; install it with: '
     )
 
 
 def test_what_the_engine_says_of_this_very_frame_is_said_before_submission(lammps_code):
     settings = {**SETTINGS.to_dict(), 'wall_height': 50.0}
     assert refusal(ENTRY_POINT, electrode_inputs(lammps_code, settings=settings)) == (
-        'wall_height 50.0 Å puts the wall 55.71 Å above the bottom of the cell, whose height is 28.61 Å: lower the wall '
-        'or enlarge the cell'
+        'wall_height 50.0 Å puts the wall 55.71 Å above the bottom of the cell, whose height is 28.61 Å: lower the '
+        'wall or enlarge the cell'
     )
 
 

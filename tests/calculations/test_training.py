@@ -87,9 +87,7 @@ def test_dataset_without_forces_is_refused(python_code):
 
 
 def test_what_the_architecture_refuses_is_refused_before_submission(python_code):
-    inputs = training_inputs(
-        python_code, architecture='mace', hyperparameters={'batch_size': 7}, gradient_updates=3
-    )
+    inputs = training_inputs(python_code, architecture='mace', hyperparameters={'batch_size': 7}, gradient_updates=3)
     assert refusal(ENTRY_POINT, inputs) == 'batch_size is 7, it must lie between 1 and the 6 training frames'
 
 
@@ -167,4 +165,3 @@ def test_toy_is_trained_and_then_restarted_to_a_later_target(python_code):
     assert node.is_finished_ok, node.exit_message
     assert results['training_summary']['is_restart'] is True
     assert results['learning_curve'].get_array('gradient_updates').tolist() == list(range(9))
-

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aiida.plugins.entry_point import get_entry_point_names
 from calculation_cases import INPUTS, dataset, finished_node, md_inputs, parse, single_point_inputs
-from test_evaluation_parser import files as evaluation_files
+from prediction_files import files as evaluation_files
 
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.md_engines.testing import recorded_inputs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sqlite3
 import zipfile
 
@@ -63,16 +65,24 @@ def test_computer_is_anonymous(database):
     ]
 
 
-def test_changed_files_are_stored_under_their_new_checksum(published, database):
-    (old,) = published.cleaning.checksums
-    new = published.cleaning.checksums[old]
-    rows = [row[0] for row in database.execute('SELECT repository_metadata FROM db_dbnode')]
-    assert [row for row in rows if old in row] == []
-    assert len([row for row in rows if new in row]) == 25  # every calculation job has the same submit script
+def test_submit_scripts_are_rewritten_under_their_new_checksum(published, database):
+    rows = [json.loads(row[0]) for row in database.execute('SELECT repository_metadata FROM db_dbnode')]
+    (key,) = {row['o']['_aiidasubmit.sh']['k'] for row in rows if '_aiidasubmit.sh' in row.get('o', {})}
+    assert key in published.cleaning.checksums.values()
     with zipfile.ZipFile(published.archive) as container:
-        assert container.read(f'repo/{new}') == (
-            b"#!/bin/bash\nsource /anonymous/setup.sh\n'/anonymous/python' run_commands.py\n"
-        )
+        content = container.read(f'repo/{key}')
+    assert content == b"#!/bin/bash\nsource /anonymous/setup.sh\n'/anonymous/python' run_commands.py\n"
+    assert hashlib.sha256(content).hexdigest() == key
+
+
+def test_model_files_state_the_checksum_they_have(published, database):
+    query = "SELECT attributes, repository_metadata FROM db_dbnode WHERE node_type LIKE '%PotentialData%'"
+    rows = [(json.loads(attributes), json.loads(files)) for attributes, files in database.execute(query)]
+    assert len(rows) == 6
+    assert [attributes['sha256'] for attributes, _ in rows] == [files['o']['model.pt']['k'] for _, files in rows]
+    with zipfile.ZipFile(published.archive) as container:
+        contents = {container.read(f'repo/{attributes["sha256"]}') for attributes, _ in rows}
+    assert b'mace mixed 1\0/xxxx/xxxx/xxx/xxxxxxxxxxxxx/xxxxxx' in contents
 
 
 def test_questions_are_answered_alike_after_import(published):

@@ -101,3 +101,16 @@ def test_gzip_is_opened():
 def test_content_without_private_text_is_returned_as_it_is(container):
     content = b'nothing here'
     assert replace_content(content, RULES) is content
+
+
+def test_wide_text_in_arrays_is_found():
+    buffer = io.BytesIO()
+    np.save(buffer, np.array(['/home/jane/frames.xyz']))
+    assert list(search_content(buffer.getvalue(), RULES, 'group.npy')) == [('group.npy', '/home/jane/frames.xyz')]
+
+
+@pytest.mark.parametrize('accident', [b'\xffjane\xff', b'\xff/tmp\xff', b'\xff/tmp/a\xff'])
+def test_short_matches_in_numbers_are_accidents(accident):
+    content = b'\0' + accident
+    assert list(search_content(content, RULES)) == []
+    assert RULES.replace_in_bytes(content) == content

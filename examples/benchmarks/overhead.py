@@ -1,0 +1,71 @@
+"""What provenance costs: wall time of a finished benchmark over the time its engines worked.
+
+The slots of a computer without a batch system run jobs side by side, so the least possible wall time is the work of the
+engines divided by the slots. With cores that do nothing else, both times are those of this machine::
+
+    source examples/demo/activate
+    python examples/benchmarks/overhead.py [PROCESS] [--slots 2]
+
+Without PROCESS the last finished benchmark is taken whose calculations were all computed, none taken from the cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from aiida import load_profile
+from aiida.orm import CalcJobNode, ProcessNode, QueryBuilder, WorkChainNode, load_node
+
+LIMIT = 1.15
+"""What the package promises."""
+
+
+def last_benchmark() -> ProcessNode | None:
+    """Return the last benchmark that was computed from nothing, None if there is none."""
+    from aiida_edl.workflows.charged_interface_benchmark import ChargedInterfaceBenchmarkWorkChain
+
+    query = QueryBuilder().append(
+        WorkChainNode,
+        filters={
+            'process_type': ChargedInterfaceBenchmarkWorkChain.build_process_type(),
+            'attributes.exit_status': {'in': [0, 700]},
+        },
+        tag='benchmark',
+    )
+    query.order_by({'benchmark': {'ctime': 'desc'}})
+    return next((node for node in query.all(flat=True) if not any(cached for _, cached in work(node))), None)
+
+
+def work(node: ProcessNode) -> list[tuple[float, bool]]:
+    """Return the processor seconds of every job, and whether it came from the cache."""
+    found = []
+    for child in node.called_descendants:
+        if isinstance(child, CalcJobNode):
+            summaries = [child.outputs[name] for name in child.outputs if name.endswith('_summary')]
+            seconds = sum(summary.get_dict().get('cpu_seconds') or 0.0 for summary in summaries)
+            found.append((seconds, bool(child.base.caching.is_created_from_cache)))
+    return found
+
+
+def main() -> int:
+    """Print both times and their ratio; return 1 if it is above the limit."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('process', nargs='?', help='a finished benchmark')
+    parser.add_argument('--slots', type=int, default=2, help='jobs that ran at once (default 2)')
+    arguments = parser.parse_args()
+    load_profile()
+    node = load_node(arguments.process) if arguments.process else last_benchmark()
+    if node is None:
+        print('no finished benchmark without cached calculations; run `make demo` first')
+        return 0
+    seconds = sum(spent for spent, _ in work(node))
+    wall = (node.mtime - node.ctime).total_seconds()
+    ratio = wall * arguments.slots / seconds
+    print(f'wall time {wall:.0f} s, work of the engines {seconds:.0f} s on {arguments.slots} slots')
+    print(f'wall time over the least possible: {ratio:.3f} (limit {LIMIT})')
+    return int(ratio > LIMIT)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""What the training chain does about failures; every remedy is an input of the next training."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from aiida.common.links import LinkType
+from aiida.orm import CalcJobNode, FolderData
+from calculation_cases import training_inputs
+
+from aiida_edl.calculations.training import TrainingCalculation
+from aiida_edl.registry import UnknownNameError
+from aiida_edl.workflows.training import TrainingWorkChain
+
+
+def failed(exit_code, computer, checkpoint=False):
+    """Return a training that ended with an exit code."""
+    node = CalcJobNode(computer=computer, process_type=TrainingCalculation.build_process_type())
+    node.store()
+    if checkpoint:
+        folder = FolderData()
+        folder.base.repository.put_object_from_filelike(io.BytesIO(b'state'), 'checkpoint.npz')
+        folder.base.links.add_incoming(node, LinkType.CREATE, 'checkpoint')
+        folder.store()
+    node.set_exit_status(exit_code.status)
+    node.set_process_state('finished')
+    return node
+
+
+@pytest.fixture
+def chain(make_chain, python_code):
+    return make_chain(TrainingWorkChain, training=training_inputs(python_code, hyperparameters={'batch_size': 8}))
+
+
+@pytest.mark.parametrize('label', ['ERROR_OUT_OF_WALLTIME', 'ERROR_SCHEDULER_OUT_OF_WALLTIME'])
+def test_walltime_continues_from_the_checkpoint(chain, aiida_localhost, label):
+    node = failed(TrainingCalculation.exit_codes[label], aiida_localhost, checkpoint=True)
+    report = chain.handle_out_of_walltime(node)
+    assert report.do_break
+    assert report.exit_code.status == 0
+    assert chain.ctx.inputs.checkpoint.uuid == node.outputs.checkpoint.uuid
+    assert chain.ctx.inputs.gradient_updates.value == chain.inputs.training.gradient_updates.value
+
+
+def test_walltime_without_checkpoint_starts_again(chain, aiida_localhost):
+    chain.handle_out_of_walltime(failed(TrainingCalculation.exit_codes.ERROR_OUT_OF_WALLTIME, aiida_localhost))
+    assert 'checkpoint' not in chain.ctx.inputs
+
+
+def test_memory_halves_the_batch(chain, aiida_localhost):
+    chain.handle_out_of_memory(failed(TrainingCalculation.exit_codes.ERROR_OUT_OF_MEMORY, aiida_localhost))
+    assert chain.ctx.inputs.hyperparameters.get_dict() == {'batch_size': 4}
+
+
+def test_memory_with_one_frame_gives_up(make_chain, python_code, aiida_localhost):
+    chain = make_chain(TrainingWorkChain, training=training_inputs(python_code, hyperparameters={'batch_size': 1}))
+    node = failed(TrainingCalculation.exit_codes.ERROR_OUT_OF_MEMORY, aiida_localhost)
+    assert chain.handle_out_of_memory(node).exit_code.status == 410
+
+
+def test_divergence_lowers_the_rate(chain, aiida_localhost):
+    chain.handle_loss_diverged(failed(TrainingCalculation.exit_codes.ERROR_LOSS_DIVERGED, aiida_localhost))
+    assert chain.ctx.inputs.hyperparameters.get_dict()['learning_rate'] == pytest.approx(0.3 * 0.7)
+
+
+def test_divergence_forgets_the_checkpoint_of_the_old_rate(make_chain, python_code, aiida_localhost):
+    folder = FolderData().store()
+    inputs = training_inputs(python_code, hyperparameters={'batch_size': 8})
+    chain = make_chain(TrainingWorkChain, training={**inputs, 'checkpoint': folder})
+    chain.handle_loss_diverged(failed(TrainingCalculation.exit_codes.ERROR_LOSS_DIVERGED, aiida_localhost))
+    assert 'checkpoint' not in chain.ctx.inputs
+
+
+def test_unknown_hyperparameter_of_a_protocol_is_refused(toy_architecture):
+    with pytest.raises(ValueError, match="unknown hyperparameter of least_squares 'batchsize': did you mean 'batch_"):
+        TrainingWorkChain.get_protocol_hyperparameters('least_squares', 'fast', {'batchsize': 2})
+
+
+def test_unknown_architecture_is_refused(toy_architecture):
+    with pytest.raises(UnknownNameError, match="unknown architecture 'mase': did you mean 'mace'"):
+        TrainingWorkChain.get_protocol_hyperparameters('mase', 'fast', {})
