@@ -1,8 +1,8 @@
-"""Train MACE and DP on density-functional data by the same work chain, and compare their errors.
+r"""Train MACE and DP on density-functional data by the same work chain, and compare their errors.
 
 Import the data first; what the keys mean is stated, and stored with the data set::
 
-    aiida-edl dataset import train.extxyz --energy-key free_energy --stress-key stress --sides 2 --label gold \\
+    aiida-edl dataset import train.extxyz --energy-key free_energy --stress-key stress --sides 2 --label gold \
         --level-of-theory "VASP, RPBE as stated by the origin, unverified" --origin "where the file comes from"
     python examples/02_train_on_dft_data.py gold
 

@@ -22,8 +22,9 @@ Without fixed atoms the centre of mass is put at rest, and every ensemble but La
 freedom, else 3 N of the mobile atoms.
 
 Frames go to ``trajectory_00001.npz``, ``trajectory_00002.npz`` and so on; after each of them ``checkpoint.npz`` is
-replaced in one step. Frames beyond the step of the checkpoint, left by a kill between the two, are computed again, bit
-for bit, by the restart. ``md_summary.json`` is written at the end only.
+replaced in one step. Frames beyond the step of the checkpoint, left by a kill between the two, are computed again by
+the restart: bit for bit, if the calculator gives the same for the same positions whatever it computed before
+(neighbour lists with a skin do not). ``md_summary.json`` is written at the end only.
 """
 
 from __future__ import annotations
@@ -186,6 +187,7 @@ class Dynamics:
         numbers = model.atoms.numbers
         self.masses: Floats = (atomic_masses[numbers] * units['atomic_mass'])[:, None]
         self.inverse_masses: Floats = np.where(mobile[:, None], 1.0 / self.masses, 0.0)
+        self.half_kick: Floats = 0.5 * settings['time_step'] * self.inverse_masses
         self.boltzmann = units['boltzmann']
         self.is_langevin = settings['ensemble'] == 'nvt' and settings['thermostat'] == 'langevin'
         self.is_csvr = settings['ensemble'] == 'nvt' and settings['thermostat'] == 'csvr'
@@ -227,8 +229,7 @@ class Dynamics:
     def advance(self, state: State) -> float:
         """Make one step and return the kinetic energy [eV] at its end."""
         time_step = self.settings['time_step']
-        half_kick = 0.5 * time_step * self.inverse_masses
-        state.velocities += half_kick * state.forces
+        state.velocities += self.half_kick * state.forces
         if self.is_langevin:
             state.positions += 0.5 * time_step * state.velocities
             self.ornstein_uhlenbeck(state)
@@ -236,7 +237,7 @@ class Dynamics:
         else:
             state.positions += time_step * state.velocities
         state.potential_energy, state.wall_energy, state.forces = self.model.compute(state.positions)
-        state.velocities += half_kick * state.forces
+        state.velocities += self.half_kick * state.forces
         kinetic_energy = self.kinetic_energy(state.velocities)
         if self.is_csvr and np.isfinite(kinetic_energy) and kinetic_energy > 0:
             kinetic_energy = self.rescale(state, kinetic_energy)

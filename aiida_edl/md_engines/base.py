@@ -1,5 +1,6 @@
 """What every MD engine must be able to do: write its input from :class:`MDSettings`, refuse by name what it cannot do,
-and read back frames and thermodynamic series in the same arrays and units."""
+and read back frames and thermodynamic series in the same arrays and units.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +96,8 @@ class MDSettings:
         for key in values:
             if key not in known:
                 raise MDSettingsError(unknown_name_message('MD setting', key, known))
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        checked: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**checked)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as JSON types."""

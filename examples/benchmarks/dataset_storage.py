@@ -121,10 +121,10 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, temporary_profile(Path(name)):
         rows = measure(arguments.frames, arguments.atoms, Path(name))
-    print(f'{arguments.frames} frames of {arguments.atoms} atoms')  # noqa: T201
+    print(f'{arguments.frames} frames of {arguments.atoms} atoms')
     for label, value, unit in rows:
         limit = f'(limit {LIMITS[label]:g})' if label in LIMITS else ''
-        print(f'{label:<34} {value:>10.3f} {unit:<3} {limit}'.rstrip())  # noqa: T201
+        print(f'{label:<34} {value:>10.3f} {unit:<3} {limit}'.rstrip())
 
 
 if __name__ == '__main__':

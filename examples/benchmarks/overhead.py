@@ -17,14 +17,14 @@ import sys
 from aiida import load_profile
 from aiida.orm import CalcJobNode, ProcessNode, QueryBuilder, WorkChainNode, load_node
 
+from aiida_edl.workflows.charged_interface_benchmark import ChargedInterfaceBenchmarkWorkChain
+
 LIMIT = 1.15
 """What the package promises."""
 
 
 def last_benchmark() -> ProcessNode | None:
     """Return the last benchmark that was computed from nothing, None if there is none."""
-    from aiida_edl.workflows.charged_interface_benchmark import ChargedInterfaceBenchmarkWorkChain
-
     query = QueryBuilder().append(
         WorkChainNode,
         filters={

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -257,9 +258,23 @@ def test_passed_walltime_leaves_a_checkpoint(tmp_path):
     assert result.message.startswith('0 of 40 steps are done after ')
 
 
-def test_signal_of_the_scheduler_stops_like_the_walltime(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_ase_md, 'received_signals', [15])
-    assert run(tmp_path, job()).outcome is MDOutcome.OUT_OF_WALLTIME
+def test_signal_of_the_scheduler_stops_like_the_walltime(tmp_path):
+    """SIGTERM comes before SIGKILL; the run uses the time between to leave a checkpoint of the step it is at."""
+    endless = job(gold(1), replace(SETTINGS, steps=10_000_000))
+    stage(tmp_path, endless)
+    document = json.loads((tmp_path / 'md.json').read_text()) | {'flush_interval_seconds': 0.2}
+    (tmp_path / 'md.json').write_text(json.dumps(document))
+    process = subprocess.Popen([sys.executable, 'run_ase_md.py', 'md.json'], cwd=tmp_path)
+    deadline = time.monotonic() + 60.0
+    while not (tmp_path / 'checkpoint.npz').exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(timeout=60.0) == 0
+    result = ENGINE.read(tmp_path, endless.frame, endless.settings)
+    assert result.outcome is MDOutcome.OUT_OF_WALLTIME
+    with np.load(tmp_path / 'checkpoint.npz') as checkpoint:
+        assert result.steps_done == checkpoint['step'] > 0
+    assert result.series['step'][-1] == result.steps_done // 10 * 10
 
 
 @pytest.mark.parametrize(

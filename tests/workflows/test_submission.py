@@ -24,8 +24,7 @@ class Chain(SubmitOnceMixin):
 
 @pytest.fixture
 def parent():
-    node = WorkChainNode().store()
-    return node
+    return WorkChainNode().store()
 
 
 def add_child(parent, label, state, checkpoint=None):

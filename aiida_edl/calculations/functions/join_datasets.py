@@ -27,5 +27,7 @@ def join_datasets(**datasets: DatasetData) -> DatasetData:
     joined = DatasetData.from_frames(frames, levels[0], '; '.join(origins), sides[0])
     first, *others = [node.base.attributes.all for node in nodes]
     shared = {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
-    joined.base.attributes.set_many({key: value for key, value in shared.items() if key not in joined.base.attributes.all})
+    joined.base.attributes.set_many(
+        {key: value for key, value in shared.items() if key not in joined.base.attributes.all}
+    )
     return joined

@@ -27,8 +27,8 @@ def split_dataset(dataset: DatasetData, settings: Dict) -> ArrayData:
     frames = with_time_blocks(dataset.frames(), values['n_blocks'])
     states = charge_states_of(frames)
     n_states = len(np.unique(states))
-    sizes = [n_states * values[name] for name in ('n_training', 'n_validation', 'n_test')]
-    split = split_frames(frames, *sizes, values['seed'], block='block')
+    n_training, n_validation, n_test = (n_states * values[name] for name in ('n_training', 'n_validation', 'n_test'))
+    split = split_frames(frames, n_training, n_validation, n_test, values['seed'], block='block')
     report = leak_report(frames, split)
     node = ArrayData()
     node.set_array(

@@ -196,10 +196,14 @@ def _scopes(frames: FrameSet, labels: Sequence[str], regions: NDArray[np.int8]) 
 
 @dataclass(frozen=True)
 class _Draws:
-    """How often each frame occurs in each resample, shape ``(n_resamples, n_frames)``."""
+    """Resamples of a block bootstrap."""
 
     counts: Floats
+    """How often each frame occurs in each resample, shape ``(n_resamples, n_frames)``."""
     n_blocks: int
+    """Number of blocks."""
+    blocks: Integers
+    """Block of each frame, shape ``(n_frames,)``."""
 
 
 def frame_blocks(frames: FrameSet) -> Integers:
@@ -229,7 +233,7 @@ def _draws(frames: FrameSet, random: np.random.Generator) -> _Draws:
     picked = random.integers(n_blocks, size=(N_RESAMPLES, n_blocks))
     flat = (np.arange(N_RESAMPLES)[:, None] * n_blocks + picked).ravel()
     counts = np.bincount(flat, minlength=N_RESAMPLES * n_blocks).reshape(N_RESAMPLES, n_blocks)
-    return _Draws(counts[:, blocks].astype(np.float64), n_blocks)
+    return _Draws(counts[:, blocks].astype(np.float64), n_blocks, blocks)
 
 
 def _rows(
@@ -281,12 +285,13 @@ def _rows(
 
 
 def _with_error(sums: Floats, counts: Floats, draws: _Draws, root: bool = False) -> tuple[float, float]:
-    """Return the mean (or its root) and its bootstrap error; NaN if nothing is counted, or there is one block."""
+    """Return the mean (or its root) and its bootstrap error; NaN if nothing is counted, or it all lies in one block."""
     if not counts.sum():
         return NO_VALUE, NO_VALUE
     drawn = draws.counts @ counts
     # Resamples that miss a rare scope altogether have no mean.
     means = (draws.counts @ sums)[drawn > 0] / drawn[drawn > 0]
     value = float(sums.sum() / counts.sum())
-    spread = float(np.std(np.sqrt(means) if root else means)) if draws.n_blocks > 1 else NO_VALUE
+    has_spread = len(np.unique(draws.blocks[counts > 0])) > 1
+    spread = float(np.std(np.sqrt(means) if root else means)) if has_spread else NO_VALUE
     return (float(np.sqrt(value)) if root else value), spread

@@ -149,6 +149,16 @@ def test_correlated_frames_enlarge_the_error_bar():
     assert slow.energy_rmse_error_ev_per_atom == pytest.approx(0.088 * slow.energy_rmse_ev_per_atom, rel=0.3)
 
 
+def test_charge_state_in_one_block_has_no_error_bar():
+    """Two blocks in all, but each state lies in one of them: its spread over blocks is unknown, not zero."""
+    frames = FrameSet.concatenate([labelled(2, n).with_columns(group=n) for n in (0, 2)])
+    metrics = error_metrics(frames, frames.energies + 0.1, frames.forces)
+    assert metrics.n_blocks == 2
+    rows = [row for row in metrics.rows if row.scope == 'charge_state']
+    assert len(rows) == 2
+    assert all(np.isnan(row.energy_rmse_error_ev_per_atom) for row in rows)
+
+
 def test_one_block_has_no_error_bar():
     reference = labelled(1)
     assert np.isnan(error_metrics(reference, reference.energies, reference.forces).row().energy_rmse_error_ev_per_atom)
