@@ -134,6 +134,11 @@ class ElectrodeEngine(MDEngine):
         trajectory = None
         if has_samples and (folder / DUMP).is_file():
             trajectory = _trajectory(read_dump(folder / DUMP), frame, settings, series, potential)
+        n_frames = 0 if trajectory is None else len(trajectory)
+        if outcome is MDOutcome.FINISHED and n_frames < len(series['step']):
+            # The checkpoint is of the end: going on from it would not bring the lost frames back.
+            outcome, files = MDOutcome.OUTPUT_INCOMPLETE, ()
+            message = f"{DUMP} holds {n_frames} of the {len(series['step'])} frames that {LOG} speaks of"
         return MDResult(
             outcome=outcome,
             trajectory=trajectory,
