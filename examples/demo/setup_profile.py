@@ -16,10 +16,11 @@ import hashlib
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from aiida.common.exceptions import NotExistent
-from aiida.engine.daemon.client import DaemonClient
+from aiida.engine.daemon.client import DaemonClient, DaemonNotRunningException, DaemonStalePidException
 from aiida.manage.configuration import create_profile, get_config, load_profile
 from aiida.manage.configuration.config import Config
 from aiida.orm import Computer, InstalledCode, ProcessNode, load_code
@@ -47,6 +48,8 @@ done
 """Prepended to every job. The directory of a job lies three levels below the working directory of its computer."""
 
 
+STOP_TIMEOUT_SECONDS = 5
+"""How long a daemon that was killed may fail to answer [s]."""
 UNFINISHED = ['created', 'running', 'waiting']
 """States of processes that need a task in the broker."""
 
@@ -172,10 +175,23 @@ def set_up_codes(work_directory: Path) -> None:
             code.store()
 
 
+def responds(client: DaemonClient) -> bool:
+    """Return whether the daemon runs; the PID file that a killed one leaves behind is removed."""
+    try:
+        client.get_status()
+    except DaemonNotRunningException:
+        return False
+    except DaemonStalePidException:
+        with suppress(DaemonNotRunningException):
+            client.stop_daemon(timeout=STOP_TIMEOUT_SECONDS)
+        return False
+    return True
+
+
 def start_daemon(config: Config, workers: int) -> None:
     """Start the daemon, unless it runs; processes whose task was lost with a killed daemon are revived first."""
     client = DaemonClient(config.get_profile(PROFILE))
-    if client.is_daemon_running:
+    if responds(client):
         return
     if ProcessNode.collection.count({'attributes.process_state': {'in': UNFINISHED}}):
         subprocess.run(
