@@ -23,7 +23,7 @@ def test_models_of_the_matrix():
     keys = [model.key for model in settings().models()]
     assert 'mace_mixed_seed_01' in keys
     assert 'deep_potential_single_2_seed_02' in keys
-    assert len(keys) == len(set(keys)) == 9
+    assert len(keys) == len(set(keys)) == 12
 
 
 def test_charge_labels():

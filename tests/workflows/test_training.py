@@ -24,6 +24,7 @@ def failed(exit_code, computer, checkpoint=False):
         folder.base.links.add_incoming(node, LinkType.CREATE, 'checkpoint')
         folder.store()
     node.set_exit_status(exit_code.status)
+    node.set_exit_message(exit_code.message)
     node.set_process_state('finished')
     return node
 
