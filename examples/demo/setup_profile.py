@@ -31,8 +31,11 @@ CODES = {'engines-python': 'python', 'lmp': 'lmp'}
 
 SLOTS = """\
 # This computer has no batch system: a job waits here until one of {slots} slots is free. A slot is a locked file; the
-# kernel drops the lock when the last process of the job ends, however it ends.
+# kernel drops the lock when the last process of the job ends, however it ends. Only the first in the queue looks for a
+# free slot, the others sleep on the lock of the queue and cost nothing.
 mkdir -p ../../../slots
+exec 8> ../../../slots/queue
+flock 8
 slot=
 while [ -z "$slot" ]; do
     for number in $(seq {slots}); do
@@ -44,6 +47,7 @@ while [ -z "$slot" ]; do
     done
     [ -n "$slot" ] || sleep 0.2
 done
+exec 8>&-
 """
 """Prepended to every job. The directory of a job lies three levels below the working directory of its computer."""
 
