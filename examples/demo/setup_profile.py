@@ -157,7 +157,8 @@ def set_up_computer(work_directory: Path, slots: int) -> None:
             workdir=str(work_directory),
         )
     computer.set_default_mpiprocs_per_machine(1)
-    computer.set_minimum_job_poll_interval(1)
+    # Jobs wait for slots anyway: looking more often costs more than it finds.
+    computer.set_minimum_job_poll_interval(3)
     computer.set_prepend_text(SLOTS.format(slots=slots))
     computer.store()
     computer.configure(safe_interval=0, use_login_shell=False)
