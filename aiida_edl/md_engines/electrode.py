@@ -138,7 +138,7 @@ class ElectrodeEngine(MDEngine):
         if outcome is MDOutcome.FINISHED and n_frames < len(series['step']):
             # The checkpoint is of the end: going on from it would not bring the lost frames back.
             outcome, files = MDOutcome.OUTPUT_INCOMPLETE, ()
-            message = f"{DUMP} holds {n_frames} of the {len(series['step'])} frames that {LOG} speaks of"
+            message = f'{DUMP} holds {n_frames} of the {len(series["step"])} frames that {LOG} speaks of'
         return MDResult(
             outcome=outcome,
             trajectory=trajectory,
