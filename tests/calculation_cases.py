@@ -79,7 +79,7 @@ def labelled_frames(n_frames: int = 10, seed: int = 0) -> FrameSet:
     return FrameSet.from_frames(frames)
 
 
-_stored: dict[str, Node] = {}
+_stored: dict[str, str] = {}
 
 
 def stored_once(key: str, make: Callable[[], Any]) -> Any:
@@ -88,10 +88,12 @@ def stored_once(key: str, make: Callable[[], Any]) -> Any:
     :param key: name of the node.
     :param make: makes it; called again if a test has emptied the profile.
     """
-    node = _stored.get(key)
-    if node is None or not QueryBuilder().append(Node, filters={'uuid': node.uuid}).count():
-        _stored[key] = make().store()
-    return _stored[key]
+    # A node object dies with the storage it came from, which a test may close; its UUID does not.
+    node = QueryBuilder().append(Node, filters={'uuid': _stored.get(key, '')}).first(flat=True)
+    if node is None:
+        node = make().store()
+        _stored[key] = node.uuid
+    return node
 
 
 def dataset(frames: FrameSet | None = None) -> DatasetData:
