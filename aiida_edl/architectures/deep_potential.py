@@ -155,7 +155,7 @@ class DeepPotential(Architecture):
     }
     model_file_name = MODEL
     packages = ('deepmd-kit', 'torch', 'ase', 'numpy')
-    install_command = 'pip install "deepmd-kit[torch]>=3.1,<3.3"'
+    install_command = 'DP_ENABLE_TENSORFLOW=0 DP_ENABLE_PYTORCH=0 pip install --no-binary deepmd-kit deepmd-kit==3.2.0'
     embeds_atomic_energies = False
 
     def cutoff_radius(self, hyperparameters: DeepPotentialHyperparameters) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
@@ -17,19 +19,24 @@ def split_dataset(dataset: DatasetData, settings: Dict) -> ArrayData:
 
     The same ``seed`` and sizes give the same test frames for every choice of ``charge_states``.
 
-    :param dataset: labelled frames with columns ``group`` (trajectory) and ``time`` [fs].
+    :param dataset: labelled frames; column ``group`` names the trajectory (all are one without it), ``time`` [fs]
+        orders its frames (their order in the set without it).
     :param settings: ``charge_states`` (numbers of ions to train on, in equal shares), ``n_training`` (frames of the
         training set), ``n_validation`` and ``n_test`` (frames per charge state), ``n_blocks`` (blocks of time per
         trajectory), ``seed``.
     :return: indices ``training``, ``validation`` (both of the chosen charge states) and ``test`` (of all).
     """
     values = settings.get_dict()
-    frames = with_time_blocks(dataset.frames(), values['n_blocks'])
+    frames = dataset.frames()
+    if 'group' not in frames.columns:
+        frames = frames.with_columns(group='all')
+    frames = with_time_blocks(frames, values['n_blocks'])
     states = charge_states_of(frames)
     n_states = len(np.unique(states))
     n_training, n_validation, n_test = (n_states * values[name] for name in ('n_training', 'n_validation', 'n_test'))
     split = split_frames(frames, n_training, n_validation, n_test, values['seed'], block='block')
     report = leak_report(frames, split)
+    nearest = float(report.nearest_time_distance)
     node = ArrayData()
     node.set_array(
         'training', compose_training_set(frames, split, values['charge_states'], values['n_training'], values['seed'])
@@ -41,7 +48,8 @@ def split_dataset(dataset: DatasetData, settings: Dict) -> ArrayData:
             'charge_states': values['charge_states'],
             'seed': values['seed'],
             'n_duplicates_in_test': int(report.n_duplicates),
-            'nearest_time_to_training': float(report.nearest_time_distance),
+            # None if no frame of the test has a time in common with the training.
+            'nearest_time_to_training': nearest if math.isfinite(nearest) else None,
         }
     )
     return node
