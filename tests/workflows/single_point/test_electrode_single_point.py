@@ -80,6 +80,7 @@ def test_summary_lists_level_of_theory_failures_and_versions(parse):
         'n_labelled': 4,
         'versions': {'lammps': '22 Jul 2025 - Update 4'},
         'wall_seconds': 0.0,
+        'cpu_seconds': 0.0,
     }
 
 
