@@ -26,6 +26,8 @@ from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.science.frames import Frame, FrameSet
 
+TESTS = Path(__file__).parent
+"""Put on the path of jobs whose calculators are toys."""
 ELEMENTS = ('H', 'O', 'Na', 'Au')
 ATOMIC_ENERGIES = {'H': -13.0, 'O': -430.0, 'Na': -180.0, 'Au': -900.0}
 EMT_PARAMETERS: Mapping[str, Any] = {

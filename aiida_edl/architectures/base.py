@@ -202,6 +202,23 @@ class HyperparameterError(ValueError):
     """A hyperparameter that does not exist or has a wrong value; the message says which would be right."""
 
 
+def check_positive(hyperparameters: Any, architecture: str, may_vanish: Sequence[str] = ()) -> None:
+    """Check that all numbers are positive, those in tuples too.
+
+    :param hyperparameters: instance of the dataclass of an architecture.
+    :param architecture: its name, for the message.
+    :param may_vanish: fields that may be zero as well.
+    :raises HyperparameterError: with the name, the value and the remedy.
+    """
+    for name, value in vars(hyperparameters).items():
+        if isinstance(value, str):
+            continue
+        smallest = min(value, default=0) if isinstance(value, tuple) else value
+        if smallest < 0 or (smallest == 0 and name not in may_vanish):
+            limit = 'not be negative' if name in may_vanish else 'be positive'
+            raise HyperparameterError(f"hyperparameter '{name}' of {architecture} is {value}, it must {limit}")
+
+
 class TrainingJobError(ValueError):
     """A training that cannot be done as it was asked for; the message says what would be right."""
 

@@ -22,6 +22,7 @@ from aiida_edl.architectures.base import (
     Retrieval,
     TrainingJob,
     TrainingResult,
+    check_positive,
 )
 from aiida_edl.architectures.run_report import TrainingLog, judge_training, last_line, read_tail
 from aiida_edl.architectures.training_data import (
@@ -99,12 +100,11 @@ class DeepPotentialHyperparameters:
 
         :raises HyperparameterError: with the name, the value and the remedy.
         """
-        may_vanish = ('smoothing_radius', 'initial_energy_prefactor', 'final_energy_prefactor')
-        for name, value in vars(self).items():
-            smallest = min(value, default=0) if isinstance(value, tuple) else value
-            if smallest < 0 or (smallest == 0 and name not in may_vanish):
-                limit = 'not be negative' if name in may_vanish else 'be positive'
-                raise HyperparameterError(f"hyperparameter '{name}' of deep_potential is {value}, it must {limit}")
+        check_positive(
+            self,
+            'deep_potential',
+            may_vanish=('smoothing_radius', 'initial_energy_prefactor', 'final_energy_prefactor'),
+        )
         if self.smoothing_radius >= self.cutoff_radius:
             raise HyperparameterError(
                 f"hyperparameter 'smoothing_radius' of deep_potential is {self.smoothing_radius}, "

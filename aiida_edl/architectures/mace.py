@@ -22,6 +22,7 @@ from aiida_edl.architectures.base import (
     Retrieval,
     TrainingJob,
     TrainingResult,
+    check_positive,
 )
 from aiida_edl.architectures.run_report import TrainingLog, judge_training, last_line, read_tail
 from aiida_edl.architectures.training_data import check_training_job, energies_and_forces_only, steps_with_evaluations
@@ -82,12 +83,7 @@ class MaceHyperparameters:
 
         :raises HyperparameterError: with the name, the value and the remedy.
         """
-        may_vanish = ('max_l', 'energy_weight', 'ema_decay')
-        for name, value in vars(self).items():
-            smallest = min(value, default=0) if isinstance(value, tuple) else value
-            if smallest < 0 or (smallest == 0 and name not in may_vanish):
-                limit = 'not be negative' if name in may_vanish else 'be positive'
-                raise HyperparameterError(f"hyperparameter '{name}' of mace is {value}, it must {limit}")
+        check_positive(self, 'mace', may_vanish=('max_l', 'energy_weight', 'ema_decay'))
         if self.ema_decay >= 1:
             raise HyperparameterError(f"hyperparameter 'ema_decay' of mace is {self.ema_decay}, it must be below 1")
 

@@ -79,7 +79,7 @@ LOSS_DIVERGED = ExitCodeDefinition(
     450,
     'ERROR_LOSS_DIVERGED',
     'The training diverged: {detail}',
-    'The loss or an error of the learning curve is not a finite number.',
+    'The loss, its gradient or an error of the learning curve is not a finite number.',
 )
 MD_EXPLODED = ExitCodeDefinition(
     451,

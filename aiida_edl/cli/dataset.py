@@ -7,9 +7,19 @@ from pathlib import Path
 import click
 
 from aiida_edl.cli.group import EdlCommandGroup
-from aiida_edl.cli.parameters import FORMAT, node_argument, print_attributes, print_rows
+from aiida_edl.cli.parameters import (
+    FORMAT,
+    named_numbers,
+    named_values,
+    node_argument,
+    print_attributes,
+    print_rows,
+)
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.provenance.dataset_import import FORMATS, ImportSettings, import_dataset
+from aiida_edl.science.formats.file_units import UNITS
+
+UNITS_HELP = '; '.join(f'{quantity}: {", ".join(names)}' for quantity, names in UNITS.items())
 
 
 @click.group(cls=EdlCommandGroup)
@@ -29,6 +39,9 @@ def dataset() -> None:
 @click.option('--charges-key', help='Of the atomic charges; they are not read without.')
 @click.option('--group-by', help='Key that names the trajectory of each frame; splits keep its frames together.')
 @click.option('--type-map', help='Chemical symbols of the types, e.g. O,H,Pt; if the folder has none.')
+@click.option('--accept-other-free-energy', is_flag=True, help='Keep the energy key although free_energy differs.')
+@click.option('--unit', 'units', multiple=True, metavar='QUANTITY=UNIT', help=f'Repeatable. {UNITS_HELP}')
+@click.option('--limit', 'limits', multiple=True, metavar='NAME=VALUE', help='A bound on labels to widen; repeatable.')
 @click.option('--label', default='', help='Label of the node.')
 def import_frames(  # noqa: PLR0917  (one parameter per option)
     source: Path,
@@ -42,9 +55,12 @@ def import_frames(  # noqa: PLR0917  (one parameter per option)
     charges_key: str | None,
     group_by: str | None,
     type_map: str | None,
+    accept_other_free_energy: bool,
+    units: tuple[str, ...],
+    limits: tuple[str, ...],
     label: str,
 ) -> None:
-    """Import SOURCE, an extended XYZ file or a folder of DeePMD-kit; units are Å, eV and eV/Å."""
+    """Import SOURCE, an extended XYZ file or a folder of DeePMD-kit; units are Å, eV and eV/Å unless stated."""
     settings = ImportSettings(
         level_of_theory=level_of_theory,
         form=form or ('deepmd_npy' if source.is_dir() else 'extended_xyz'),
@@ -56,6 +72,9 @@ def import_frames(  # noqa: PLR0917  (one parameter per option)
         charges_key=charges_key,
         group_key=group_by,
         type_map=tuple(type_map.split(',')) if type_map else None,
+        accept_other_free_energy=accept_other_free_energy,
+        units=named_values(units, 'unit'),
+        limits=named_numbers(limits, 'value'),
         label=label,
     )
     node = import_dataset(source, settings)

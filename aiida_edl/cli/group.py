@@ -9,6 +9,9 @@ import click
 from aiida.cmdline.groups import VerdiCommandGroup
 from aiida.common.exceptions import AiidaException
 
+BUILDER_PREFIX = 'invalid attribute value '
+"""What AiiDA puts before the sentence of a validator when an input of a builder is set."""
+
 
 class EdlCommandGroup(VerdiCommandGroup):
     """Group with the options of ``verdi``; errors of input become one sentence and exit status 1.
@@ -26,4 +29,5 @@ class EdlCommandGroup(VerdiCommandGroup):
         except (ValueError, RuntimeError, OSError, AiidaException) as error:
             if isinstance(error, click.exceptions.Exit) or logging.getLogger('aiida').isEnabledFor(logging.DEBUG):
                 raise
-            raise click.ClickException(str(error) or type(error).__name__) from error
+            message = str(error).removeprefix(BUILDER_PREFIX)
+            raise click.ClickException(message or type(error).__name__) from error

@@ -95,6 +95,22 @@ def named_values(assignments: Sequence[str], what: str) -> dict[str, str]:
     return pairs
 
 
+def named_numbers(assignments: Sequence[str], what: str) -> dict[str, float]:
+    """Return ``NAME=NUMBER`` as a mapping.
+
+    :param assignments: as given.
+    :param what: what the numbers are, for the message.
+    :raises click.UsageError: if one has no ``=`` or no number after it.
+    """
+    numbers = {}
+    for name, text in named_values(assignments, what).items():
+        try:
+            numbers[name] = float(text)
+        except ValueError:
+            raise click.UsageError(f"'{text}' of '{name}' is no number, write e.g. {name}=1.5") from None
+    return numbers
+
+
 def print_attributes(values: Mapping[str, Any], style: str) -> None:
     """Print attributes of a node, one a line."""
     print_rows([{'attribute': key, 'value': value} for key, value in values.items()], style)

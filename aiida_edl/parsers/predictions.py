@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import json
 import zipfile
 import zlib
@@ -90,17 +91,17 @@ class PredictionsParser(EdlParser):
             return self.fail(exit_codes.NO_FRAME_CONVERGED, detail)
         return None
 
+    @abc.abstractmethod
     def n_frames(self) -> int:
         """Return the number of frames of the job."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def attach(self, predictions: Predictions, cost: Mapping[str, Any]) -> None:
         """Attach the outputs.
 
         :param predictions: energies and forces.
         :param cost: what :func:`~aiida_edl.parsers.base.cost_and_versions` returns.
         """
-        raise NotImplementedError
 
     def _interrupted(self, folder: Path) -> ExitCode | None:
         """Attach the results so far and say why there are no more."""

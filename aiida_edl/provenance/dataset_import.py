@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.formats.deepmd_npy import read_deepmd_npy
 from aiida_edl.science.formats.extended_xyz import KeyMapping, read_extended_xyz
+from aiida_edl.science.formats.file_units import FileUnits
+from aiida_edl.science.formats.label_checks import LabelLimits
 from aiida_edl.science.frames import FrameSet
 
 FORMATS = ('extended_xyz', 'deepmd_npy')
@@ -46,12 +51,18 @@ class ImportSettings:
     """Key that names the trajectory of each frame."""
     type_map: tuple[str, ...] | None = None
     """Chemical symbols of the types of DeePMD-kit; None if the folder states them."""
+    accept_other_free_energy: bool = False
+    """Whether ``energy_key`` is meant although the file also holds a ``free_energy`` that differs."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Name of the unit by quantity, see :data:`aiida_edl.science.formats.file_units.UNITS`; Å, eV, eV/Å otherwise."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Bounds on the labels that differ from those of ``LabelLimits``."""
     label: str = ''
     """Label of the node."""
 
 
 def import_dataset(source: Path, settings: ImportSettings) -> DatasetData:
-    """Store the frames of a file or folder as a data set; units are Å, eV and eV/Å.
+    """Store the frames of a file or folder as a data set; what was stated about them is stored with it.
 
     :param source: extended XYZ file, a system of DeePMD-kit, or a folder of such systems.
     :param settings: how it is read.
@@ -64,6 +75,8 @@ def import_dataset(source: Path, settings: ImportSettings) -> DatasetData:
     frames = read(source, settings)
     origin = f'{settings.origin}; imported from {source.name} (SHA-256 {checksum(source)})'.removeprefix('; ')
     node = DatasetData.from_frames(frames, settings.level_of_theory, origin, settings.n_wet_sides)
+    stated = {key: value for key, value in dataclasses.asdict(settings).items() if key != 'label'}
+    node.base.attributes.set('import', {**stated, 'type_map': settings.type_map and list(settings.type_map)})
     node.label = settings.label
     return node.store()
 
@@ -93,15 +106,23 @@ def _read_extended_xyz(source: Path, settings: ImportSettings) -> FrameSet:
         stress=settings.stress_key,
         charges=settings.charges_key,
         columns=columns,
+        accept_other_free_energy=settings.accept_other_free_energy,
     )
-    return read_extended_xyz(source, keys)
+    return read_extended_xyz(source, keys, **_reading(settings))
+
+
+def _reading(settings: ImportSettings) -> dict[str, Any]:
+    """Return units and limits, as the readers take them."""
+    return {'units': FileUnits.from_names(settings.units), 'limits': LabelLimits.from_dict(settings.limits)}
 
 
 def _read_deepmd(source: Path, settings: ImportSettings) -> FrameSet:
     """Read one system of DeePMD-kit, or all systems of a folder, each a trajectory of its own."""
     if (source / SYSTEM_FILE).is_file():
-        return read_deepmd_npy(source, settings.type_map, group=source.name)
+        return read_deepmd_npy(source, settings.type_map, group=source.name, **_reading(settings))
     systems = sorted(path.parent for path in source.glob(f'*/{SYSTEM_FILE}'))
     if not systems:
         raise ImportSettingsError(f"'{source.name}' has no {SYSTEM_FILE}, neither itself nor one folder below")
-    return FrameSet.concatenate([read_deepmd_npy(path, settings.type_map, group=path.name) for path in systems])
+    return FrameSet.concatenate(
+        [read_deepmd_npy(path, settings.type_map, group=path.name, **_reading(settings)) for path in systems]
+    )

@@ -85,48 +85,62 @@ def _combined(items: Sequence[ModelProfile], name: str) -> tuple[NDArray[Any], N
     return mean, np.sqrt(np.nansum((weights * np.nan_to_num(errors)) ** 2, axis=0)) / total
 
 
-def _draw_profiles(axes: Axes, results: BenchmarkResults, label: str, name: str, scale: float) -> None:
-    """Draw one profile of all runs at one charge state."""
+def _draw_reference(axes: Axes, results: BenchmarkResults, label: str, name: str, scale: float) -> None:
+    """Draw one profile of the reference dynamics with its error."""
     references = results.of_state(label, is_reference=True)
     if references:
         z = references[0].profiles.coarse_z
         mean, error = _combined(references, name)
         axes.fill_between(z, scale * (mean - error), scale * (mean + error), color=ink(), alpha=0.2, linewidth=0)
-        axes.plot(z, scale * mean, color=ink(), linewidth=2.2)
-    styles = _line_styles(results)
-    for item in sorted(results.of_state(label, is_reference=False), key=lambda run: kind_of(run.tag.training_set)):
-        axes.plot(
-            item.profiles.coarse_z,
-            scale * getattr(item.profiles, f'coarse_{name}'),
-            color=COLOURS[kind_of(item.tag.training_set)],
-            linestyle=styles[item.tag.architecture],
-            linewidth=1.1,
-        )
+        axes.plot(z, scale * mean, color=ink(), linewidth=1.8)
+
+
+def _draw_models(axes: Axes, runs: Sequence[ModelProfile], name: str, scale: float, lines: Mapping[str, Any]) -> None:
+    """Draw one profile of all runs of one kind: each as a thin line, and the mean with the spread between them.
+
+    Bins that only one run has visited have no spread and no band.
+    """
+    if not runs:
+        return
+    colour = COLOURS[kind_of(runs[0].tag.training_set)]
+    z = runs[0].profiles.coarse_z
+    values = scale * np.array([getattr(run.profiles, f'coarse_{name}') for run in runs])
+    for run, profile in zip(runs, values):
+        axes.plot(z, profile, color=colour, linestyle=lines[run.tag.architecture], linewidth=0.7, alpha=0.7)
+    counts = np.isfinite(values).sum(axis=0)
+    filled = np.ma.masked_invalid(values)
+    mean = filled.mean(axis=0).filled(np.nan)
+    axes.plot(z, mean, color=colour, linewidth=1.8)
+    if len(runs) >= MINIMUM_FOR_LINE:
+        spread = np.where(counts >= MINIMUM_FOR_LINE, filled.std(axis=0, ddof=1).filled(np.nan), np.nan)
+        axes.fill_between(z, mean - spread, mean + spread, color=colour, alpha=0.22, linewidth=0)
 
 
 def draw_orientation(results: BenchmarkResults) -> Figure:
-    """Draw orientation of water and density of ions of every run against the reference."""
+    """Draw orientation of water and density of ions against the reference, one column for each kind of training."""
+    kinds = _kinds(results) or ['mixed']
     labels = [label for label in results.charge_labels if results.of_state(label, False)] or list(results.charge_labels)
-    figure = new_figure(0.7 + 1.55 * len(labels))
-    panels = figure.subplots(len(labels), 2, sharex=True, squeeze=False)
-    with_ions = {str(state['label']) for state in results.charge_states if sum(state['ions'].values())}
-    for row, label in enumerate(labels):
-        left, right = panels[row]
-        zero_line(left)
-        _draw_profiles(left, results, label, 'mean_cosine', 1.0)
-        left.set_title(f'charge state {label}')
-        left.set_ylabel(r'$\langle\cos\theta\rangle$')
-        if label in with_ions:
-            _draw_profiles(right, results, label, 'ion_number_density', IONS_PER_NM3)
-            right.set_ylabel(f'{results.ion} (nm$^{{-3}}$)')
-            right.set_ylim(bottom=0.0)
-        else:
-            right.text(0.5, 0.5, 'no ions', transform=right.transAxes, ha='center', va='center', alpha=0.6)
-            right.set_axis_off()
+    with_ions = [str(state['label']) for state in results.charge_states if sum(state['ions'].values())]
+    rows = [(label, 'mean_cosine', 1.0, r'$\langle\cos\theta\rangle$') for label in labels]
+    ion_title = f'{results.ion} (nm$^{{-3}}$)'
+    rows += [(label, 'ion_number_density', IONS_PER_NM3, ion_title) for label in labels if label in with_ions]
+    figure = new_figure(0.9 + 1.3 * len(rows))
+    panels = figure.subplots(len(rows), len(kinds), sharex=True, sharey='row', squeeze=False)
+    styles = _line_styles(results)
+    for (label, name, scale, title), row in zip(rows, panels):
+        for kind, axes in zip(kinds, row):
+            zero_line(axes)
+            _draw_reference(axes, results, label, name, scale)
+            runs = [run for run in results.of_state(label, False) if kind_of(run.tag.training_set) == kind]
+            _draw_models(axes, runs, name, scale, styles)
+        row[0].set_title(f'charge state {label}')
+        row[0].set_ylabel(title)
+        if name == 'ion_number_density':
+            row[0].set_ylim(bottom=0.0)
     for axes in panels[-1]:
         axes.set_xlabel('height above surface (Å)')
     panels[0][0].set_xlim(left=0.0)
-    reference = Line2D([], [], color=ink(), linewidth=2.2, label='reference ± error')
+    reference = Line2D([], [], color=ink(), linewidth=1.8, label='reference ± error')
     legend_above(figure, [reference, *_kind_handles(results), *_architecture_handles(results)], 2)
     return figure
 

@@ -25,7 +25,7 @@ class StageProgress:
     failed: int
     """Calculations that did not."""
     running: int
-    """Calculations that have begun and not ended."""
+    """Calculations that have begun and not ended, those that wait for the scheduler included."""
     total: int | None
     """Calculations the settings ask for without restarts; None if they do not say."""
     elapsed_seconds: float
@@ -35,10 +35,10 @@ class StageProgress:
 
     @property
     def line(self) -> str:
-        """One line for people, e.g. ``training: 3 of 12 done, 1 running, 0:02:10``."""
+        """One line for people, e.g. ``training: 3 of 12 done, 1 in progress, 0:02:10``."""
         of_total = f' of {self.total}' if self.total is not None else ''
         parts = [f'{self.done}{of_total} done']
-        parts += [f'{self.running} running'] if self.running else []
+        parts += [f'{self.running} in progress'] if self.running else []
         parts += [f'{self.failed} failed ({"; ".join(self.reasons)})'] if self.failed else []
         return f'{self.stage}: {", ".join(parts)}, {format_seconds(self.elapsed_seconds)}'
 
@@ -131,25 +131,34 @@ def headline(process: ProcessNode) -> str:
     return f'{line} after {format_seconds(elapsed)}'
 
 
-def watch(process: ProcessNode, stream: TextIO, interval_seconds: float = 5.0) -> ProcessNode:
+def watch(
+    process: ProcessNode, stream: TextIO, interval_seconds: float = 5.0, quiet_seconds: float = 60.0
+) -> ProcessNode:
     """Print what changes until the process has ended; one line per change, so that a log file reads well.
 
     :param process: the benchmark.
     :param stream: where to print.
     :param interval_seconds: time between two looks [s].
+    :param quiet_seconds: time without change after which a line says that the benchmark is alive [s].
     :return: the process as it ended.
     """
     shown: dict[str, tuple[int, int, int]] = {}
+    printed = time.monotonic()
     while True:
         # A node held in memory does not see what the daemon writes.
         current = load_node(process.pk)
+        lines = []
         for row in progress(current):
             counts = (row.done, row.running, row.failed)
             if any(counts) and shown.get(row.stage) != counts:
                 shown[row.stage] = counts
-                stream.write(f'{row.line}\n')
-        stream.flush()
+                lines.append(row.line)
+        if current.is_terminated or (not lines and time.monotonic() - printed >= quiet_seconds):
+            lines.append(headline(current))
+        if lines:
+            stream.write('\n'.join([*lines, '']))
+            stream.flush()
+            printed = time.monotonic()
         if current.is_terminated:
-            stream.write(f'{headline(current)}\n')
             return current
         time.sleep(interval_seconds)

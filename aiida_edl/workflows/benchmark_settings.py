@@ -15,7 +15,7 @@ from aiida_edl.md_engines.base import MDSettings
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, registered_names, unknown_name_message
 from aiida_edl.science.analysis.interface_profiles import ProfileSettings
 from aiida_edl.science.label_gate import GateSettings
-from aiida_edl.science.structures.metal_water_interface import InterfaceSettings
+from aiida_edl.science.structures.metal_water_interface import InterfaceSettings, check_room
 
 ARCHITECTURE_KEYS = ('protocol', 'hyperparameters', 'seeds', 'gradient_updates', 'precision', 'device')
 """What is stated for each architecture."""
@@ -144,8 +144,12 @@ class BenchmarkSettings:
         :raises ValueError: with one sentence.
         """
         _check_charge_states(self)
+        if set_elsewhere := sorted({'ion', 'n_ions'} & set(self.structure)):
+            raise BenchmarkSettingsError(
+                f'structure holds {", ".join(set_elsewhere)}; give the ions as ion and charge_states instead'
+            )
         for values in self.structures().values():
-            InterfaceSettings.from_dict(values)
+            check_room(InterfaceSettings.from_dict(values))
         _check_engines(self)
         for name in self.architectures:
             _check_architecture(self, name)
@@ -184,13 +188,13 @@ def _check_engines(settings: BenchmarkSettings) -> None:
 
 
 def _check_architecture(settings: BenchmarkSettings, name: str) -> None:
+    member = load_member(ARCHITECTURES, name)
     values = settings.architectures[name]
     for key in values:
         if key not in ARCHITECTURE_KEYS:
             raise BenchmarkSettingsError(unknown_name_message(f'setting of {name}', key, ARCHITECTURE_KEYS))
     if missing := sorted(set(ARCHITECTURE_KEYS) - set(values)):
         raise BenchmarkSettingsError(f'settings {missing} of {name} are missing; start from a protocol')
-    member = load_member(ARCHITECTURES, name)
     member.make_hyperparameters({**hyperparameter_protocol(name, values['protocol']), **values['hyperparameters']})
     if values['gradient_updates'] < 1 or not values['seeds']:
         raise BenchmarkSettingsError(

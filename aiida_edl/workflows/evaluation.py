@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiida.common import AttributeDict
-from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, process_handler, while_
-from aiida.orm import CalcJobNode, Dict
+from aiida.engine import while_
+from aiida.orm import Dict
 
 from aiida_edl.calculations.evaluation import EvaluationCalculation
 from aiida_edl.calculations.functions.error_metrics import error_metrics
-from aiida_edl.workflows.submission import SubmitOnceMixin
+from aiida_edl.workflows.restart import InterruptibleWorkChain
 
 
-class EvaluationWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
+class EvaluationWorkChain(InterruptibleWorkChain):
     """Evaluate one potential on frames of a data set."""
 
     _process_class = EvaluationCalculation
+    _input_namespace = 'evaluation'
 
     @classmethod
     def define(cls, spec: Any) -> None:
-        """Define ports and outline."""
+        """Define outputs, and the comparison after the evaluation."""
         super().define(spec)
-        spec.expose_inputs(EvaluationCalculation, namespace='evaluation')
         spec.expose_outputs(EvaluationCalculation)
         spec.output(
             'errors',
@@ -37,25 +36,9 @@ class EvaluationWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
             cls.compare,
         )
 
-    def setup(self) -> None:
-        """Take the inputs of the evaluation from the namespace."""
-        super().setup()
-        self.ctx.inputs = AttributeDict(self.exposed_inputs(EvaluationCalculation, 'evaluation'))
-
     def compare(self) -> None:
         """Compare the predictions with the labels."""
         errors = self.call_once(
             error_metrics, 'error_metrics', dataset=self.ctx.inputs.dataset, predictions=self.outputs['predictions']
         )
         self.out('errors', errors)
-
-    @process_handler(
-        priority=600,
-        exit_codes=[
-            EvaluationCalculation.exit_codes.ERROR_SCHEDULER_NODE_FAILURE,
-        ],
-    )
-    def handle_node_failure(self, calculation: CalcJobNode) -> ProcessHandlerReport:
-        """Start again: an evaluation is short."""
-        self.report(f'{calculation.process_label}<{calculation.pk}> lost its node: evaluating again')
-        return ProcessHandlerReport(True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiida.engine import WorkChain
+from aiida.engine import ExitCode, WorkChain
 from aiida.orm import ArrayData, Dict
 
 from aiida_edl.calculations.functions.interface_profiles import interface_profiles
@@ -33,13 +33,15 @@ class InterfaceAnalysisWorkChain(SubmitOnceMixin, WorkChain):
         spec.input('settings', valid_type=Dict, validator=validate_settings, help='Settings of the profiles.')
         spec.output('profiles', valid_type=ArrayData, help='Profiles along the surface normal with their errors.')
         spec.outline(cls.analyse)
+        spec.exit_code(460, 'ERROR_NOT_ANALYSABLE', message='The trajectory cannot be analysed: {detail}')
 
-    def analyse(self) -> None:
+    def analyse(self) -> ExitCode | None:
         """Compute the profiles."""
-        profiles = self.call_once(
-            interface_profiles,
-            'interface_profiles',
-            trajectory=self.inputs.trajectory,
-            settings=self.inputs.settings,
-        )
+        inputs = {'trajectory': self.inputs.trajectory, 'settings': self.inputs.settings}
+        try:
+            profiles = self.call_once(interface_profiles, 'interface_profiles', **inputs)
+        except ValueError as error:  # no metal or water, an evaporated film, too few frames for an error bar
+            exit_code: ExitCode = self.exit_codes.ERROR_NOT_ANALYSABLE
+            return exit_code.format(detail=error)
         self.out('profiles', profiles)
+        return None

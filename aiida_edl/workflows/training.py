@@ -4,36 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiida.common import AttributeDict
-from aiida.engine import BaseRestartWorkChain, ProcessHandlerReport, process_handler, while_
+from aiida.engine import ProcessHandlerReport, process_handler
 from aiida.orm import CalcJobNode, Dict
 
 from aiida_edl.architectures.protocols import hyperparameter_protocol
 from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.registry import ARCHITECTURES, load_member
-from aiida_edl.workflows.restart import restart_from_checkpoint
-from aiida_edl.workflows.submission import SubmitOnceMixin
+from aiida_edl.workflows.restart import InterruptibleWorkChain
 
 LEARNING_RATE_FACTOR = 0.3
 """By which the learning rate is multiplied after a divergence; dimensionless, chosen here."""
 
 
-class TrainingWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
+class TrainingWorkChain(InterruptibleWorkChain):
     """Train one potential of any architecture to its target number of gradient updates."""
 
     _process_class = TrainingCalculation
+    _input_namespace = 'training'
 
     @classmethod
     def define(cls, spec: Any) -> None:
-        """Define ports, outline and exit codes."""
+        """Define outputs."""
         super().define(spec)
-        spec.expose_inputs(TrainingCalculation, namespace='training')
         spec.expose_outputs(TrainingCalculation)
-        spec.outline(
-            cls.setup,
-            while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
-            cls.results,
-        )
 
     @classmethod
     def get_protocol_hyperparameters(
@@ -52,11 +45,6 @@ class TrainingWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
         member.make_hyperparameters(values)
         return values
 
-    def setup(self) -> None:
-        """Take the inputs of the first training from the namespace."""
-        super().setup()
-        self.ctx.inputs = AttributeDict(self.exposed_inputs(TrainingCalculation, 'training'))
-
     def _change_hyperparameter(self, name: str, value: float) -> None:
         """Give the next training a hyperparameter of its own, starting from the beginning."""
         self.ctx.inputs.hyperparameters = Dict({**self.ctx.inputs.hyperparameters.get_dict(), name: value})
@@ -66,19 +54,6 @@ class TrainingWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
         """Return the value of a hyperparameter as it was used, default or not; None if there is no such one."""
         member = load_member(ARCHITECTURES, self.ctx.inputs.architecture.value)
         return getattr(member.make_hyperparameters(self.ctx.inputs.hyperparameters.get_dict()), name, None)
-
-    @process_handler(
-        priority=600,
-        exit_codes=[
-            TrainingCalculation.exit_codes.ERROR_OUT_OF_WALLTIME,
-            TrainingCalculation.exit_codes.ERROR_SCHEDULER_OUT_OF_WALLTIME,
-            TrainingCalculation.exit_codes.ERROR_SCHEDULER_NODE_FAILURE,
-        ],
-    )
-    def handle_out_of_walltime(self, calculation: CalcJobNode) -> ProcessHandlerReport:
-        """Go on from the checkpoint to the same target; without one, start again."""
-        self.report(restart_from_checkpoint(self.ctx.inputs, calculation))
-        return ProcessHandlerReport(True)
 
     @process_handler(
         priority=500,

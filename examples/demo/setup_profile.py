@@ -131,7 +131,8 @@ def set_up_profile(config: Config, workers: int) -> None:
         )
         config.set_default_profile(PROFILE, overwrite=True)
     options = {
-        'runner.poll.interval': 1,  # s; nothing to be spared on one's own machine
+        # s; a parent hears of the end of a child at once, and looks only in case the message was lost.
+        'runner.poll.interval': 10,
         'daemon.timeout': 30,  # s; the default of 2 s is too short on a busy machine
         'daemon.default_workers': workers,
         'caching.enabled_for': ['aiida.calculations:edl.*'],  # a run that was stopped goes on where it was
@@ -157,8 +158,8 @@ def set_up_computer(work_directory: Path, slots: int) -> None:
             workdir=str(work_directory),
         )
     computer.set_default_mpiprocs_per_machine(1)
-    # Jobs wait for slots anyway: looking more often costs more than it finds.
-    computer.set_minimum_job_poll_interval(3)
+    # Jobs wait for slots anyway, and each look writes to the database: more often costs more than it finds.
+    computer.set_minimum_job_poll_interval(10)
     computer.set_prepend_text(SLOTS.format(slots=slots))
     computer.store()
     computer.configure(safe_interval=0, use_login_shell=False)

@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pytest
+from aiida.orm import load_node
 from ase import Atoms
 from ase.io import write
 from click.testing import CliRunner
@@ -150,6 +151,21 @@ def test_dataset_import(call, benchmark, labelled_file):
     shown = call('dataset', 'show', uuid)
     assert 'frames.xyz' in shown
     assert str(labelled_file.parent) not in shown
+
+
+def test_dataset_import_with_units_and_limits(call, benchmark, labelled_file):
+    keys = ['--energy-key', 'DFT_energy', '--forces-key', 'DFT_forces', '--level-of-theory', 'RPBE-D3']
+    bohr = ['--unit', 'force=hartree/bohr', '--limit', 'maximum_median_force=1000']
+    uuids = [call('dataset', 'import', labelled_file, *keys, *more).split()[1].rstrip(':') for more in ([], bohr)]
+    plain, converted = (load_node(uuid) for uuid in uuids)
+    np.testing.assert_allclose(converted.frames().forces, 51.422067 * plain.frames().forces, rtol=1e-7)
+    assert converted.base.attributes.get('import')['units'] == {'force': 'hartree/bohr'}
+
+
+def test_dataset_import_with_a_limit_that_is_no_number_is_refused(call, labelled_file):
+    limit = ['--limit', 'maximum_median_force=high']
+    text = call('dataset', 'import', labelled_file, '--level-of-theory', 'x', *limit, exit_code=2)
+    assert "'high' of 'maximum_median_force' is no number, write e.g. maximum_median_force=1.5" in text
 
 
 def test_dataset_import_with_a_wrong_key_is_one_sentence(call, labelled_file):

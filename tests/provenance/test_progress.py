@@ -24,7 +24,7 @@ def test_planned_calculations_match_what_a_complete_benchmark_calls(benchmark):
 
 def test_line_names_failures():
     row = progress.StageProgress('training', 3, 1, 2, 12, 65.0, ('loss diverged',))
-    assert row.line == 'training: 3 of 12 done, 2 running, 1 failed (loss diverged), 0:01:05'
+    assert row.line == 'training: 3 of 12 done, 2 in progress, 1 failed (loss diverged), 0:01:05'
 
 
 def test_watch_ends_with_the_process(benchmark):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 import numpy as np
@@ -61,11 +62,15 @@ class ExtrapolatingCalculator(Calculator):
         }
 
 
+MORSE = {'epsilon': 0.5, 'r0': 2.9, 'rho0': 5.0, 'rcut1': 1.5, 'rcut2': 1.9}
+"""Morse potential of gold; its results do not depend on what was computed before."""
+
+
 class KillingCalculator(MorsePotential):
-    """Morse potential of gold that ends its process without a word after some frames, as the kernel does."""
+    """Morse potential that ends its process without a word after some frames, as the kernel does."""
 
     def __init__(self, after: int) -> None:
-        super().__init__(epsilon=0.5, r0=2.9, rho0=5.0, rcut1=1.5, rcut2=1.9)
+        super().__init__(**MORSE)
         self.left = after
 
     def calculate(self, atoms: Any = None, properties: Any = ('energy',), system_changes: Any = all_changes) -> None:
@@ -74,3 +79,18 @@ class KillingCalculator(MorsePotential):
             os._exit(137)
         self.left -= 1
         super().calculate(atoms, properties, system_changes)
+
+
+class InterruptedCalculator(MorsePotential):
+    """Morse potential in a process that the scheduler tells to stop after some frames."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__(**MORSE)
+        self.left = after
+
+    def calculate(self, atoms: Any = None, properties: Any = ('energy',), system_changes: Any = all_changes) -> None:
+        """Compute, and count down."""
+        super().calculate(atoms, properties, system_changes)
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGTERM)

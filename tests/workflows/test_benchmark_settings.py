@@ -54,8 +54,15 @@ def test_test_frames_do_not_depend_on_the_training_set():
         ({'production': {'engine': 'asse'}}, "unknown MD engine 'asse': did you mean 'ase'? Known: ase, electrode."),
         (
             {'architectures': {'mase': {'protocol': 'fast'}}},
-            "settings ['device', 'gradient_updates', 'hyperparameters', 'precision', 'seeds'] of mase are missing; "
-            'start from a protocol',
+            "unknown architecture 'mase': did you mean 'mace'? Known: deep_potential, ",
+        ),
+        (
+            {'structure': {'n_ions': -2}},
+            'structure holds n_ions; give the ions as ion and charge_states instead',
+        ),
+        (
+            {'charge_states': [0, 2, 40]},
+            '40 ions do not fit between 4.00 and 10.00 Å above the metal, where the film has room for 17: widen ',
         ),
         (
             {'architectures': {'mace': {'seed': 1}}},

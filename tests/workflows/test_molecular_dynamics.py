@@ -2,43 +2,93 @@
 
 from __future__ import annotations
 
+import ase_cases
+import numpy as np
 import pytest
 from aiida.common.links import LinkType
 from aiida.engine import run_get_node
 from aiida.orm import CalcJobNode
-from calculation_cases import md_inputs
+from calculation_cases import TESTS, dataset, md_inputs, stored_once
 
 from aiida_edl.calculations.functions.join_datasets import join_datasets
-from aiida_edl.calculations.functions.join_series import join_series
 from aiida_edl.calculations.molecular_dynamics import MolecularDynamicsCalculation
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.science.frames import FrameSet
 from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain
+
+N_STEPS = 20
+
+
+def interrupted_inputs(code, steps_per_process):
+    """Return inputs of a run whose every process is told to stop after some steps."""
+    recipe = {
+        'module': 'toy.failing_calculator',
+        'attribute': 'InterruptedCalculator',
+        'keyword_arguments': {'after': steps_per_process},
+    }
+    gold = FrameSet.from_frames([ase_cases.gold(1)])
+    return md_inputs(
+        code,
+        potential=None,
+        model_parameters={'recipe': recipe, 'level_of_theory': 'Morse potential'},
+        structure=stored_once('gold', lambda: DatasetData.from_frames(gold, origin='made by hand')),
+        settings={'steps': N_STEPS, 'sampling_interval': 2, 'temperature': 300.0},
+    )
+
+
+@pytest.fixture
+def interrupted_and_whole(python_code, monkeypatch):
+    """Return a run that was interrupted twice, and the same run in one process; both are run once for all tests."""
+    monkeypatch.setenv('PYTHONPATH', str(TESTS))
+
+    def run(steps_per_process):
+        return run_get_node(MolecularDynamicsWorkChain, md=interrupted_inputs(python_code, steps_per_process))[1]
+
+    return stored_once('interrupted run', lambda: run(8)), stored_once('whole run', lambda: run(10**6))
+
+
+def test_interrupted_run_reaches_its_target(interrupted_and_whole):
+    interrupted, _ = interrupted_and_whole
+    assert interrupted.is_finished_ok, interrupted.exit_message
+    jobs = sorted(interrupted.called_descendants, key=lambda node: node.pk)
+    assert [job.exit_status for job in jobs if isinstance(job, CalcJobNode)] == [400, 400, 0]
+
+
+def test_joined_trajectory_is_that_of_one_process(interrupted_and_whole):
+    interrupted, whole = (node.outputs.trajectory.frames() for node in interrupted_and_whole)
+    assert interrupted.columns['step'].tolist() == list(range(2, N_STEPS + 1, 2))
+    np.testing.assert_array_equal(interrupted.positions, whole.positions)
+
+
+def test_joined_series_is_that_of_one_process(interrupted_and_whole):
+    interrupted, whole = (node.outputs.series for node in interrupted_and_whole)
+    for name in whole.get_arraynames():
+        np.testing.assert_array_equal(interrupted.get_array(name), whole.get_array(name))
+
+
+def test_joined_trajectory_keeps_what_its_parts_share(interrupted_and_whole):
+    interrupted, whole = (node.outputs.trajectory.base.attributes for node in interrupted_and_whole)
+    assert interrupted.get('temperature') == whole.get('temperature') == 300.0
 
 
 def test_lost_node_without_checkpoint_starts_again(make_chain, python_code, aiida_localhost):
     chain = make_chain(MolecularDynamicsWorkChain, md=md_inputs(python_code))
     node = CalcJobNode(computer=aiida_localhost, process_type=MolecularDynamicsCalculation.build_process_type()).store()
     node.set_exit_status(140)
-    assert chain.handle_out_of_walltime(node).exit_code.status == 0
+    assert chain.handle_interruption(node).exit_code.status == 0
     assert 'checkpoint' not in chain.ctx.inputs
 
 
-def test_parts_are_joined(make_chain, python_code):
-    """Two parts of one run, as two restarts would leave them."""
-    whole, node = run_get_node(MolecularDynamicsWorkChain, md=md_inputs(python_code))
-    assert node.is_finished_ok, node.exit_message
-    part = {'part_01': whole['trajectory'], 'part_02': whole['trajectory']}
-    joined = join_datasets(**part)
-    assert joined.n_frames == 2 * whole['trajectory'].n_frames
-    assert joined.base.attributes.get('temperature') == whole['trajectory'].base.attributes.get('temperature')
-    series = join_series(part_01=whole['series'], part_02=whole['series'])
-    assert len(series.get_array('step')) == 2 * len(whole['series'].get_array('step'))
+def test_explosion_is_no_interruption(make_chain, python_code, aiida_localhost):
+    chain = make_chain(MolecularDynamicsWorkChain, md=md_inputs(python_code))
+    node = CalcJobNode(computer=aiida_localhost, process_type=MolecularDynamicsCalculation.build_process_type()).store()
+    node.set_exit_status(451)
+    assert chain.handle_interruption(node) is None
 
 
-def test_joined_parts_of_different_theory_are_refused(make_chain, python_code):
-    from calculation_cases import dataset
-
+def test_joined_parts_of_different_theory_are_refused(python_code):
     first = dataset()
-    second = type(first).from_frames(first.frames(), level_of_theory='another')
+    second = DatasetData.from_frames(first.frames(), level_of_theory='another')
     with pytest.raises(ValueError, match='data sets of different levels of theory cannot be joined'):
         join_datasets(a=first, b=second)
 

@@ -37,7 +37,7 @@ def chain(make_chain, python_code):
 @pytest.mark.parametrize('label', ['ERROR_OUT_OF_WALLTIME', 'ERROR_SCHEDULER_OUT_OF_WALLTIME'])
 def test_walltime_continues_from_the_checkpoint(chain, aiida_localhost, label):
     node = failed(TrainingCalculation.exit_codes[label], aiida_localhost, checkpoint=True)
-    report = chain.handle_out_of_walltime(node)
+    report = chain.handle_interruption(node)
     assert report.do_break
     assert report.exit_code.status == 0
     assert chain.ctx.inputs.checkpoint.uuid == node.outputs.checkpoint.uuid
@@ -45,7 +45,7 @@ def test_walltime_continues_from_the_checkpoint(chain, aiida_localhost, label):
 
 
 def test_walltime_without_checkpoint_starts_again(chain, aiida_localhost):
-    chain.handle_out_of_walltime(failed(TrainingCalculation.exit_codes.ERROR_OUT_OF_WALLTIME, aiida_localhost))
+    chain.handle_interruption(failed(TrainingCalculation.exit_codes.ERROR_OUT_OF_WALLTIME, aiida_localhost))
     assert 'checkpoint' not in chain.ctx.inputs
 
 

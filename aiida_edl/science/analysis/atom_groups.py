@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from aiida_edl.science.charge_state import FORMAL_CHARGES
 from aiida_edl.science.frames import Floats, FrameSet
+from aiida_edl.science.minimum_image import minimum_image_of_frames
 
 Integers = NDArray[np.int64]
 
@@ -114,23 +115,6 @@ def complete_cells(cells: Floats) -> Floats:
     return cells if is_complete else np.stack([complete_cell(cell) for cell in cells])
 
 
-def minimum_image(vectors: Floats, cells: Floats, pbc: NDArray[np.bool_]) -> Floats:
-    """Return vectors wrapped to their image nearest to the origin.
-
-    Fractional coordinates are rounded, which is exact for every vector shorter than half the smallest distance between
-    opposite faces of the cell.
-
-    :param vectors: vectors [Å], shape ``(n_frames, n_vectors, 3)``.
-    :param cells: cell vectors as rows [Å], shape ``(n_frames, 3, 3)``; none may vanish.
-    :param pbc: periodicity along the cell vectors, shape ``(n_frames, 3)``.
-    """
-    if _is_constant(cells):
-        shifts = np.rint(vectors @ np.linalg.inv(cells[0])) * pbc[:, None, :]
-        return np.asarray(vectors - shifts @ cells[0])
-    shifts = np.rint(vectors @ np.linalg.inv(cells)) * pbc[:, None, :]
-    return np.asarray(vectors - shifts @ cells)
-
-
 def assign_hydrogens(oxygen: Floats, hydrogen: Floats, cells: Floats, pbc: NDArray[np.bool_]) -> HydrogenAssignment:
     """Return the nearest O of each H in each frame.
 
@@ -158,7 +142,7 @@ def assign_hydrogens(oxygen: Floats, hydrogen: Floats, cells: Floats, pbc: NDArr
             first = unsettled[:1]
             trial = _nearest(hydrogen[first], oxygen[first], cells[first], pbc[first])[0]
             vectors = hydrogen[unsettled] - oxygen[unsettled][:, trial]
-            vectors = minimum_image(vectors, cells[unsettled], pbc[unsettled])
+            vectors = minimum_image_of_frames(vectors, cells[unsettled], pbc[unsettled])
             holds = np.einsum('fhx,fhx->fh', vectors, vectors).max(axis=1) < proof[unsettled]
             holds[0] = True
             owners[unsettled[holds]], bonds[unsettled[holds]] = trial, vectors[holds]
@@ -167,14 +151,10 @@ def assign_hydrogens(oxygen: Floats, hydrogen: Floats, cells: Floats, pbc: NDArr
             found = _nearest(hydrogen[unsettled], oxygen[unsettled], cells[unsettled], pbc[unsettled])
             vectors = hydrogen[unsettled] - np.take_along_axis(oxygen[unsettled], found[..., None], axis=1)
             owners[unsettled] = found
-            bonds[unsettled] = minimum_image(vectors, cells[unsettled], pbc[unsettled])
+            bonds[unsettled] = minimum_image_of_frames(vectors, cells[unsettled], pbc[unsettled])
     flat = (np.arange(n_frames)[:, None] * n_oxygen + owners).ravel()
     counts = np.bincount(flat, minlength=n_frames * n_oxygen).reshape(n_frames, n_oxygen)
     return HydrogenAssignment(owners=owners, bonds=bonds, hydrogen_counts=counts.astype(np.int64))
-
-
-def _is_constant(cells: Floats) -> bool:
-    return bool(np.all(cells == cells[0]))
 
 
 def _fractional(positions: Floats, cells: Floats, pbc: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -182,7 +162,7 @@ def _fractional(positions: Floats, cells: Floats, pbc: NDArray[np.bool_]) -> NDA
 
     They are wrapped into the cell before they are rounded to single precision, which then is good to 1e-5 Å.
     """
-    inverse = np.linalg.inv(cells[0]) if _is_constant(cells) else np.linalg.inv(cells)
+    inverse = np.linalg.inv(cells[0]) if np.all(cells == cells[0]) else np.linalg.inv(cells)
     fractional = positions @ inverse
     fractional -= np.floor(fractional) * pbc[:, None, :]
     return np.ascontiguousarray(np.moveaxis(fractional, -1, 0), dtype=np.float32)

@@ -229,7 +229,7 @@ def _lookup(values: Mapping[str, Any], key: str, where: str, purpose: str) -> An
     near = [lowered[n] for n in difflib.get_close_matches(key.lower(), lowered, n=3, cutoff=0.6)]
     near += [name for name in values if key.lower() in name.lower() and name not in near]
     hint = f'nearest are {", ".join(near)}' if near else f'there are {", ".join(sorted(values))}'
-    raise FormatError(f"{where} has no key '{key}' for {purpose}; {hint}: name the right one in KeyMapping")
+    raise FormatError(f"{where} has no key '{key}' for {purpose}; {hint}: name the right one")
 
 
 def _frame(raw: _RawFrame, keys: KeyMapping, factors: FileUnits, where: str) -> Frame:
@@ -291,8 +291,7 @@ def _energy(info: Mapping[str, Any], keys: KeyMapping, where: str) -> float | No
     if is_ambiguous and abs(energy - free_energy) > 1e-6:
         raise FormatError(
             f'{where} has energy {energy} and free_energy {free_energy}, and forces are the gradient of the '
-            "free energy where electrons are smeared; set KeyMapping(energy='free_energy') or "
-            'accept_other_free_energy=True'
+            'free energy where electrons are smeared; name free_energy as the key of the energy, or accept the other one'
         )
     return energy
 

@@ -6,25 +6,27 @@ A wrong unit is not seen in training, where it is learnt without complaint; it i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from aiida_edl.registry import unknown_name_message
 from aiida_edl.science import units
 from aiida_edl.science.formats.file_units import FormatError
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.minimum_image import minimum_image
 
 FACTORS = {
-    units.HARTREE / units.BOHR: 'forces in Ha/Bohr: set FileUnits(force=HARTREE / BOHR)',
+    units.HARTREE / units.BOHR: 'forces in Ha/Bohr: read them with the unit force=hartree/bohr',
     units.BOHR / units.HARTREE: 'forces already converted from Ha/Bohr once: divide them by 51.42',
-    1.0 / units.HARTREE: 'energies in Ha: set FileUnits(energy=HARTREE)',
-    1.0 / units.KILOCALORIE_PER_MOL: 'energies in kcal/mol: set FileUnits(energy=KILOCALORIE_PER_MOL)',
-    1.0 / units.BOHR: 'forces in eV/Bohr: set FileUnits(force=1 / BOHR)',
-    units.BOHR: 'positions in Bohr: set FileUnits(length=BOHR)',
-    -1.0: 'gradients instead of forces: set FileUnits(force=-1)',
+    1.0 / units.HARTREE: 'energies in Ha: read them with the unit energy=hartree',
+    1.0 / units.KILOCALORIE_PER_MOL: 'energies in kcal/mol: read them with the unit energy=kcal/mol',
+    1.0 / units.BOHR: 'forces in eV/Bohr: read them with the unit force=eV/bohr',
+    units.BOHR: 'positions in Bohr: read them with the unit length=bohr',
+    -1.0: 'gradients instead of forces: read them with the unit force=-eV/angstrom',
 }
 """What it means if energies change this many times as much as the work of the forces."""
 
@@ -51,6 +53,18 @@ class LabelLimits:
     maximum_work_deviation: float = 1.5
     """Largest factor between energy change and work of the forces where they can be compared."""
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float]) -> LabelLimits:
+        """Return limits from those that differ from the defaults.
+
+        :raises FormatError: for an unknown name, with the nearest.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise FormatError(unknown_name_message('limit of labels', name, known))
+        return cls(**{name: float(value) for name, value in values.items()})
+
 
 @dataclass(frozen=True)
 class WorkComparison:
@@ -76,7 +90,11 @@ def check_labels(frames: FrameSet, source: str, limits: LabelLimits) -> None:
     _check_forces(frames, source, limits)
     _check_energies(frames, source, limits)
     bounds = {
-        'stresses': (limits.maximum_stress, 'eV/Å³', 'set FileUnits(stress=GIGAPASCAL) or KILOBAR if it is in these'),
+        'stresses': (
+            limits.maximum_stress,
+            'eV/Å³',
+            'read it with the unit stress=GPa or stress=kbar if it is in these',
+        ),
         'charges': (limits.maximum_charge, 'e', 'these are no atomic charges, leave the key out'),
     }
     for name, (limit, unit, remedy) in bounds.items():
@@ -172,13 +190,13 @@ def _check_forces(frames: FrameSet, source: str, limits: LabelLimits) -> None:
         raise FormatError(
             f'{source}: the median force is {median:.4g} eV/Å, thermal frames stay below '
             f'{limits.maximum_median_force:g} eV/Å; divide by 51.42 if Ha/Bohr was converted twice, '
-            'or set LabelLimits(maximum_median_force=...) to accept it'
+            'or accept it with the limit maximum_median_force=inf'
         )
     if len(frames) > 1 and median < limits.minimum_median_force:
         raise FormatError(
             f'{source}: the median force is {median:.4g} eV/Å, thermal frames stay above '
-            f'{limits.minimum_median_force:g} eV/Å; set FileUnits(force=HARTREE / BOHR) if it is in Ha/Bohr, '
-            'or LabelLimits(minimum_median_force=0) if these are relaxed structures'
+            f'{limits.minimum_median_force:g} eV/Å; read it with the unit force=hartree/bohr if it is in Ha/Bohr, '
+            'or accept it with the limit minimum_median_force=0 if these are relaxed structures'
         )
 
 

@@ -210,14 +210,25 @@ class _Film:
     """Distance kept from the two bounds along y, where images of a hexagonal cell are displaced; 0 if periodic [Å]."""
 
 
-def build_interface(settings: InterfaceSettings) -> BuiltInterface:
-    """Return a packed cell; the same settings give the same atoms with the same version of packmol.
+@dataclass(frozen=True)
+class _Plan:
+    """All that is known before packing."""
 
-    A one-sided film has ``pbc`` true, true, false; a two-sided one is periodic in all directions.
+    metal: Floats
+    """Positions of the metal [Å], shape ``(n_metal, 3)``."""
+    lateral: Floats
+    """Lateral cell vectors as rows [Å], shape ``(2, 3)``."""
+    area: float
+    """Lateral area [Å²]."""
+    n_water: int
+    film: _Film
+    windows: tuple[_IonWindow, ...]
 
-    :param settings: what to build.
+
+def _plan(settings: InterfaceSettings) -> _Plan:
+    """Return slab, film and windows of the ions.
+
     :raises InterfaceSettingsError: if ions do not fit in the film.
-    :raises PackingError: if packmol is missing or finds no arrangement.
     """
     slab = fcc111(settings.metal, settings.repeat, a=settings.lattice_constant, orthogonal=settings.is_orthogonal)
     metal = slab.positions - [0, 0, slab.positions[:, 2].min()]
@@ -234,7 +245,30 @@ def build_interface(settings: InterfaceSettings) -> BuiltInterface:
         height=n_water * water_volume / area,
         lateral_margin=0.0 if settings.is_orthogonal else TOLERANCES[0] / 2,
     )
-    windows = _ion_windows(settings, film, top)
+    return _Plan(metal, lateral, area, n_water, film, _ion_windows(settings, film, top))
+
+
+def check_room(settings: InterfaceSettings) -> None:
+    """Check, without packing anything, that the ions fit in the film.
+
+    :param settings: what is to be built.
+    :raises InterfaceSettingsError: if the window misses the film, or is too small for the ions.
+    """
+    _plan(settings)
+
+
+def build_interface(settings: InterfaceSettings) -> BuiltInterface:
+    """Return a packed cell; the same settings give the same atoms with the same version of packmol.
+
+    A one-sided film has ``pbc`` true, true, false; a two-sided one is periodic in all directions.
+
+    :param settings: what to build.
+    :raises InterfaceSettingsError: if ions do not fit in the film.
+    :raises PackingError: if packmol is missing or finds no arrangement.
+    """
+    plan = _plan(settings)
+    lateral, film, n_water, area = plan.lateral, plan.film, plan.n_water, plan.area
+    metal, windows = plan.metal, plan.windows
     packed, tolerance, version = _pack(film, n_water, windows, settings.seed)
     above = settings.vacuum if settings.sides == 1 else settings.water_metal_gap
     cell = np.array([*lateral, [0.0, 0.0, film.bottom + film.height + above]])

@@ -70,8 +70,8 @@ def test_energy_beside_another_free_energy_must_be_chosen():
     refuse(
         GOLD,
         'frames.extxyz: frame 0 has energy -4469.36689731 and free_energy -4469.49892226, and forces are the gradient '
-        "of the free energy where electrons are smeared; set KeyMapping(energy='free_energy') or "
-        'accept_other_free_energy=True',
+        'of the free energy where electrons are smeared; name free_energy as the key of the energy, or accept the '
+        'other one',
     )
 
 
@@ -171,15 +171,15 @@ def test_group_given_twice_is_refused(tmp_path):
         ),
         (
             FRAME.replace('energy=', 'Energy_dft='),
-            "set.xyz: frame 0 has no key 'energy' for energy; nearest are Energy_dft: name the right one in KeyMapping",
+            "set.xyz: frame 0 has no key 'energy' for energy; nearest are Energy_dft: name the right one",
         ),
         (
             FRAME.replace('forces:R:3', 'REF_forces:R:3'),
-            "set.xyz: frame 0 has no key 'forces' for forces; nearest are REF_forces: name the right one in KeyMapping",
+            "set.xyz: frame 0 has no key 'forces' for forces; nearest are REF_forces: name the right one",
         ),
         (
             FRAME.replace(':forces:R:3', '').replace(' 0.5 0.0 0.0\n', '\n').replace(' -0.5 0.0 0.0\n', '\n'),
-            "set.xyz: frame 0 has no key 'forces' for forces; there are pos, species: name the right one in KeyMapping",
+            "set.xyz: frame 0 has no key 'forces' for forces; there are pos, species: name the right one",
         ),
         (
             FRAME + FRAME.replace('energy=-30.5', 'energy=nan'),

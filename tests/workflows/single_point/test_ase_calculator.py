@@ -34,6 +34,7 @@ from prediction_files import files
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.frames import Frame, FrameSet
 from aiida_edl.workflows.single_point.ase_calculator.recipes import gfn1_xtb
+from aiida_edl.workflows.single_point.ase_calculator.workchain import AseCalculatorSinglePointWorkChain
 
 ENTRY_POINT = 'edl.single_point.ase_calculator'
 TESTS = Path(__file__).parents[2]
@@ -159,6 +160,21 @@ def test_checkpoint_of_an_interrupted_run_is_staged(python_code, tmp_path):
     checkpoint.base.repository.put_object_from_bytes(b'content', 'predictions_partial.npz')
     calc_info = stage(ENTRY_POINT, tmp_path, single_point_inputs(python_code, checkpoint=checkpoint))
     assert calc_info.local_copy_list == [(checkpoint.uuid, 'predictions_partial.npz', 'predictions_partial.npz')]
+
+
+def test_interrupted_labelling_goes_on_from_the_frames_that_are_done(python_code):
+    """Each process is told to stop after three of the four frames."""
+    recipe = {
+        'module': 'toy.failing_calculator',
+        'attribute': 'InterruptedCalculator',
+        'keyword_arguments': {'after': 3},
+    }
+    inputs = single_point_inputs(python_code, model_parameters=with_parameters(recipe=recipe))
+    outputs, node = run_get_node(AseCalculatorSinglePointWorkChain, single_point=inputs)
+    assert node.is_finished_ok, node.exit_message
+    jobs = sorted(node.called_descendants, key=lambda job: job.pk)
+    assert [job.exit_status for job in jobs] == [400, 0]
+    assert outputs['labels'].get_array('converged').all()
 
 
 def test_recipe_of_xtb_says_all_that_changes_its_labels():
