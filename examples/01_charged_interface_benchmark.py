@@ -3,7 +3,8 @@
 ``aiida-edl benchmark run`` does the same; this is for those who loop over studies. The daemon must run::
 
     source examples/demo/activate
-    python examples/demo/setup_profile.py --start-daemon
+    python examples/demo/setup_profile.py
+    python examples/demo/start_daemon.py
     python examples/01_charged_interface_benchmark.py --seeds 3 --dry-run
 """
 

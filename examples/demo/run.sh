@@ -29,11 +29,12 @@ trap '"$here/stop_daemon.sh"' EXIT
 
 start=$SECONDS
 printf 'profile and daemon: making them ready in %s\n' "${AIIDA_PATH#"$AIIDA_EDL_ROOT"/}"
-python "$here/setup_profile.py" --start-daemon || stop 'the profile or the daemon could not be made ready, see above'
+python "$here/setup_profile.py" || stop 'the profile could not be made ready, see above'
+python "$here/start_daemon.py" || stop 'the daemon could not be started, see above'
 printf "benchmark: protocol '%s', results go to %s\n" "$protocol" "$output"
 aiida-edl benchmark run --protocol "$protocol" --output "$output" ||
     stop "the benchmark did not finish, see above; look around with 'source examples/demo/activate; verdi process list -a'"
 
 printf '\nDone in %d min %d s. The results:\n' $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60))
 find "$output" -type f | sort | sed 's/^/    /'
-printf "Look into the graph with: source examples/demo/activate; verdi process list -a; verdi daemon start\n"
+printf "Look into the graph with: source examples/demo/activate; verdi process list -a\n"

@@ -2,7 +2,7 @@
 
 Run after ``source examples/demo/activate``::
 
-    python examples/demo/setup_profile.py [--slots 2] [--workers 2] [--start-daemon]
+    python examples/demo/setup_profile.py [--slots 2] [--workers 2]
 
 The profile keeps its database in SQLite and its message broker inside the daemon. It gets one computer, `localhost`,
 and two codes on it: `engines-python` (the interpreter of the engine environment) and `lmp` (LAMMPS). Running it again
@@ -14,16 +14,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from aiida.common.exceptions import NotExistent
-from aiida.engine.daemon.client import DaemonClient, DaemonNotRunningException, DaemonStalePidException
 from aiida.manage.configuration import create_profile, get_config, load_profile
 from aiida.manage.configuration.config import Config
-from aiida.orm import Computer, InstalledCode, ProcessNode, load_code
+from aiida.orm import Computer, InstalledCode, load_code
 
 PROFILE = 'aiida-edl'
 CODES = {'engines-python': 'python', 'lmp': 'lmp'}
@@ -52,22 +49,15 @@ exec 8>&-
 """Prepended to every job. The directory of a job lies three levels below the working directory of its computer."""
 
 
-STOP_TIMEOUT_SECONDS = 5
-"""How long a daemon that was killed may fail to answer [s]."""
-UNFINISHED = ['created', 'running', 'waiting']
-"""States of processes that need a task in the broker."""
-
-
 class SetUpError(RuntimeError):
     """What is missing or in the way, and the remedy, in one sentence."""
 
 
 def main() -> None:
-    """Make the profile, the computer and the codes, and start the daemon if asked to."""
+    """Make the profile, the computer and the codes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--slots', type=int, default=2, help='jobs that may run at once (default 2)')
     parser.add_argument('--workers', type=int, default=2, help='workers of the daemon (default 2)')
-    parser.add_argument('--start-daemon', action='store_true', help='also start the daemon')
     arguments = parser.parse_args()
     try:
         root = checkout()
@@ -76,8 +66,6 @@ def main() -> None:
         set_up_profile(config, arguments.workers)
         set_up_computer(work_directory, arguments.slots)
         set_up_codes(work_directory)
-        if arguments.start_daemon:
-            start_daemon(config, arguments.workers)
     except SetUpError as error:
         sys.exit(f'error: {error}')
 
@@ -179,31 +167,6 @@ def set_up_codes(work_directory: Path) -> None:
                 with_mpi=False,
             )
             code.store()
-
-
-def responds(client: DaemonClient) -> bool:
-    """Return whether the daemon runs; the PID file that a killed one leaves behind is removed."""
-    try:
-        client.get_status()
-    except DaemonNotRunningException:
-        return False
-    except DaemonStalePidException:
-        with suppress(DaemonNotRunningException):
-            client.stop_daemon(timeout=STOP_TIMEOUT_SECONDS)
-        return False
-    return True
-
-
-def start_daemon(config: Config, workers: int) -> None:
-    """Start the daemon, unless it runs; processes whose task was lost with a killed daemon are revived first."""
-    client = DaemonClient(config.get_profile(PROFILE))
-    if responds(client):
-        return
-    if ProcessNode.collection.count({'attributes.process_state': {'in': UNFINISHED}}):
-        subprocess.run(
-            [str(Path(sys.executable).parent / 'verdi'), '--profile', PROFILE, 'process', 'repair'], check=True
-        )
-    client.start_daemon(number_workers=workers)
 
 
 if __name__ == '__main__':

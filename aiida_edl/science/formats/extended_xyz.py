@@ -291,7 +291,8 @@ def _energy(info: Mapping[str, Any], keys: KeyMapping, where: str) -> float | No
     if is_ambiguous and abs(energy - free_energy) > 1e-6:
         raise FormatError(
             f'{where} has energy {energy} and free_energy {free_energy}, and forces are the gradient of the '
-            'free energy where electrons are smeared; name free_energy as the key of the energy, or accept the other one'
+            'free energy where electrons are smeared; name free_energy as the key of the energy, or accept the '
+            'other one'
         )
     return energy
 

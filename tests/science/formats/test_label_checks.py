@@ -117,7 +117,7 @@ def test_units_that_do_not_fit_are_named(energy, force, meaning):
 def test_energy_per_atom_out_of_range_is_refused():
     frames = replace(make_trajectory().select([0]), energies=np.array([-8e6]))
     message = 'set: the energy of frame 0 is 2e+06 eV/atom, beyond 1e+06 eV/atom; check the unit of energy'
-    with pytest.raises(FormatError, match=f'^{re.escape(message)} '):
+    with pytest.raises(FormatError, match=f'^{re.escape(message)}$'):
         check_labels(frames, 'set', LabelLimits())
 
 
@@ -135,6 +135,9 @@ def test_energies_of_two_levels_of_theory_are_refused():
 
 def test_stress_in_gigapascal_is_refused():
     frames = replace(make_trajectory(), stresses=np.full((12, 3, 3), 2.0))
-    message = 'set: stresses reach 2 eV/Å³, beyond 0.5 eV/Å³; read it with the unit stress=GPa or stress=kbar'
+    message = (
+        'set: stresses reach 2 eV/Å³, beyond 0.5 eV/Å³; read it with the unit stress=GPa or stress=kbar if it is in '
+        'these'
+    )
     with pytest.raises(FormatError, match=f'^{re.escape(message)}$'):
         check_labels(frames, 'set', LabelLimits())
