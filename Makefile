@@ -35,6 +35,7 @@ test:  ## all tests that need no engine
 
 test-slow: install  ## the tests that run engines
 	@$(INSTALL) aiida tests
+	@$(INSTALL) crosscheck
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
 
 lint:  ## format, style, types, layers, spelling
@@ -51,4 +52,5 @@ docs:  ## the manual, into docs/build/html; a warning is an error
 
 benchmarks:  ## time the parts whose speed matters
 	@$(INSTALL) aiida
+	@$(INSTALL) crosscheck
 	@for program in examples/benchmarks/*.py; do OMP_NUM_THREADS=1 $(BIN)/python "$$program" || exit 1; done

@@ -34,6 +34,8 @@ EMT_PARAMETERS: Mapping[str, Any] = {
     'recipe': {'module': 'ase.calculators.emt', 'attribute': 'EMT', 'keyword_arguments': {}},
     'level_of_theory': 'effective-medium theory',
 }
+SCHEDULER_FILES = ('_scheduler-stdout.txt', '_scheduler-stderr.txt')
+"""Files that AiiDA retrieves from every job."""
 SPLIT = {'training': [0, 1, 2, 3, 6, 7], 'validation': [4], 'test': [5, 9]}
 
 
@@ -239,7 +241,7 @@ def finished_node(
     files: Path | Mapping[str, bytes],
     scheduler_status: int | None = None,
 ) -> CalcJobNode:
-    """Return a stored node of a calculation with these retrieved files, as a parser meets it.
+    """Return a stored node of a calculation with retrieved files, the scheduler's among them, as a parser meets it.
 
     :param entry_point: entry point of the calculation.
     :param inputs: its inputs; defaults of the ports are filled in.
@@ -262,6 +264,8 @@ def finished_node(
     else:
         for name, content in files.items():
             retrieved.base.repository.put_object_from_bytes(content, name)
+    for name in SCHEDULER_FILES:
+        retrieved.base.repository.put_object_from_bytes(b'', name)
     retrieved.base.links.add_incoming(node, LinkType.CREATE, 'retrieved')
     retrieved.store()
     return node

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,9 +189,9 @@ class Mace(Architecture):
         """Read the log of the trainer, one JSON object a line, and judge how the training ended."""
         results = sorted(folder.glob(RESULTS))
         curve, updates = read_results(results[-1]) if results else (None, 0)
-        checkpoints = sorted(folder.glob(CHECKPOINTS))
+        checkpoint = newest_whole_checkpoint(folder)
         # The log belongs to the checkpoint: a restart appends to it.
-        kept = [*checkpoints, *results] if checkpoints else []
+        kept = [checkpoint, *results] if checkpoint is not None else []
         log = TrainingLog(
             learning_curve=curve,
             gradient_updates_done=updates,
@@ -245,6 +247,24 @@ def _options(job: TrainingJob) -> dict[str, Any]:
         # The trainer would otherwise stop early, and updates could not be compared.
         'patience': plan.n_epochs + 1,
     }
+
+
+def newest_whole_checkpoint(folder: Path) -> Path | None:
+    """Return the checkpoint of the latest epoch that is not cut short, None without one.
+
+    A job that is killed leaves all checkpoints, the last of them perhaps half-written; the trainer would go on from the
+    last one whatever its state.
+
+    :param folder: folder with the retrieved files.
+    """
+    whole = [path for path in folder.glob(CHECKPOINTS) if zipfile.is_zipfile(path)]
+    return max(whole, key=lambda path: (_epoch(path), path.name), default=None)
+
+
+def _epoch(path: Path) -> int:
+    """Return the epoch in the name of a checkpoint, -1 without one."""
+    found = re.search(r'_epoch-(\d+)', path.name)
+    return int(found.group(1)) if found else -1
 
 
 def read_results(path: Path) -> tuple[LearningCurve | None, int]:

@@ -94,20 +94,21 @@ def example_job(architecture: Architecture, **changes: Any) -> TrainingJob:
 
 
 def field_docstrings(cls: type) -> dict[str, str]:
-    """Return the string below each annotated field of a class, by field name.
+    """Return the string below each annotated field of a class and its bases, by field name.
 
     :param cls: a class whose source can be read.
     """
-    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
-    definition = tree.body[0]
-    if not isinstance(definition, ast.ClassDef):
-        raise TypeError(f'{cls!r} is no class')
     docstrings: dict[str, str] = {}
-    for statement, following in zip(definition.body, definition.body[1:]):
-        is_field = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
-        is_string = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
-        if is_field and is_string:
-            docstrings[statement.target.id] = str(following.value.value)  # type: ignore[attr-defined]
+    for base in reversed(cls.__mro__[:-1]):
+        tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
+        definition = tree.body[0]
+        if not isinstance(definition, ast.ClassDef):
+            raise TypeError(f'{base!r} is no class')
+        for statement, following in zip(definition.body, definition.body[1:]):
+            is_field = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+            is_string = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+            if is_field and is_string:
+                docstrings[statement.target.id] = str(following.value.value)  # type: ignore[attr-defined]
     return docstrings
 
 

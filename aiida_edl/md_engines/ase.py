@@ -98,7 +98,9 @@ class AseEngine(MDEngine):
         if gap is not None:
             series, positions = _join(chunks, gap - 1)
             message = f'the frame of step {gap} is missing, which should be in one of {CHUNKS}'
-            end = replace(end, outcome=MDOutcome.OUTPUT_INCOMPLETE, steps_done=len(series['step']), message=message)
+            end = replace(
+                end, outcome=MDOutcome.OUTPUT_INCOMPLETE, steps_done=gap - settings.sampling_interval, message=message
+            )
         has_checkpoint = checkpoint is not None and gap is None  # a restart would leave the gap
         return MDResult(
             outcome=end.outcome,

@@ -86,6 +86,11 @@ class MDSettings:
                 f'sampling_interval {self.sampling_interval} exceeds steps {self.steps}: no frame would be stored'
             )
 
+    @property
+    def stored_frames(self) -> int:
+        """Frames that a complete run stores."""
+        return self.steps // self.sampling_interval
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> MDSettings:
         """Return checked settings from those that differ from the defaults.

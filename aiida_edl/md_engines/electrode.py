@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers
+from numpy.typing import NDArray
 
 from aiida_edl.architectures.base import Command, Retrieval
 from aiida_edl.md_engines.base import MDEngine, MDJob, MDOutcome, MDResult, MDSettings, MDSettingsError
@@ -51,8 +52,9 @@ RELAXATION_DISPLACEMENT = 0.05
 """Largest displacement of an atom in a step of that part [Å]."""
 RELAXATION_TIME = 20.0
 """Relaxation time of the thermostat in that part [fs]."""
-EXPLOSION_MARKS = ('Lost atoms', 'Out of range atoms', 'Bond atoms', 'Angle atoms', 'Non-numeric', 'missing')
-"""What LAMMPS says in an error when atoms are no longer where they can be."""
+EXPLOSION_MARKS = ('Lost atoms', 'Out of range atoms', 'Bond atom', 'Angle atom', 'Non-numeric')
+"""What LAMMPS says in an error when atoms are no longer where they can be, e.g. ``Bond atoms 5 6 missing on proc 0``;
+``missing`` alone would take the missing argument of a command for an explosion."""
 OUT_OF_MEMORY_MARKS = ('Failed to allocate', 'Failed to reallocate', 'bad_alloc')
 """What LAMMPS says when memory is exhausted."""
 
@@ -129,22 +131,30 @@ class ElectrodeEngine(MDEngine):
         log = read_log(folder / LOG)
         outcome, message = _outcome(log, settings)
         has_whole_log = outcome in (MDOutcome.FINISHED, MDOutcome.EXPLODED)
-        series, potential = _series(log, settings, schedule.end if has_whole_log else checkpoint_step)
-        has_samples = len(series['step']) > 0
+        last_step = schedule.end if has_whole_log else checkpoint_step
+        series, potential = _series(log, settings, last_step)
         trajectory = None
-        if has_samples and (folder / DUMP).is_file():
+        if len(series['step']) and (folder / DUMP).is_file():
             trajectory = _trajectory(read_dump(folder / DUMP), frame, settings, series, potential)
         n_frames = 0 if trajectory is None else len(trajectory)
-        if outcome is MDOutcome.FINISHED and n_frames < len(series['step']):
-            # The checkpoint is of the end: going on from it would not bring the lost frames back.
+        steps_done = max(checkpoint_step - schedule.production, 0)
+        n_before, n_expected = _expected_frames(log, settings, last_step)
+        if trajectory is not None and (n_finite := _n_finite(trajectory)) < n_frames:
+            outcome = MDOutcome.EXPLODED
+            message = f'a position, velocity or force is not a finite number at step {series["step"][n_finite]:.0f}'
+            trajectory, n_frames = trajectory.select(range(n_finite)) if n_finite else None, n_finite
+        elif n_frames < n_expected and outcome is not MDOutcome.EXPLODED:
+            # A restart from the checkpoint, which is beyond the lost frames, would not bring them back.
             outcome, files = MDOutcome.OUTPUT_INCOMPLETE, ()
-            message = f'{DUMP} holds {n_frames} of the {len(series["step"])} frames that {LOG} speaks of'
+            message = f'{n_frames} of {n_expected} frames up to the checkpoint are in both {DUMP} and {LOG}'
+            steps_done = (n_before + n_frames) * settings.sampling_interval
+        series = {name: values[:n_frames] for name, values in series.items()}
         return MDResult(
             outcome=outcome,
             trajectory=trajectory,
-            series=series if has_samples else None,
+            series=series if n_frames else None,
             checkpoint_files=() if outcome is MDOutcome.EXPLODED else files,
-            steps_done=max(checkpoint_step - schedule.production, 0),
+            steps_done=steps_done,
             message=message,
             # One thread that only computes: its CPU time is its wall time.
             cost={
@@ -303,19 +313,38 @@ def _marked_step(log: Log, mark: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
+def _position(step: int, settings: MDSettings) -> str:
+    """Return a step, as LAMMPS counts, in words: of production, or of the equilibration before it."""
+    schedule = _Schedule.of(settings)
+    if step < schedule.production:
+        return f'step {step - schedule.begin} of {settings.equilibration_steps} of the equilibration'
+    return f'step {step - schedule.production} of {settings.steps}'
+
+
+def _finite_rows(log: Log) -> NDArray[np.bool_]:
+    """Return whether each row of the log holds finite numbers only, shape ``(n_rows,)``."""
+    return np.isfinite(np.array(list(log.columns.values()))).all(axis=0) if log.columns else np.ones(0, dtype=bool)
+
+
+def _n_finite(frames: FrameSet) -> int:
+    """Return how many frames come before the first one with a number that is not finite."""
+    arrays = (frames.positions, frames.velocities, frames.forces, frames.charges)
+    is_bad = np.any([~np.isfinite(x).reshape(len(frames), -1).all(axis=1) for x in arrays if x is not None], axis=0)
+    return int(np.argmax(is_bad)) if is_bad.any() else len(frames)
+
+
 def _outcome(log: Log, settings: MDSettings) -> tuple[MDOutcome, str]:
     """Return how the run ended, and what was seen."""
     schedule = _Schedule.of(settings)
     steps = log.columns.get('Step', np.zeros(0))
-    last = int(steps[-1]) if len(steps) else schedule.begin
-    where = f'step {last - schedule.production} of {settings.steps}'
-    if last < schedule.production:
-        where = f'step {last - schedule.begin} of {settings.equilibration_steps} of the equilibration'
+    where = _position(int(steps[-1]) if len(steps) else schedule.begin, settings)
     if 'Fix halt condition' in log.text:
         return MDOutcome.EXPLODED, f'the temperature passed {settings.maximum_temperature:g} K before {where}'
-    energies = np.array([log.columns[name] for name in ('Temp', 'PotEng') if name in log.columns])
-    if not np.all(np.isfinite(energies)):
-        return MDOutcome.EXPLODED, f'an energy is not a finite number before {where}'
+    is_finite = _finite_rows(log)
+    if not is_finite.all():
+        first = int(np.argmin(is_finite))
+        name = next(name for name, values in log.columns.items() if not np.isfinite(values[first]))
+        return MDOutcome.EXPLODED, f'{name} is not a finite number at {_position(int(steps[first]), settings)}'
     if log.error:
         marks = {MDOutcome.OUT_OF_MEMORY: OUT_OF_MEMORY_MARKS, MDOutcome.EXPLODED: EXPLOSION_MARKS}
         found = [outcome for outcome, texts in marks.items() if any(text in log.error for text in texts)]
@@ -331,7 +360,8 @@ def _outcome(log: Log, settings: MDSettings) -> tuple[MDOutcome, str]:
 def _series(log: Log, settings: MDSettings, last_step: int) -> tuple[dict[str, Floats], Floats]:
     """Return the series at the sampling interval, and the potential of the metal [V].
 
-    The step at which a run begins belongs to the run before it.
+    The step at which a run begins belongs to the run before it. Nothing is kept from the first row on that holds a
+    number that is not finite.
 
     :param log: the log.
     :param settings: give time step, sampling interval and the steps that came before production.
@@ -342,6 +372,7 @@ def _series(log: Log, settings: MDSettings, last_step: int) -> tuple[dict[str, F
         return {'step': np.zeros(0)}, np.zeros(0)
     steps = log.columns['Step'].astype(np.int64)
     kept = (steps > max(first, production)) & (steps <= last_step) & (steps % settings.sampling_interval == 0)
+    kept &= np.logical_and.accumulate(_finite_rows(log))
     production_steps = (steps[kept] - production).astype(np.float64)
     columns = {name: values[kept] for name, values in log.columns.items()}
     series = {
@@ -355,20 +386,34 @@ def _series(log: Log, settings: MDSettings, last_step: int) -> tuple[dict[str, F
     return series, columns['f_electrode[1]']
 
 
+def _expected_frames(log: Log, settings: MDSettings, last_step: int) -> tuple[int, int]:
+    """Return how many frames of production earlier runs have stored, and how many this run should have.
+
+    :param log: the log.
+    :param settings: give the sampling interval and the steps that came before production.
+    :param last_step: last step whose frame should be there, as LAMMPS counts.
+    """
+    first, production = _marked_step(log, PRODUCTION_MARK), _Schedule.of(settings).production
+    if first is None:
+        return 0, 0
+    n_before = max(first - production, 0) // settings.sampling_interval
+    return n_before, max((last_step - production) // settings.sampling_interval - n_before, 0)
+
+
 def _trajectory(
     snapshots: Iterable[Snapshot], frame: Frame, settings: MDSettings, series: Mapping[str, Floats], potential: Floats
 ) -> FrameSet | None:
-    """Return the snapshots whose energy is in the series as frames; None if there is none."""
+    """Return the snapshots of the first rows of the series as frames, up to a row that has none; None without any."""
     production = _Schedule.of(settings).production
     rows = {int(step): row for row, step in enumerate(series['step'])}
-    found = [(rows[step], item) for item in snapshots if (step := item.step - production) in rows]
-    if not found:
+    by_row = {rows[step]: item for item in snapshots if (step := item.step - production) in rows}
+    n_frames, n_atoms = next((row for row in range(len(rows)) if row not in by_row), len(rows)), len(frame.numbers)
+    if not n_frames:
         return None
-    order = np.array([row for row, _ in found])
-    n_frames, n_atoms = len(found), len(frame.numbers)
+    found = [by_row[row] for row in range(n_frames)]
 
     def gather(*names: str) -> Floats:
-        return np.concatenate([item.values(*names) for _, item in found])
+        return np.concatenate([item.values(*names) for item in found])
 
     return FrameSet(
         numbers=np.tile(frame.numbers, n_frames),
@@ -376,14 +421,14 @@ def _trajectory(
         offsets=np.arange(n_frames + 1, dtype=np.int64) * n_atoms,
         cells=np.tile(frame.cell, (n_frames, 1, 1)),
         pbc=np.tile(frame.pbc, (n_frames, 1)),
-        energies=series['potential_energy'][order],
+        energies=series['potential_energy'][:n_frames],
         forces=gather(*(f'f_model_force[{k}]' for k in (1, 2, 3))) * units.KILOCALORIE_PER_MOL,
         charges=gather('q')[:, 0],
         velocities=gather('vx', 'vy', 'vz'),
         columns={
-            'step': series['step'][order].astype(np.int64),
-            'time': series['time'][order],
-            'metal_potential': potential[order],
+            'step': series['step'][:n_frames].astype(np.int64),
+            'time': series['time'][:n_frames],
+            'metal_potential': potential[:n_frames],
             'charge_state': np.full(n_frames, sum(count_ions(symbols_of(frame)).values()), dtype=np.int64),
         },
     )

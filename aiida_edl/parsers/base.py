@@ -17,6 +17,12 @@ from aiida_edl.architectures.run_report import RUN_REPORT, last_line, read_run_r
 from aiida_edl.calculations import exit_codes
 from aiida_edl.calculations.exit_codes import ExitCodeDefinition
 from aiida_edl.calculations.jobs import RUN_COMMANDS_OUTPUT
+from aiida_edl.md_engines.electrode import STDOUT as LAMMPS_OUTPUT
+
+OUTPUTS_OF_CODES = (RUN_COMMANDS_OUTPUT, LAMMPS_OUTPUT)
+"""Standard output of the codes: the shell makes these files before it looks for the program."""
+SCHEDULER_FILES = {'scheduler_stdout': '_scheduler-stdout.txt', 'scheduler_stderr': '_scheduler-stderr.txt'}
+"""Options of AiiDA that name files of the scheduler, which always come back, and the defaults of these names."""
 
 
 class EdlParser(Parser):
@@ -52,6 +58,25 @@ class EdlParser(Parser):
             return None
         exit_code: ExitCode = self.exit_codes[definition.label]
         return exit_code.format(detail=detail)
+
+    def seen_without_output(self, folder: Path) -> str | None:
+        """Return what was seen if neither the run report nor a file of the program came back, else None.
+
+        Files of the scheduler, those that the shell makes and those of a checkpoint that was given tell nothing of the
+        program.
+
+        :param folder: folder with all files.
+        """
+        given = set(OUTPUTS_OF_CODES)
+        given |= {self.node.get_option(option) or name for option, name in SCHEDULER_FILES.items()}
+        if 'checkpoint' in self.node.inputs:
+            walk = self.node.inputs.checkpoint.base.repository.walk()
+            given |= {(root / name).as_posix() for root, _, names in walk for name in names}
+        files = [path for path in folder.rglob('*') if path.is_file()]
+        if any(path.relative_to(folder).as_posix() not in given for path in files):
+            return None
+        of_code = next((name for name in OUTPUTS_OF_CODES if (folder / name).is_file()), None)
+        return last_line(folder / (of_code or SCHEDULER_FILES['scheduler_stderr']))
 
     def fail_early(self, folder: Path, stdout: str) -> ExitCode | None:
         """Return the exit code of a job with a Python interpreter that left no result, from how its command ended.

@@ -8,7 +8,6 @@ from typing import Any
 from aiida.engine import ExitCode
 from aiida.orm import ArrayData, Dict
 
-from aiida_edl.architectures.run_report import RUN_REPORT
 from aiida_edl.calculations import exit_codes
 from aiida_edl.calculations.models import level_of_theory_of_potential
 from aiida_edl.data.dataset import DatasetData
@@ -38,7 +37,7 @@ class MolecularDynamicsParser(EdlParser):
         settings = MDSettings.from_dict(self.node.inputs.settings.get_dict())
         frame = self.node.inputs.structure.frame(self.node.inputs.frame_index.value)
         with self.retrieved_files(kwargs.get('retrieved_temporary_folder')) as folder:
-            is_empty = not any(path.name != RUN_REPORT for path in folder.iterdir())
+            seen = self.seen_without_output(folder)
             result = engine.read(folder, frame, settings)
             if result.checkpoint_files:
                 self.out('checkpoint', folder_of_files(folder, result.checkpoint_files))
@@ -50,8 +49,8 @@ class MolecularDynamicsParser(EdlParser):
             self.out('series', node)
         if result.trajectory is not None:
             self.out('trajectory', self._trajectory(result.trajectory, settings))
-        if is_empty:
-            return self.fail(exit_codes.OUTPUT_MISSING, 'no file of the engine came back')
+        if seen is not None:
+            return self.fail(exit_codes.OUTPUT_MISSING, f'no file of the engine came back, and {seen}')
         if result.outcome is not MDOutcome.FINISHED:
             return self.fail(EXIT_CODE_OF_OUTCOME[result.outcome], result.message)
         return None

@@ -12,7 +12,6 @@ from aiida.orm import ArrayData, Dict
 from ase.data import chemical_symbols
 
 from aiida_edl.architectures.base import Architecture, LearningCurve, TrainingOutcome, TrainingResult
-from aiida_edl.architectures.run_report import RUN_REPORT
 from aiida_edl.calculations import exit_codes
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
@@ -50,8 +49,8 @@ class TrainingParser(EdlParser):
         if result.checkpoint_files:
             self.out('checkpoint', folder_of_files(folder, result.checkpoint_files))
         self.out('training_summary', Dict(self._summary(result, folder)))
-        if not any(path.name != RUN_REPORT for path in folder.iterdir()):
-            return self.fail(exit_codes.OUTPUT_MISSING, 'no file of the trainer came back')
+        if (seen := self.seen_without_output(folder)) is not None:
+            return self.fail(exit_codes.OUTPUT_MISSING, f'no file of the trainer came back, and {seen}')
         if result.outcome is not TrainingOutcome.FINISHED:
             return self.fail(EXIT_CODE_OF_OUTCOME[result.outcome], result.message)
         model = None if result.model_file is None else folder / result.model_file

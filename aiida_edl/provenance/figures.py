@@ -82,7 +82,8 @@ def _combined(items: Sequence[ModelProfile], name: str) -> tuple[NDArray[Any], N
     weights = np.where(np.isfinite(values), weights, 0.0)
     total = np.where(weights.sum(axis=0) > 0, weights.sum(axis=0), np.nan)
     mean = np.nansum(weights * np.nan_to_num(values), axis=0) / total
-    return mean, np.sqrt(np.nansum((weights * np.nan_to_num(errors)) ** 2, axis=0)) / total
+    error = np.sqrt(np.nansum((weights * np.nan_to_num(errors)) ** 2, axis=0)) / total
+    return mean, np.where(np.isfinite(errors).any(axis=0), error, np.nan)
 
 
 def _draw_reference(axes: Axes, results: BenchmarkResults, label: str, name: str, scale: float) -> None:

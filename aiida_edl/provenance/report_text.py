@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
 from aiida_edl.provenance.progress import format_seconds
 from aiida_edl.provenance.results import BenchmarkResults, kind_of, model_name
 from aiida_edl.provenance.tables import receptive_field_rows, shown
+from aiida_edl.science.analysis.spread_verdict import Decision
 
 MEV = 1000.0
 PICOSECOND = 1000.0
@@ -228,10 +230,15 @@ def sampling_summary_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
                 'runs': f'{len(members)} {kind}',
                 'shortest (ps)': min(lengths),
                 'independent samples': min(profiles.n_effective for profiles in members),
-                'largest error of ⟨cos θ⟩, first layer': max(p.first_layer_mean_cosine_error for p in members),
+                'largest error of ⟨cos θ⟩, first layer': _largest(p.first_layer_mean_cosine_error for p in members),
             }
         )
     return rows
+
+
+def _largest(values: Iterable[float]) -> float:
+    """Return the largest of the values that are known, NaN if none is: a run too short for an error has none."""
+    return max((value for value in values if math.isfinite(value)), default=math.nan)
 
 
 def need_sentences(results: BenchmarkResults) -> list[str]:
@@ -239,7 +246,11 @@ def need_sentences(results: BenchmarkResults) -> list[str]:
 
     :param results: what the benchmark has found.
     """
-    rows = [row for row in results.answer.get('comparisons', []) if row['architecture'] == 'all']
+    rows = [
+        row
+        for row in results.answer.get('comparisons', [])
+        if row['architecture'] == 'all' and row['decision'] != Decision.NOTHING_TO_COMPARE.value
+    ]
     if not rows:
         return ['Nothing was compared, so nothing can be said of what would be needed.']
     undecided = [row for row in rows if not row['decision'].endswith('spreads_more')]
@@ -250,7 +261,7 @@ def need_sentences(results: BenchmarkResults) -> list[str]:
             f'For {len(factors)} of the others the runs would have to be {_range(factors)} times longer, until their '
             'noise is half of what is to be seen.'
         )
-    few = [row for row in undecided if row['decision'] == 'too_few_models']
+    few = [row for row in undecided if row['decision'] == Decision.TOO_FEW_MODELS.value]
     if few:
         sentences.append(f'{len(few)} need more models.')
     sentences.append(

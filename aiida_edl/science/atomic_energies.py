@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ase.data import chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols
 
 from aiida_edl.science.frames import FrameSet
 
@@ -27,7 +28,7 @@ class AtomicEnergyFit:
         return self.rank == len(self.energies)
 
 
-def atomic_energy_fit(frames: FrameSet) -> AtomicEnergyFit:
+def atomic_energy_fit(frames: FrameSet, elements: Sequence[str] = ()) -> AtomicEnergyFit:
     r"""Return the atomic energies that reproduce the total energies best, and the rank of the problem.
 
     Minimises :math:`\sum_f (E_f - \sum_e N_{fe} \epsilon_e)^2`. Where compositions do not determine the values, e.g. if
@@ -37,30 +38,22 @@ def atomic_energy_fit(frames: FrameSet) -> AtomicEnergyFit:
     states, handed to every model, so that their energies can be compared.
 
     :param frames: frames with energies [eV].
+    :param elements: chemical symbols that need a value even if no frame holds them; theirs is 0 and not unique.
     :raises ValueError: if there is no energy, or one is not finite.
     """
     if frames.energies is None:
         raise ValueError('atomic energies cannot be fitted to frames without energies; label the frames first')
     if bad := np.flatnonzero(~np.isfinite(frames.energies)).tolist():
         raise ValueError(f'the energy of frames {bad[:10]} is not finite; remove those frames first')
-    elements, inverse = np.unique(frames.numbers, return_inverse=True)
+    numbers = np.union1d(frames.numbers, np.array([atomic_numbers[symbol] for symbol in elements], dtype=np.int64))
     sizes = np.diff(frames.offsets)
     owners = np.repeat(np.arange(len(frames)), sizes)
-    counts = np.zeros((len(frames), len(elements)))
-    np.add.at(counts, (owners, inverse), 1.0)
+    counts = np.zeros((len(frames), len(numbers)))
+    np.add.at(counts, (owners, np.searchsorted(numbers, frames.numbers)), 1.0)
     solution, _, rank, _ = np.linalg.lstsq(counts, frames.energies, rcond=1e-10)
     residuals = (frames.energies - counts @ solution) / sizes
     return AtomicEnergyFit(
-        energies={chemical_symbols[number]: float(value) for number, value in zip(elements, solution)},
+        energies={chemical_symbols[number]: float(value) for number, value in zip(numbers, solution)},
         rank=int(rank),
         residual_rmse=float(np.sqrt(np.mean(residuals**2))),
     )
-
-
-def fit_atomic_energies(frames: FrameSet) -> dict[str, float]:
-    """Return the atomic energies alone [eV]; see :func:`atomic_energy_fit`.
-
-    :param frames: frames with energies [eV].
-    :raises ValueError: if there is no energy, or one is not finite.
-    """
-    return atomic_energy_fit(frames).energies

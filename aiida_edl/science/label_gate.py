@@ -48,12 +48,6 @@ class GateReport:
     notes: tuple[str, ...] = ()
     """Checks that could not be made, one sentence each."""
 
-    @property
-    def rejected_fraction(self) -> float:
-        """Fraction of all frames that did not pass."""
-        n_frames = len(self.accepted) + len(self.rejected)
-        return len(self.rejected) / n_frames if n_frames else 0.0
-
 
 def gate_labels(
     frames: FrameSet,

@@ -33,11 +33,6 @@ class LeakReport:
     """Smallest distance in time of a test frame to a training frame of the same trajectory [fs]; infinite if they share
     none, NaN if there is no column ``time``."""
 
-    @property
-    def has_leak(self) -> bool:
-        """Whether a group or a geometry occurs in both parts."""
-        return self.n_duplicates > 0 or any(self.shared_groups.values())
-
 
 def leak_report(
     frames: FrameSet,

@@ -1,7 +1,8 @@
-"""Seeded splits that keep groups of related frames together, and a report on what still leaks between the parts."""
+"""Seeded splits by blocks of time, so that neighbouring frames do not meet in training and test."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,6 @@ from aiida_edl.science.charge_state import ions_per_frame
 from aiida_edl.science.frames import FrameSet
 
 Indices = NDArray[np.int64]
-
-SUBSETS = ('training', 'validation', 'test')
 
 
 @dataclass(frozen=True)
@@ -42,34 +41,6 @@ def charge_states_of(frames: FrameSet) -> Indices:
     return ions_per_frame(frames.numbers, frames.offsets)
 
 
-def with_time_blocks(
-    frames: FrameSet, n_blocks: int, trajectory: str | None = 'group', block: str = 'block'
-) -> FrameSet:
-    """Return the frames with a column that numbers contiguous stretches of each trajectory.
-
-    For splits of few long trajectories: a block longer than the correlation time is nearly independent of all but its
-    neighbours. Frames of a trajectory are taken in the order of the column ``time`` where there is one, else as stored.
-
-    :param frames: the frames.
-    :param n_blocks: blocks per trajectory, of equal length to within one frame.
-    :param trajectory: column that tells trajectories apart; None if all frames are of one.
-    :param block: name of the new column.
-    :raises SplitError: if ``n_blocks`` is not positive or exceeds the frames of a trajectory, or the column is absent.
-    """
-    if n_blocks < 1:
-        raise SplitError(f'n_blocks is {n_blocks}, it must be positive')
-    labels = np.full(len(frames), -1, dtype=np.int64)
-    owners = _group_numbers(frames, trajectory) if trajectory is not None else np.zeros(len(frames), dtype=np.int64)
-    for number in np.unique(owners):
-        members = np.flatnonzero(owners == number)
-        if len(members) < n_blocks:
-            raise SplitError(f'a trajectory has {len(members)} frames, too few for {n_blocks} blocks; ask for fewer')
-        if 'time' in frames.columns:
-            members = members[np.argsort(frames.columns['time'][members], kind='stable')]
-        labels[members] = number * n_blocks + np.arange(len(members)) * n_blocks // len(members)
-    return frames.with_columns(**{block: labels})
-
-
 def split_frames(
     frames: FrameSet,
     n_training: int,
@@ -77,53 +48,60 @@ def split_frames(
     n_test: int,
     seed: int,
     *,
-    block: str | None = 'group',
+    n_blocks: int,
+    trajectory: str | None = 'group',
 ) -> Split:
-    """Return a seeded split of exact sizes in which no group of frames is shared between two parts.
+    """Return a seeded split by blocks of time, of exact sizes for each charge state.
 
-    Each charge state enters every part in proportion to its frames (largest remainder). Groups are handed out whole,
-    the largest first and in random order among equals, each to the part that can use most of it; what a part got too
-    much is thinned at random and stays unused. A group may hold several charge states (one geometry, many charges).
+    Each trajectory is cut into blocks of equal length. Test and validation take blocks in random order, whole but for
+    the last one of each charge state, which is cut in time where the size is reached; its rest goes to the next part.
+    The training draws from what they leave, at random but for the frames that lie within the length of one block of a
+    test frame: of those it takes none as long as there are others, then the farthest. Spare frames thus become gaps
+    around the test. A test of k pieces, the cut one included, touches the training at up to 2 k borders; each needs one
+    spare frame if no test frame is to be a neighbour in time of a training frame.
 
-    :param frames: the frames; the charge state is the column ``charge_state``, or follows from the composition.
-    :param n_training: frames to train on.
-    :param n_validation: frames of the learning curve; may be 0.
-    :param n_test: frames of the reported errors; may be 0.
-    :param seed: seed of all draws.
-    :param block: column that marks groups (trajectory, geometry or time block); None if all frames are independent.
-    :raises SplitError: if a size does not fit, the column is absent, or the groups are too few.
+    Where each trajectory is of one charge state the split succeeds whenever a charge state has as many frames as are
+    asked for, without any slack. Frames of one time (one geometry, many charges) stay together: where a trajectory
+    holds several charge states, a block may bring more of one of them than can be used, at most one block per part.
+
+    :param frames: the frames; the charge state is the column ``charge_state``, or follows from the composition. Frames
+        of a trajectory are taken in the order of the column ``time`` where there is one, else as stored.
+    :param n_training: frames of each charge state to train on; all that are left if they are fewer, which
+        :func:`compose_training_set` refuses where they are needed.
+    :param n_validation: frames of each charge state for the learning curve; may be 0.
+    :param n_test: frames of each charge state for the reported errors; may be 0.
+    :param seed: seed of all draws; test and validation depend on their sizes alone, not on ``n_training``.
+    :param n_blocks: blocks per trajectory; a block longer than the correlation time is nearly independent of all but
+        its neighbours.
+    :param trajectory: column that tells trajectories apart; None if all frames are of one.
+    :raises SplitError: if a size or ``n_blocks`` does not fit, or the column is absent.
     """
-    sizes = {'training': n_training, 'validation': n_validation, 'test': n_test}
-    for name, size in sizes.items():
+    for name, size in (('training', n_training), ('validation', n_validation), ('test', n_test)):
         if size < (1 if name == 'training' else 0):
             raise SplitError(
                 f'n_{name} is {size}, it must {"be positive" if name == "training" else "not be negative"}'
             )
-    if (total := sum(sizes.values())) > len(frames):
-        raise SplitError(
-            f'{n_training} + {n_validation} + {n_test} = {total} frames are asked for, the set has {len(frames)}; '
-            f'ask for {total - len(frames)} fewer'
-        )
     generator = np.random.default_rng(seed)
+    timeline = _Timeline.of_frames(frames, n_blocks, trajectory)
     states, state_of_frame = np.unique(charge_states_of(frames), return_inverse=True)
-    quotas = _quotas(list(sizes.values()), np.bincount(state_of_frame))
-    groups = np.arange(len(frames)) if block is None else _group_numbers(frames, block)
-    subset_of_group = _assign_groups(groups, state_of_frame, quotas, generator)
-    chosen: dict[str, Indices] = {}
-    for row, name in enumerate(SUBSETS):
-        parts = []
-        for column in range(len(states)):
-            pool = np.flatnonzero((subset_of_group[groups] == row) & (state_of_frame == column))
-            wanted = int(quotas[row, column])
-            if len(pool) < wanted:
-                raise SplitError(
-                    f'the {name} part needs {wanted} frames of charge state {states[column]} and gets {len(pool)}, '
-                    f"since the {int(groups.max()) + 1} groups of column '{block}' are kept whole; ask for fewer "
-                    'frames or make smaller groups, e.g. by with_time_blocks'
-                )
-            parts.append(generator.choice(pool, size=wanted, replace=False))
-        chosen[name] = np.sort(np.concatenate(parts)).astype(np.int64)
-    return Split(**chosen)
+    blocks = [timeline.blocks[number] for number in generator.permutation(len(timeline.blocks))]
+    parts: list[Indices] = []
+    for name, size in (('test', n_test), ('validation', n_validation)):
+        part, blocks = _take(blocks, size, state_of_frame, len(states))
+        found = np.bincount(state_of_frame[part], minlength=len(states))
+        if short := np.flatnonzero(found < size).tolist():
+            raise SplitError(
+                f'the {name} part needs {size} frames of charge state {states[short[0]]} and gets {found[short[0]]}; '
+                'ask for fewer or label more'
+            )
+        parts.append(np.sort(part))
+    test, validation = parts
+    left = np.concatenate([np.zeros(0, dtype=np.int64), *(moment for block in blocks for moment in block)])
+    # What ties is drawn at random: a stable sort of shuffled frames.
+    left = generator.permutation(left)
+    left = left[np.argsort(-timeline.distances(left, test), kind='stable')]
+    training = [left[state_of_frame[left] == column][:n_training] for column in range(len(states))]
+    return Split(training=np.sort(np.concatenate(training)), validation=validation, test=test)
 
 
 def compose_training_set(
@@ -170,37 +148,79 @@ def _group_numbers(frames: FrameSet, block: str) -> Indices:
     return np.asarray(np.unique(frames.columns[block], return_inverse=True)[1], dtype=np.int64)
 
 
-def _quotas(sizes: Sequence[int], available: NDArray[np.intp]) -> Indices:
-    """Return frames per part and charge state, shape ``(3, n_states)``, in proportion to what is available.
+@dataclass(frozen=True)
+class _Timeline:
+    """Frames in the order of time: moments are frames of one trajectory and time, blocks are lists of moments."""
 
-    Parts are served in turn from what the earlier ones left, so no charge state is asked for more than it has.
+    blocks: list[list[Indices]]
+    trajectory_of_frame: Indices
+    moment_of_frame: Indices
+    """Number of the moment within the trajectory."""
+    block_lengths: NDArray[np.float64]
+    """Moments per block of each trajectory."""
+
+    @classmethod
+    def of_frames(cls, frames: FrameSet, n_blocks: int, trajectory: str | None) -> _Timeline:
+        """Cut each trajectory into blocks of equal length to within one moment."""
+        if n_blocks < 1:
+            raise SplitError(f'n_blocks is {n_blocks}, it must be positive')
+        owners = np.zeros(len(frames), dtype=np.int64)
+        if trajectory is not None:
+            owners = _group_numbers(frames, trajectory)
+        moment_of_frame = np.zeros(len(frames), dtype=np.int64)
+        blocks, lengths = [], []
+        for owner in range(int(owners.max()) + 1):
+            members = np.flatnonzero(owners == owner)
+            times = np.arange(len(members)) if 'time' not in frames.columns else frames.columns['time'][members]
+            numbers = np.unique(times, return_inverse=True)[1]
+            moment_of_frame[members] = numbers
+            in_time = members[np.argsort(numbers, kind='stable')]
+            moments = np.split(in_time, np.cumsum(np.bincount(numbers))[:-1])
+            if len(moments) < n_blocks:
+                raise SplitError(
+                    f'a trajectory has frames at {len(moments)} times, too few for {n_blocks} blocks; ask for '
+                    "fewer, or tell trajectories apart by a column 'group'"
+                )
+            edges = [-(-number * len(moments) // n_blocks) for number in range(n_blocks + 1)]
+            blocks += [moments[start:stop] for start, stop in itertools.pairwise(edges)]
+            lengths.append(len(moments) / n_blocks)
+        return cls(blocks, owners, moment_of_frame, np.array(lengths))
+
+    def distances(self, frames: Indices, others: Indices) -> NDArray[np.float64]:
+        """Return how many moments each frame is from the nearest of the others, at most the length of a block."""
+        result = self.block_lengths[self.trajectory_of_frame[frames]]
+        for owner in np.unique(self.trajectory_of_frame[others]):
+            here = np.flatnonzero(self.trajectory_of_frame[frames] == owner)
+            moments = self.moment_of_frame[others[self.trajectory_of_frame[others] == owner]]
+            for moment in np.unique(moments):
+                result[here] = np.minimum(result[here], np.abs(self.moment_of_frame[frames[here]] - moment))
+        return result
+
+
+def _take(
+    blocks: Sequence[list[Indices]], size: int, state_of_frame: NDArray[np.intp], n_states: int
+) -> tuple[Indices, list[list[Indices]]]:
+    """Return frames of the first blocks that reach a size for each charge state, and the blocks that are left.
+
+    The rest of a block that is cut comes first among those left, so that the next part begins beside this one.
     """
-    left = available.astype(np.int64)
-    rows = []
-    for size in sizes:
-        exact = size * left / max(int(left.sum()), 1)
-        row = np.minimum(np.floor(exact).astype(np.int64), left)
-        for column in np.argsort(row - exact, kind='stable')[: size - int(row.sum())]:
-            row[column] += 1
-        rows.append(row)
-        left = left - row
-    return np.stack(rows)
-
-
-def _assign_groups(
-    groups: Indices, state_of_frame: NDArray[np.intp], quotas: Indices, generator: np.random.Generator
-) -> Indices:
-    """Return the part each group goes to, shape ``(n_groups,)``; -1 if no part can use it."""
-    contents = np.zeros((int(groups.max()) + 1, quotas.shape[1]), dtype=np.int64)
-    np.add.at(contents, (groups, state_of_frame), 1)
-    shuffled = generator.permutation(len(contents))
-    order = shuffled[np.argsort(-contents[shuffled].sum(axis=1), kind='stable')]
-    needs = quotas.copy()
-    assigned = np.full(len(contents), -1, dtype=np.int64)
-    for group in order:
-        usable = np.minimum(contents[group], needs).sum(axis=1)
-        if usable.max() > 0:
-            best = int(np.argmax(usable))
-            assigned[group] = best
-            needs[best] = np.maximum(needs[best] - contents[group], 0)
-    return assigned
+    needs = np.full(n_states, size)
+    taken: list[Indices] = [np.zeros(0, dtype=np.int64)]
+    cut: list[list[Indices]] = []
+    left: list[list[Indices]] = []
+    for block in blocks:
+        n_used = 0
+        for number, moment in enumerate(block):
+            usable = [index for index in moment.tolist() if needs[state_of_frame[index]] > 0]
+            if not usable and not needs[np.unique(state_of_frame[np.concatenate(block)])].any():
+                break
+            for index in usable:
+                if needs[state_of_frame[index]] > 0:
+                    needs[state_of_frame[index]] -= 1
+                    taken.append(np.array([index]))
+            n_used = number + 1 if usable else n_used
+        if n_used == 0:
+            left.append(block)
+        elif n_used < len(block):
+            cut.append(block[n_used:])
+    return np.concatenate(taken), [*cut, *left]

@@ -1,4 +1,4 @@
-"""Errors of means of correlated series: correlation time, blocking, ratios, bootstrap, replicas.
+"""Errors of means of correlated series: correlation time, replicas.
 
 Time always runs along the first axis; any further axes are columns that are treated alike, e.g. the bins of a profile.
 Correlation times are in units of the sampling interval; multiply by it to obtain fs.
@@ -6,7 +6,7 @@ Correlation times are in units of the sampling interval; multiply by it to obtai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,22 +32,6 @@ class Estimate:
     """Integrated correlation time [sampling intervals]; 0.5 for independent samples."""
 
 
-@dataclass(frozen=True)
-class BlockingAnalysis:
-    """Standard error against block size, after Flyvbjerg and Petersen."""
-
-    block_sizes: NDArray[np.int64]
-    """Samples per block: 1, 2, 4 ..., shape ``(n_levels,)``."""
-    errors: Floats
-    """Standard error of the mean at each block size, shape ``(n_levels, ...)``."""
-    error_uncertainties: Floats
-    """Standard deviation of each of these errors, shape ``(n_levels, ...)``."""
-    error: Floats
-    """Standard error on the plateau; the largest of all levels where there is none, a lower bound then."""
-    has_plateau: NDArray[np.bool_]
-    """Whether the series is long enough for a plateau, per column."""
-
-
 def _checked_series(series: ArrayLike) -> Floats:
     """Return the series as floats.
 
@@ -58,10 +42,7 @@ def _checked_series(series: ArrayLike) -> Floats:
         length = 0 if values.ndim == 0 else len(values)
         raise ValueError(f'a series of {length} samples has no error estimate; give at least {MINIMUM_SAMPLES}')
     if bad := int(np.count_nonzero(~np.isfinite(values))):
-        raise ValueError(
-            f'the series holds {bad} values that are not finite; remove them, or use ratio_with_error for averages '
-            'over a varying number of members'
-        )
+        raise ValueError(f'the series holds {bad} values that are not finite; remove them')
     return values
 
 
@@ -151,102 +132,6 @@ def mean_with_error(series: ArrayLike, window_factor: float = 5.0) -> Estimate:
     )
 
 
-def ratio_with_error(numerators: ArrayLike, denominators: ArrayLike, window_factor: float = 5.0) -> Estimate:
-    r"""Return the ratio of two means and its standard error, as for an average over a varying number of members.
-
-    .. math:: R = \bar a / \bar b, \qquad \sigma_R = \sigma\!\left[(a_t - R\,b_t)/\bar b\right],
-
-    to first order in the fluctuations. Columns whose denominator is always zero have mean and error NaN and
-    ``n_effective`` 0: there is nothing to average.
-
-    :param numerators: sums over members, e.g. of cosines in a bin, shape ``(n_samples, ...)``.
-    :param denominators: numbers of members, same shape.
-    :param window_factor: see :func:`integrated_correlation_time`.
-    :raises ValueError: if the shapes differ, or a series is too short or not finite.
-    """
-    above, below = _checked_series(numerators), _checked_series(denominators)
-    if above.shape != below.shape:
-        raise ValueError(f'numerators have shape {above.shape}, denominators {below.shape}; give equal shapes')
-    mean_below = below.mean(axis=0)
-    is_empty = mean_below == 0.0
-    safe_mean = np.where(is_empty, 1.0, mean_below)
-    ratio = above.mean(axis=0) / safe_mean
-    residuals = mean_with_error((above - ratio * below) / safe_mean, window_factor)
-    return Estimate(
-        mean=np.where(is_empty, np.nan, ratio),
-        error=np.where(is_empty, np.nan, residuals.error),
-        n_effective=np.where(is_empty, 0.0, residuals.n_effective),
-        correlation_time=np.where(is_empty, np.nan, residuals.correlation_time),
-    )
-
-
-def blocking_analysis(series: ArrayLike) -> BlockingAnalysis:
-    r"""Return the standard error of the mean against block size, with the plateau chosen automatically.
-
-    Blocks are doubled until two are left. The plateau starts at the smallest block size B with
-    :math:`B^3 > 2 n (\sigma_B/\sigma_1)^4`, where the systematic error of short blocks falls below the statistical one
-    of few blocks. Source: H. Flyvbjerg and H. G. Petersen, J. Chem. Phys. 91, 461 (1989), eqs. 26 and 28; the
-    criterion: R. M. Lee et al., Phys. Rev. E 83, 066706 (2011).
-
-    :param series: shape ``(n_samples, ...)``; samples that do not fill the last block are left out at that level.
-    :raises ValueError: if the series is too short or not finite.
-    """
-    blocks = _checked_series(series)
-    n_samples = len(blocks)
-    is_constant = _is_constant(blocks)
-    sizes: list[int] = []
-    errors: list[Floats] = []
-    uncertainties: list[Floats] = []
-    while (n_blocks := len(blocks)) >= 2:
-        error = np.where(is_constant, 0.0, np.sqrt(blocks.var(axis=0, ddof=1) / n_blocks))
-        sizes.append(2 ** len(sizes))
-        errors.append(error)
-        uncertainties.append(error / np.sqrt(2.0 * (n_blocks - 1)))
-        blocks = 0.5 * (blocks[0 : 2 * (n_blocks // 2) : 2] + blocks[1 : 2 * (n_blocks // 2) : 2])
-    all_errors = np.stack(errors)
-    inefficiency = (all_errors / np.where(all_errors[0] > 0.0, all_errors[0], 1.0)) ** 2
-    cubes = np.array(sizes, dtype=np.float64).reshape(-1, *[1] * (all_errors.ndim - 1)) ** 3
-    is_long_enough = cubes > 2.0 * n_samples * inefficiency**2
-    has_plateau: NDArray[np.bool_] = np.asarray(is_long_enough.any(axis=0))
-    level = np.argmax(is_long_enough, axis=0)
-    on_plateau = np.take_along_axis(all_errors, level[np.newaxis], axis=0)[0]
-    return BlockingAnalysis(
-        block_sizes=np.array(sizes, dtype=np.int64),
-        errors=all_errors,
-        error_uncertainties=np.stack(uncertainties),
-        error=np.where(has_plateau, on_plateau, all_errors.max(axis=0)),
-        has_plateau=has_plateau,
-    )
-
-
-def bootstrap(
-    samples: ArrayLike,
-    statistic: Callable[[Floats], ArrayLike],
-    n_resamples: int,
-    seed: int,
-) -> Floats:
-    """Return the statistic of resampled data: its standard deviation is the standard error, its quantiles the interval.
-
-    Assumes independent samples: give block means, or one value per replica. Source:
-    B. Efron, Ann. Statist. 7, 1 (1979).
-
-    :param samples: shape ``(n_samples, ...)``.
-    :param statistic: maps such an array to a number or an array.
-    :param n_resamples: number of resampled data sets.
-    :param seed: seed of the draws.
-    :return: shape ``(n_resamples, ...)``.
-    :raises ValueError: if there are fewer than two samples, or no resample is asked for.
-    """
-    values = np.asarray(samples, dtype=np.float64)
-    if values.ndim == 0 or len(values) < 2:
-        raise ValueError('the bootstrap needs at least two samples; give block means or one value per replica')
-    if n_resamples < 1:
-        raise ValueError(f'n_resamples is {n_resamples}, it must be positive')
-    generator = np.random.default_rng(seed)
-    draws = generator.integers(len(values), size=(n_resamples, len(values)))
-    return np.stack([np.asarray(statistic(values[draw]), dtype=np.float64) for draw in draws])
-
-
 def combine_replicas(estimates: Sequence[Estimate]) -> Estimate:
     r"""Return the mean over independent replicas, with the larger of the two errors they give.
 
@@ -254,7 +139,8 @@ def combine_replicas(estimates: Sequence[Estimate]) -> Estimate:
     :math:`\sqrt{\sum w_r^2 \sigma_r^2}`; the scatter between the replicas gives
     :math:`\sqrt{\sum w_r^2 (m_r - \bar m)^2 \, k/(k-1)}`, which for equal weights is the standard error of k numbers.
     The larger is taken: a scatter above the errors within is the sign that a replica is shorter than its correlation
-    time. Columns that are NaN in a replica are left to the others.
+    time. Columns that are NaN in a replica are left to the others; where the error alone is NaN, its mean counts and
+    its error is left to the scatter. No error follows where no replica knows one.
 
     :param estimates: one per replica, all of one shape.
     :raises ValueError: if none is given or the shapes differ.
@@ -269,7 +155,9 @@ def combine_replicas(estimates: Sequence[Estimate]) -> Estimate:
         for name in ('mean', 'error', 'n_effective', 'correlation_time')
     )
     is_known = np.isfinite(means) & (sizes > 0.0)
-    means, errors, times = (np.where(is_known, array, 0.0) for array in (means, errors, times))
+    has_error = is_known & np.isfinite(errors)
+    means, times = (np.where(is_known, array, 0.0) for array in (means, times))
+    errors = np.where(has_error, errors, 0.0)
     sizes = np.where(is_known, sizes, 0.0)
     total, n_known = sizes.sum(axis=0), is_known.sum(axis=0)
     weights = sizes / np.where(total > 0.0, total, 1.0)
@@ -280,7 +168,7 @@ def combine_replicas(estimates: Sequence[Estimate]) -> Estimate:
     is_empty = n_known == 0
     return Estimate(
         mean=np.where(is_empty, np.nan, mean),
-        error=np.where(is_empty, np.nan, np.maximum(within, between)),
+        error=np.where(has_error.any(axis=0), np.maximum(within, between), np.nan),
         n_effective=total,
         correlation_time=np.where(is_empty, np.nan, (weights * times).sum(axis=0)),
     )

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aiida.orm import Dict
 
-from aiida_edl.architectures.base import Precision
 from aiida_edl.architectures.protocols import hyperparameter_protocol
 from aiida_edl.md_engines.base import MDSettings
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, registered_names, unknown_name_message
 from aiida_edl.science.analysis.interface_profiles import ProfileSettings
-from aiida_edl.science.label_gate import GateSettings
 from aiida_edl.science.structures.metal_water_interface import InterfaceSettings, check_room
-
-ARCHITECTURE_KEYS = ('protocol', 'hyperparameters', 'seeds', 'gradient_updates', 'precision', 'device')
-"""What is stated for each architecture."""
-
-
-class BenchmarkSettingsError(ValueError):
-    """A setting of the benchmark that does not exist or does not fit the others."""
+from aiida_edl.workflows.benchmark_parts import (
+    ArchitecturePart,
+    BenchmarkSettingsError,
+    LabellingPart,
+    ProductionPart,
+    ReferencePart,
+    SplitPart,
+    part_from_dict,
+)
+from aiida_edl.workflows.labelling import single_point_engines
 
 
 @dataclass(frozen=True)
@@ -58,20 +60,22 @@ class BenchmarkSettings:
     """Numbers of ions; the metal carries the opposite charge."""
     structure: Mapping[str, Any]
     """Fields of ``InterfaceSettings``, without the number of ions."""
-    reference: Mapping[str, Any]
-    """``engine``, ``model_parameters``, ``md`` (fields of ``MDSettings``) and ``replicas`` of the reference runs."""
-    labelling: Mapping[str, Any]
-    """``engine``, ``frames_per_run``, ``method``, ``gate``, ``frames_per_job`` and ``max_failed_fraction``."""
+    reference: ReferencePart
+    """The reference runs."""
+    labelling: LabellingPart
+    """Which of their frames are labelled, and how."""
     training_sets: Mapping[str, tuple[int, ...]]
     """Charge states of each training set, by its name."""
-    split: Mapping[str, Any]
-    """``n_training`` (frames of a set), ``n_validation`` and ``n_test`` (frames per state), ``n_blocks``, ``seed``."""
-    architectures: Mapping[str, Mapping[str, Any]]
-    """By entry-point name: protocol, hyperparameters that differ, seeds, gradient updates, precision, device."""
-    production: Mapping[str, Any]
-    """``engine`` and ``md`` of the runs with the potentials."""
+    split: SplitPart
+    """Sizes of training, validation and test."""
+    architectures: Mapping[str, ArchitecturePart]
+    """How each architecture is trained, by entry-point name."""
+    production: ProductionPart
+    """The runs with the potentials."""
     analysis: Mapping[str, Any]
     """Fields of ``ProfileSettings``."""
+    max_iterations: int
+    """How often a training or a run is started at most, continued from its checkpoint each time."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BenchmarkSettings:
@@ -86,7 +90,14 @@ class BenchmarkSettings:
                 raise BenchmarkSettingsError(unknown_name_message('benchmark setting', key, known))
         if missing := sorted(set(known) - set(values)):
             raise BenchmarkSettingsError(f'benchmark settings {missing} are missing; start from a protocol')
-        settings = cls(**{**values, 'charge_states': tuple(values['charge_states'])})
+        for name in values['architectures']:
+            load_member(ARCHITECTURES, name)  # an unknown name is answered with the nearest
+        architectures = {
+            name: part_from_dict(ArchitecturePart, name, part) for name, part in values['architectures'].items()
+        }
+        parts: dict[str, Any] = {name: part_from_dict(part, name, values[name]) for name, part in PARTS.items()}
+        states = tuple(values['charge_states'])
+        settings = cls(**{**values, **parts, 'charge_states': states, 'architectures': architectures})
         settings.check()
         return settings
 
@@ -102,26 +113,26 @@ class BenchmarkSettings:
 
     def reference_runs(self) -> list[tuple[str, int]]:
         """Return charge label and replica number of each reference run."""
-        replicas = range(1, self.reference['replicas'] + 1)
+        replicas = range(1, self.reference.replicas + 1)
         return [(self.label(n_ions), replica) for n_ions in self.charge_states for replica in replicas]
 
     def reference_md(self, replica: int) -> dict[str, Any]:
         """Return the MD settings of a replica: each has a seed of its own."""
-        md = dict(self.reference['md'])
+        md = dict(self.reference.md)
         return {**md, 'seed': md.get('seed', MDSettings().seed) + replica - 1}
 
     def selection(self, label: str, replica: int) -> dict[str, Any]:
         """Return how frames of a reference run are chosen."""
         return {
-            'method': self.labelling['method'],
-            'n_frames': self.labelling['frames_per_run'],
-            'seed': self.split['seed'],
+            'method': self.labelling.method,
+            'n_frames': self.labelling.frames_per_run,
+            'seed': self.split.seed,
             'columns': {'group': f'{label}_{replica:02d}'},
         }
 
     def split_settings(self, training_set: str) -> dict[str, Any]:
         """Return the settings of the split of one training set."""
-        return {**self.split, 'charge_states': list(self.training_sets[training_set])}
+        return {**dataclasses.asdict(self.split), 'charge_states': list(self.training_sets[training_set])}
 
     def labels_of(self, training_set: str) -> list[str]:
         """Return the charge labels a training set covers."""
@@ -131,12 +142,22 @@ class BenchmarkSettings:
         """Yield every model of the matrix."""
         for architecture, values in sorted(self.architectures.items()):
             for training_set in sorted(self.training_sets):
-                for seed in values['seeds']:
+                for seed in values.seeds:
                     yield Model(architecture, training_set, int(seed))
 
     def production_md(self, model: Model) -> dict[str, Any]:
         """Return the MD settings of a model: its own seed."""
-        return {**self.production['md'], 'seed': model.seed}
+        return {**self.production.md, 'seed': model.seed}
+
+    def start(self, model: Model) -> tuple[int, int]:
+        """Return replica of the reference run and frame in it from which a model starts.
+
+        Runs that begin alike are not independent, and their spread would say too little of the noise. The start is
+        drawn by the name of the model, so that it stays the same when other models join the matrix.
+        """
+        n_frames = MDSettings.from_dict(self.reference.md).stored_frames
+        number = int.from_bytes(hashlib.sha256(model.key.encode()).digest()[:8], 'big')
+        return number % self.reference.replicas + 1, number // self.reference.replicas % n_frames
 
     def check(self) -> None:
         """Check every part, and that the parts fit each other.
@@ -153,9 +174,19 @@ class BenchmarkSettings:
         _check_engines(self)
         for name in self.architectures:
             _check_architecture(self, name)
-        GateSettings(**self.labelling['gate'])
         ProfileSettings.from_dict(self.analysis)
+        if self.max_iterations < 1:
+            raise BenchmarkSettingsError(f'max_iterations is {self.max_iterations}, at least 1')
         _check_sizes(self)
+
+
+PARTS: Mapping[str, type] = {
+    'reference': ReferencePart,
+    'labelling': LabellingPart,
+    'split': SplitPart,
+    'production': ProductionPart,
+}
+"""Parts of the settings by name, besides those of the architectures."""
 
 
 def _check_charge_states(settings: BenchmarkSettings) -> None:
@@ -178,53 +209,44 @@ def _check_charge_states(settings: BenchmarkSettings) -> None:
 
 def _check_engines(settings: BenchmarkSettings) -> None:
     for part in (settings.reference, settings.production):
-        engine = load_member(MD_ENGINES, part['engine'])
-        if reason := engine.refuse(MDSettings.from_dict(part['md'])):
+        engine = load_member(MD_ENGINES, part.engine)
+        if reason := engine.refuse(MDSettings.from_dict(part.md)):
             raise BenchmarkSettingsError(reason)
     # Knows its parameters, and refuses those it does not.
-    load_member(MD_ENGINES, settings.reference['engine']).level_of_theory(settings.reference['model_parameters'])
-    if settings.reference['replicas'] < 1:
-        raise BenchmarkSettingsError(f'replicas of the reference are {settings.reference["replicas"]}, at least 1')
+    load_member(MD_ENGINES, settings.reference.engine).level_of_theory(settings.reference.model_parameters)
+    known = sorted(single_point_engines())
+    if settings.labelling.engine not in known:
+        raise BenchmarkSettingsError(unknown_name_message('single-point engine', settings.labelling.engine, known))
 
 
 def _check_architecture(settings: BenchmarkSettings, name: str) -> None:
-    member = load_member(ARCHITECTURES, name)
-    values = settings.architectures[name]
-    for key in values:
-        if key not in ARCHITECTURE_KEYS:
-            raise BenchmarkSettingsError(unknown_name_message(f'setting of {name}', key, ARCHITECTURE_KEYS))
-    if missing := sorted(set(ARCHITECTURE_KEYS) - set(values)):
-        raise BenchmarkSettingsError(f'settings {missing} of {name} are missing; start from a protocol')
-    member.make_hyperparameters({**hyperparameter_protocol(name, values['protocol']), **values['hyperparameters']})
-    if values['gradient_updates'] < 1 or not values['seeds']:
+    part, member = settings.architectures[name], load_member(ARCHITECTURES, name)
+    member.make_hyperparameters({**hyperparameter_protocol(name, part.protocol), **part.hyperparameters})
+    if settings.production.engine not in member.bindings:
         raise BenchmarkSettingsError(
-            f'{name} has {values["gradient_updates"]} gradient updates and seeds {values["seeds"]}; '
-            'give at least one update and one seed'
-        )
-    if values['precision'] not in {member.value for member in Precision}:
-        raise BenchmarkSettingsError(
-            unknown_name_message('precision', values['precision'], [member.value for member in Precision])
-        )
-    if settings.production['engine'] not in member.bindings:
-        raise BenchmarkSettingsError(
-            f"MD engine '{settings.production['engine']}' cannot load {name}; engines that can: "
+            f"MD engine '{settings.production.engine}' cannot load {name}; engines that can: "
             f'{", ".join(sorted(member.bindings)) or "none"}'
         )
 
 
 def _check_sizes(settings: BenchmarkSettings) -> None:
-    per_state = settings.labelling['frames_per_run'] * settings.reference['replicas']
-    needed = sum(settings.split[name] for name in ('n_training', 'n_validation', 'n_test'))
+    split, per_run = settings.split, settings.labelling.frames_per_run
+    per_state = per_run * settings.reference.replicas
+    needed = split.n_training + split.n_validation + split.n_test
     if needed > per_state:
         raise BenchmarkSettingsError(
             f'the split needs {needed} frames of each charge state (training, validation and test), but '
             f'{per_state} are labelled; raise labelling.frames_per_run or lower the split'
         )
-    md = MDSettings.from_dict(settings.reference['md'])
-    stored = md.steps // md.sampling_interval
-    if settings.labelling['frames_per_run'] > stored:
+    if split.n_blocks > per_run:
         raise BenchmarkSettingsError(
-            f'{settings.labelling["frames_per_run"]} frames are to be labelled per reference run, but {stored} are '
+            f'the split cuts each trajectory into {split.n_blocks} blocks, but only {per_run} of its frames are '
+            'labelled; lower split.n_blocks'
+        )
+    stored = MDSettings.from_dict(settings.reference.md).stored_frames
+    if per_run > stored:
+        raise BenchmarkSettingsError(
+            f'{per_run} frames are to be labelled per reference run, but {stored} are '
             'stored; raise reference.md.steps or lower its sampling_interval'
         )
 

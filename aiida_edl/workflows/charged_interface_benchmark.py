@@ -109,12 +109,13 @@ class ChargedInterfaceBenchmarkWorkChain(SubmitOnceMixin, ProtocolMixin, WorkCha
                 md={
                     'structure': self.ctx.structures[label],
                     'frame_index': Int(-1),
-                    'engine': Str(settings.reference['engine']),
+                    'engine': Str(settings.reference.engine),
                     'settings': Dict(settings.reference_md(replica)),
-                    'model_parameters': Dict(settings.reference['model_parameters']),
+                    'model_parameters': Dict(dict(settings.reference.model_parameters)),
                     'code': self.inputs.codes.reference,
                     'metadata': self._options('reference'),
                 },
+                max_iterations=Int(settings.max_iterations),
                 metadata={'call_link_label': f'reference_md_{label}_{replica:02d}'},
             )
         self.report(f'running {len(children)} reference trajectories')
@@ -138,12 +139,12 @@ class ChargedInterfaceBenchmarkWorkChain(SubmitOnceMixin, ProtocolMixin, WorkCha
             children[f'labelling_{key}'] = self.submit(
                 LabellingWorkChain,
                 dataset=frames,
-                engine=Str(settings.labelling['engine']),
+                engine=Str(settings.labelling.engine),
                 code=self.inputs.codes.reference,
-                model_parameters=Dict(settings.reference['model_parameters']),
-                gate=Dict(settings.labelling['gate']),
-                frames_per_job=Int(settings.labelling['frames_per_job']),
-                max_failed_fraction=Float(settings.labelling['max_failed_fraction']),
+                model_parameters=Dict(dict(settings.reference.model_parameters)),
+                gate=Dict(dict(settings.labelling.gate)),
+                frames_per_job=Int(settings.labelling.frames_per_job),
+                max_failed_fraction=Float(settings.labelling.max_failed_fraction),
                 options=Dict(self._options('reference')['options']),
                 metadata={'call_link_label': f'labelling_{key}'},
             )
@@ -168,13 +169,15 @@ class ChargedInterfaceBenchmarkWorkChain(SubmitOnceMixin, ProtocolMixin, WorkCha
             self.out(f'rejected.{key}', self.ctx[f'labelling_{key}'].outputs.rejected)
             self.out(f'profiles.reference_{key}', self.ctx[f'reference_analysis_{key}'].outputs.profiles)
         self.ctx.dataset = self.call_once(join_datasets, 'join_datasets', **parts)
-        self.ctx.atomic_energies = self.call_once(fit_atomic_energies, 'fit_atomic_energies', dataset=self.ctx.dataset)
         self.ctx.splits = {
             name: self.call_once(
                 split_dataset, f'split_{name}', dataset=self.ctx.dataset, settings=Dict(settings.split_settings(name))
             )
             for name in settings.training_sets
         }
+        self.ctx.atomic_energies = self.call_once(
+            fit_atomic_energies, 'fit_atomic_energies', dataset=self.ctx.dataset, **self.ctx.splits
+        )
         self.out('dataset', self.ctx.dataset)
         for name, split in self.ctx.splits.items():
             self.out(f'splits.{name}', split)
@@ -187,10 +190,11 @@ class ChargedInterfaceBenchmarkWorkChain(SubmitOnceMixin, ProtocolMixin, WorkCha
         for model in settings.models():
             values = settings.architectures[model.architecture]
             hyperparameters = TrainingWorkChain.get_protocol_hyperparameters(
-                model.architecture, values['protocol'], values['hyperparameters']
+                model.architecture, values.protocol, dict(values.hyperparameters)
             )
+            replica, frame_index = settings.start(model)
             structures = {
-                label: self.ctx[f'reference_md_{label}_01'].outputs.trajectory
+                label: self.ctx[f'reference_md_{label}_{replica:02d}'].outputs.trajectory
                 for label in settings.labels_of(model.training_set)
             }
             children[model.key] = self.submit(
@@ -201,16 +205,18 @@ class ChargedInterfaceBenchmarkWorkChain(SubmitOnceMixin, ProtocolMixin, WorkCha
                     'architecture': Str(model.architecture),
                     'hyperparameters': Dict(hyperparameters),
                     'seed': Int(model.seed),
-                    'precision': Str(values['precision']),
+                    'precision': Str(values.precision),
                     'elements': List(list(self.ctx.dataset.elements)),
                     'atomic_energies': self.ctx.atomic_energies,
-                    'gradient_updates': Int(values['gradient_updates']),
-                    'device': Str(values['device']),
+                    'gradient_updates': Int(values.gradient_updates),
+                    'device': Str(values.device),
                     'code': self.inputs.codes[model.architecture],
                     'metadata': self._options(model.architecture),
                 },
                 structures=structures,
-                engine=Str(settings.production['engine']),
+                frame_index=Int(frame_index),
+                max_iterations=Int(settings.max_iterations),
+                engine=Str(settings.production.engine),
                 md_settings=Dict(settings.production_md(model)),
                 analysis_settings=Dict(settings.analysis),
                 metadata={'call_link_label': model.key},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiida.engine import while_
+from aiida.engine import ExitCode, while_
 from aiida.orm import Dict
 
 from aiida_edl.calculations.evaluation import EvaluationCalculation
@@ -35,10 +35,20 @@ class EvaluationWorkChain(InterruptibleWorkChain):
             cls.results,
             cls.compare,
         )
+        spec.exit_code(
+            700,
+            'WARNING_FRAMES_FAILED',
+            message='{n_failed} of {n_frames} frames have no finite prediction; the errors are those of the others',
+        )
 
-    def compare(self) -> None:
-        """Compare the predictions with the labels."""
+    def compare(self) -> ExitCode | None:
+        """Compare the predictions with the labels; say so if frames failed."""
         errors = self.call_once(
             error_metrics, 'error_metrics', dataset=self.ctx.inputs.dataset, predictions=self.outputs['predictions']
         )
         self.out('errors', errors)
+        summary = errors.get_dict()['summary']
+        if n_failed := len(summary['failed_frames']):
+            exit_code: ExitCode = self.exit_codes.WARNING_FRAMES_FAILED
+            return exit_code.format(n_failed=n_failed, n_frames=n_failed + summary['n_frames'])
+        return None

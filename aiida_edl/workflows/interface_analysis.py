@@ -10,6 +10,7 @@ from aiida.orm import ArrayData, Dict
 from aiida_edl.calculations.functions.interface_profiles import interface_profiles
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis.interface_profiles import ProfileSettings
+from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.workflows.submission import SubmitOnceMixin
 
 
@@ -40,7 +41,7 @@ class InterfaceAnalysisWorkChain(SubmitOnceMixin, WorkChain):
         inputs = {'trajectory': self.inputs.trajectory, 'settings': self.inputs.settings}
         try:
             profiles = self.call_once(interface_profiles, 'interface_profiles', **inputs)
-        except ValueError as error:  # no metal or water, an evaporated film, too few frames for an error bar
+        except NotAnalysableError as error:  # no metal or water, an evaporated film, too few frames for an error bar
             exit_code: ExitCode = self.exit_codes.ERROR_NOT_ANALYSABLE
             return exit_code.format(detail=error)
         self.out('profiles', profiles)

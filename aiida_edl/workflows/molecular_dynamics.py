@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.engine import ExitCode
+from aiida.orm import CalcJobNode
 
 from aiida_edl.calculations.functions.join_datasets import join_datasets
 from aiida_edl.calculations.functions.join_series import join_series
@@ -30,9 +31,23 @@ class MolecularDynamicsWorkChain(InterruptibleWorkChain):
     def results(self) -> ExitCode | None:
         """Attach the outputs; the trajectory and its series are those of all restarts together."""
         exit_code = super().results()
-        parts = [child for child in self.ctx.children if 'trajectory' in child.outputs]
-        if exit_code is None and len(parts) > 1:
-            for name, join in (('trajectory', join_datasets), ('series', join_series)):
-                pieces = {f'part_{number:02d}': child.outputs[name] for number, child in enumerate(parts, start=1)}
-                self.out(name, self.call_once(join, join.__name__, **pieces))
-        return exit_code
+        parts = [child for child in self.continued_children() if 'trajectory' in child.outputs]
+        if exit_code is not None or not parts or parts == self.ctx.children[-1:]:
+            return exit_code
+        for name, join in (('trajectory', join_datasets), ('series', join_series)):
+            pieces = {f'part_{number:04d}': child.outputs[name] for number, child in enumerate(parts, start=1)}
+            (piece, *others) = pieces.values()
+            self.out(name, self.call_once(join, join.__name__, **pieces) if others else piece)
+        return None
+
+    def continued_children(self) -> list[CalcJobNode]:
+        """Return the calculations that form one run: the last one, and each from whose checkpoint the next went on.
+
+        One that left no checkpoint was repeated: its frames are left out, or they would be there twice.
+        """
+        run = [self.ctx.children[-1]]
+        for child in reversed(self.ctx.children[:-1]):
+            checkpoint = run[0].inputs.checkpoint if 'checkpoint' in run[0].inputs else None
+            if checkpoint is not None and 'checkpoint' in child.outputs and child.outputs.checkpoint == checkpoint:
+                run.insert(0, child)
+        return run

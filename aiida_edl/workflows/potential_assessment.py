@@ -33,8 +33,15 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
             'structures',
             valid_type=DatasetData,
             dynamic=True,
-            help='Initial frames (the last is used) by charge label.',
+            help='Frames from which the runs start, by charge label.',
         )
+        spec.input(
+            'frame_index',
+            valid_type=Int,
+            default=lambda: Int(-1),
+            help='The frame of each that is used; negative counts from the end.',
+        )
+        spec.input('max_iterations', valid_type=Int, default=lambda: Int(5), help='How often a job is started at most.')
         spec.input('engine', valid_type=Str, help='MD engine.')
         spec.input('md_settings', valid_type=Dict, required=False, help='Settings of the runs; no MD without them.')
         spec.input('analysis_settings', valid_type=Dict, required=False, help='Settings of the profiles.')
@@ -59,7 +66,12 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
         self.ctx.failures = []
         training = self.exposed_inputs(TrainingCalculation, 'training')
         return ToContext(
-            training=self.submit(TrainingWorkChain, training=training, metadata={'call_link_label': 'training'})
+            training=self.submit(
+                TrainingWorkChain,
+                training=training,
+                max_iterations=self.inputs.max_iterations,
+                metadata={'call_link_label': 'training'},
+            )
         )
 
     def inspect_training(self) -> Any:
@@ -91,6 +103,7 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
                     'subset': Str('test'),
                     'metadata': metadata,
                 },
+                max_iterations=self.inputs.max_iterations,
                 metadata={'call_link_label': 'evaluation'},
             )
         }
@@ -101,11 +114,12 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
                     md={
                         **common,
                         'structure': structure,
-                        'frame_index': Int(-1),
+                        'frame_index': self.inputs.frame_index,
                         'engine': self.inputs.engine,
                         'settings': self.inputs.md_settings,
                         'metadata': metadata,
                     },
+                    max_iterations=self.inputs.max_iterations,
                     metadata={'call_link_label': f'md_{label}'},
                 )
         return ToContext(**children)
@@ -114,9 +128,9 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
         """Take the errors and trajectories of what finished; remember what failed."""
         self.ctx.labels = []
         evaluation = self.ctx.evaluation
-        if evaluation.is_finished_ok:
+        if 'errors' in evaluation.outputs:
             self.out('errors', evaluation.outputs.errors)
-        else:
+        if not evaluation.is_finished_ok:
             self._remember_failure(evaluation, 'evaluation')
         for label in sorted(self.inputs.structures) if 'md_settings' in self.inputs else []:
             run = self.ctx[f'md_{label}']

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from aiida.common import AttributeDict
-from aiida.engine import BaseRestartWorkChain, CalcJob, ProcessHandlerReport, process_handler, while_
+from aiida.engine import BaseRestartWorkChain, CalcJob, ExitCode, ProcessHandlerReport, process_handler, while_
 from aiida.orm import CalcJobNode
 
 from aiida_edl.calculations.exit_codes import OUT_OF_WALLTIME
@@ -23,7 +23,8 @@ class InterruptibleWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
     """Run one calculation until it is finished, whatever interrupts it.
 
     A subclass names the calculation and the namespace of its inputs. How often it is started at most is the input
-    ``max_iterations``.
+    ``max_iterations``. A chain that fails ends with the status and the message of its last calculation, and has all
+    outputs that there are.
     """
 
     _process_class: ClassVar[type[CalcJob]]
@@ -45,6 +46,13 @@ class InterruptibleWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
         super().setup()
         self.ctx.inputs = AttributeDict(self.exposed_inputs(self._process_class, self._input_namespace))
 
+    def inspect_process(self) -> ExitCode | None:
+        """Look at the calculation that has ended; attach what there is if the chain ends here without success."""
+        exit_code: ExitCode | None = super().inspect_process()
+        if exit_code is not None and exit_code.status != 0:
+            self.results()
+        return exit_code
+
     @process_handler(priority=600)
     def handle_interruption(self, calculation: CalcJobNode) -> ProcessHandlerReport | None:
         """Go on from the checkpoint to the same target; without one, start again."""
@@ -52,6 +60,15 @@ class InterruptibleWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
             return None
         self.report(continue_from_checkpoint(self.ctx.inputs, calculation))
         return ProcessHandlerReport(True)
+
+    @process_handler(priority=0)
+    def handle_failure(self, calculation: CalcJobNode) -> ProcessHandlerReport | None:
+        """End as the calculation did, unless the input ``on_unhandled_failure`` asks for something else."""
+        wished = self.inputs.get('on_unhandled_failure')
+        if not calculation.is_failed or (wished is not None and wished.value != 'abort'):
+            return None
+        self.ctx.is_finished = True  # else the status in the last iteration would be that there are no more of them
+        return ProcessHandlerReport(True, calculation.exit_code)
 
 
 def continue_from_checkpoint(inputs: AttributeDict, calculation: CalcJobNode) -> str:

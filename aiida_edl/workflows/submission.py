@@ -69,7 +69,7 @@ class SubmitOnceMixin:
         metadata = (process if inputs is None and not kwargs else {**(inputs or {}), **kwargs}).get('metadata', {})
         label = metadata.get('call_link_label')
         child = self.called_child(label) if label else None
-        if child is None:
+        if child is None or child.pk in {known.pk for known in self.ctx.get('children', ())}:  # type: ignore[attr-defined]
             return super().submit(process, inputs, **kwargs)  # type: ignore[misc]
         self.report(f'found <{child.pk}> already submitted as {label}')  # type: ignore[attr-defined]
         if not _has_started(child, GRACE_SECONDS):

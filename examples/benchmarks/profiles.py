@@ -1,10 +1,11 @@
 """Time the interface profiles on a synthetic trajectory, and compare them with MAICoS bin by bin.
 
-    python examples/benchmarks/profiles.py --frames 10000 --maicos-python PYTHON_WITH_MAICOS
+    examples/demo/install.sh crosscheck
+    python examples/benchmarks/profiles.py --frames 10000
 
 The trajectory is made from a seed: 366 atoms, of which 64 form an Au(111) slab, 100 rigid waters that rotate at random,
-and 2 Na+. MAICoS (GPL-3, ``pip install 'aiida-edl[crosscheck]'``) runs in a process of its own and may live in another
-environment; without ``--maicos-python`` only our own time is taken. Each trajectory is in memory before a clock starts,
+and 2 Na+. MAICoS (GPL-3) runs in a process and an environment of its own; with ``--maicos-python ''`` only our own time
+is taken. Each trajectory is in memory before a clock starts,
 and each code uses one thread. The program ends with status 1 if a profile deviates by more than ``--tolerance``.
 
 So that both codes see the same numbers, heights are multiples of 0.01 Å plus half of that: no atom lies on the edge of
@@ -24,6 +25,8 @@ from pathlib import Path
 
 import numpy as np
 
+CROSSCHECK = Path(__file__).parents[2] / '.environments' / 'crosscheck' / 'bin' / 'python'
+"""Where ``install.sh crosscheck`` puts MAICoS."""
 LATTICE_CONSTANT = 4.08
 """fcc Au [Å]."""
 PERIOD = 44.0
@@ -179,7 +182,7 @@ def main() -> int:
     parser.add_argument('--frames', type=int, default=10_000)
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--repeats', type=int, default=3, help='runs of our own code, of which the median is taken')
-    parser.add_argument('--maicos-python', default='', help='interpreter of an environment that holds MAICoS')
+    parser.add_argument('--maicos-python', default=str(CROSSCHECK), help='interpreter that has MAICoS')
     parser.add_argument('--tolerance', type=float, default=1e-6)
     parser.add_argument('--maicos-worker', nargs=2, metavar=('SOURCE', 'TARGET'), help=argparse.SUPPRESS)
     arguments = parser.parse_args()

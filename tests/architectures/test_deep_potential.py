@@ -12,8 +12,8 @@ from aiida_edl.architectures.deep_potential import (
     DeepPotential,
     DeepPotentialHyperparameters,
     neighbour_limits,
-    read_learning_curve,
 )
+from aiida_edl.architectures.deepmd_kit import read_learning_curve
 from aiida_edl.architectures.testing import example_frames, example_job
 from aiida_edl.science.formats.deepmd_npy import read_deepmd_npy
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,3 +185,19 @@ def test_recorded_training_is_read():
     assert result.model_file == 'mace.model'
     assert result.checkpoint_files == ('checkpoints/mace_run-7_epoch-9.pt', 'results/mace_run-7_train.txt')
     assert result.learning_curve.gradient_updates.tolist() == list(range(0, 41, 4))
+
+
+def test_newest_whole_checkpoint_is_the_only_one(tmp_path):
+    """After SIGKILL every checkpoint is there, and the last one may be half-written."""
+    folder = shutil.copytree(FIXTURES / 'log_incomplete', tmp_path / 'run')
+    whole = (folder / 'checkpoints' / 'mace_run-7_epoch-25.pt').read_bytes()
+    (folder / 'checkpoints' / 'mace_run-7_epoch-100.pt').write_bytes(whole)
+    (folder / 'checkpoints' / 'mace_run-7_epoch-125.pt').write_bytes(whole[:-10])
+    result = Mace().read_training(folder)
+    assert result.checkpoint_files == ('checkpoints/mace_run-7_epoch-100.pt', 'results/mace_run-7_train.txt')
+
+
+def test_without_a_whole_checkpoint_there_is_none(tmp_path):
+    folder = shutil.copytree(FIXTURES / 'finished', tmp_path / 'run')
+    (folder / 'checkpoints' / 'mace_run-7_epoch-9.pt').write_bytes(b'PK')
+    assert Mace().read_training(folder).checkpoint_files == ()

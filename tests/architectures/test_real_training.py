@@ -1,4 +1,4 @@
-"""Both trainers run for real, on small films; needs the environment with the engines.
+"""The trainers run for real, on small films; needs the environment with the engines.
 
 Its interpreter is named by ``AIIDA_EDL_ENGINE_PYTHON``; by default it is looked for in ``.environments/engines``.
 """
@@ -17,6 +17,7 @@ from toy.training import ATOMIC_ENERGIES, ELEMENTS, film_frames, train
 
 from aiida_edl.architectures.base import Architecture, Precision, TrainingJob, TrainingOutcome
 from aiida_edl.architectures.deep_potential import DeepPotential
+from aiida_edl.architectures.deep_potential_mp import DeepPotentialMp
 from aiida_edl.architectures.mace import Mace
 
 pytestmark = pytest.mark.slow
@@ -29,8 +30,12 @@ SMALL = {
     'deep_potential': {'cutoff_radius': 4.0, 'embedding_network': [8, 16], 'n_axis_neurons': 4,
                        'fitting_network': [16, 16], 'learning_rate': 0.02, 'learning_rate_ratio': 0.05,
                        'final_force_prefactor': 100.0, 'n_evaluations': 5},
+    'deep_potential_mp': {'cutoff_radius': 4.0, 'smoothing_radius': 3.5, 'angle_cutoff_radius': 3.5,
+                          'angle_smoothing_radius': 3.0, 'n_interactions': 2, 'node_width': 16, 'edge_width': 8,
+                          'angle_width': 4, 'n_axis_neurons': 4, 'fitting_network': [16, 16], 'learning_rate': 0.01,
+                          'learning_rate_ratio': 0.05, 'n_evaluations': 5},
 }  # fmt: skip
-UPDATES = {'mace': 200, 'deep_potential': 400}
+UPDATES = {'mace': 200, 'deep_potential': 400, 'deep_potential_mp': 200}
 EVALUATE = """
 import importlib, json, os, sys
 import numpy as np
@@ -48,7 +53,7 @@ np.savez(target, energies=energies, forces=np.concatenate(forces))
 """
 
 
-@pytest.fixture(params=[Mace, DeepPotential], ids=['mace', 'deep_potential'], scope='module')
+@pytest.fixture(params=[Mace, DeepPotential, DeepPotentialMp], ids=lambda cls: cls.name, scope='module')
 def architecture(request):
     return request.param()
 
@@ -109,8 +114,8 @@ def test_exported_model_has_the_error_of_the_log(architecture, trained):
     n_atoms = np.diff(frames.offsets)
     force_rmse = np.sqrt(np.mean((forces - frames.forces) ** 2))
     energy_rmse = np.sqrt(np.mean(((energies - frames.energies) / n_atoms) ** 2))
-    # deep_potential validates on frames drawn with repetition: of four frames, some are missed.
-    tolerance = {'mace': 1e-5, 'deep_potential': 0.5}[architecture.name]
+    # DeePMD-kit validates on frames drawn with repetition: of four frames, some are missed.
+    tolerance = 1e-5 if architecture.name == 'mace' else 0.5
     assert force_rmse == pytest.approx(result.learning_curve.validation_force_rmse[-1], rel=tolerance)
     assert energy_rmse == pytest.approx(result.learning_curve.validation_energy_rmse[-1], rel=2 * tolerance, abs=2e-3)
 

@@ -50,9 +50,7 @@ def test_split_of_another_dataset_is_refused(python_code):
 
 def test_potential_of_an_architecture_that_is_not_installed_is_refused(python_code):
     inputs = evaluation_inputs(python_code, potential=potential(architecture='mice'))
-    assert refusal(ENTRY_POINT, inputs) == (
-        "unknown architecture 'mice': did you mean 'mace'? Known: deep_potential, least_squares, mace."
-    )
+    assert refusal(ENTRY_POINT, inputs).startswith("unknown architecture 'mice': did you mean 'mace'? Known: ")
 
 
 def test_code_of_another_kind_is_refused(lammps_code):

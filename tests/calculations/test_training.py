@@ -20,6 +20,7 @@ from calculation_cases import (
 )
 
 from aiida_edl.calculations import training
+from aiida_edl.registry import ARCHITECTURES, registered_names
 
 ENTRY_POINT = 'edl.training'
 
@@ -29,8 +30,8 @@ ENTRY_POINT = 'edl.training'
     [
         (
             {'architecture': 'least_square'},
-            "unknown architecture 'least_square': did you mean 'least_squares'? Known: deep_potential, least_squares, "
-            'mace.',
+            "unknown architecture 'least_square': did you mean 'least_squares'? Known: "
+            f'{", ".join(sorted([*registered_names(ARCHITECTURES), "least_squares"]))}.',
         ),
         (
             {'hyperparameters': {'cutof_radius': 4.0}},

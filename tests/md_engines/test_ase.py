@@ -109,12 +109,24 @@ def test_explosion_keeps_the_frames_before_it():
     assert result.series['temperature'].max() < 3000.0
 
 
+def test_energy_that_is_no_number_ends_the_run_before_its_frame(tmp_path):
+    recipe = {'module': 'toy.failing_calculator', 'attribute': 'SpoilingCalculator', 'keyword_arguments': {'after': 25}}
+    result = run(tmp_path, job(model_recipe=recipe))
+    assert (result.outcome, result.message) == (
+        MDOutcome.EXPLODED,
+        'energy or velocities are not finite at step 25',
+    )
+    assert result.series['step'].tolist() == result.trajectory.columns['step'].tolist() == [10, 20]
+    assert all(np.isfinite(values).all() for values in result.series.values())
+    assert np.isfinite(result.trajectory.positions).all()
+
+
 def test_lost_trajectory_file_is_an_incomplete_output(finished):
     (finished / 'trajectory_00001.npz').unlink()
     result = read(finished)
     assert result.outcome is MDOutcome.OUTPUT_INCOMPLETE
     assert result.message == 'the frame of step 10 is missing, which should be in one of trajectory_*.npz'
-    assert (result.checkpoint_files, result.trajectory) == ((), None)
+    assert (result.checkpoint_files, result.trajectory, result.steps_done) == ((), None, 0)
 
 
 def test_truncated_checkpoint_is_no_checkpoint(finished):

@@ -230,6 +230,29 @@ def test_cut_snapshot_is_left_out(tmp_path):
     assert read(folder).trajectory.columns['step'].tolist() == [100, 200, 300]
 
 
+@pytest.mark.parametrize('file', ['trajectory.dump', 'log.lammps'])
+def test_frames_lost_before_the_checkpoint_are_noticed_whatever_the_outcome(tmp_path, file):
+    # Both files are cut after half of what they hold up to the checkpoint at step 400 of production
+    folder = shutil.copytree(recorded('output_incomplete'), tmp_path / 'cut')
+    text = (folder / file).read_text()
+    mark = 'ITEM: TIMESTEP\n500\n' if file == 'trajectory.dump' else re.search(r'^ +500 ', text, re.MULTILINE).group()
+    (folder / file).write_text(text[: text.index(mark)])
+    result = read(folder)
+    assert result.outcome is MDOutcome.OUTPUT_INCOMPLETE
+    assert result.message == '2 of 4 frames up to the checkpoint are in both trajectory.dump and log.lammps'
+    assert (result.checkpoint_files, result.steps_done) == ((), 200)
+    assert result.series['step'].tolist() == [100, 200]
+    assert result.trajectory.columns['step'].tolist() == [100, 200]
+
+
+def test_run_out_of_walltime_that_lost_its_dump_has_no_checkpoint(tmp_path):
+    folder = shutil.copytree(recorded('out_of_walltime'), tmp_path / 'lost')
+    (folder / 'trajectory.dump').unlink()
+    result = read(folder)
+    assert result.outcome is MDOutcome.OUTPUT_INCOMPLETE
+    assert (result.checkpoint_files, result.steps_done, result.series) == ((), 0, None)
+
+
 def test_run_out_of_walltime_leaves_a_checkpoint():
     result = read(recorded('out_of_walltime'))
     assert result.outcome is MDOutcome.OUT_OF_WALLTIME
@@ -251,7 +274,10 @@ def test_hot_run_counts_as_exploded():
         ('ERROR on proc 0: Out of range atoms - cannot compute PPPM', MDOutcome.EXPLODED),
         ('ERROR: Lost atoms: original 37 current 36', MDOutcome.EXPLODED),
         ('ERROR on proc 0: Failed to allocate 99 bytes for array', MDOutcome.OUT_OF_MEMORY),
+        ('ERROR on proc 0: Bond atoms 25 26 missing on proc 0 at step 345', MDOutcome.EXPLODED),
+        ('ERROR on proc 0: Angle atoms 25 26 27 missing on proc 0 at step 345', MDOutcome.EXPLODED),
         ('ERROR: Unknown command: fxi', MDOutcome.OUTPUT_INCOMPLETE),
+        ('ERROR: Illegal fix nve command: missing argument(s)', MDOutcome.OUTPUT_INCOMPLETE),
     ],
 )
 def test_errors_of_lammps_are_told_apart(tmp_path, error, outcome):
@@ -270,7 +296,8 @@ def test_energy_that_is_no_number_counts_as_exploded(tmp_path):
     (folder / 'log.lammps').write_text(log.replace(last.split()[2], 'nan'))
     result = read(folder)
     assert result.outcome is MDOutcome.EXPLODED
-    assert result.message == 'an energy is not a finite number before step 400 of 400'
+    assert result.message == 'PotEng is not a finite number at step 400 of 400'
+    assert result.series['step'].tolist() == [100, 200, 300]
 
 
 def test_missing_log_is_an_outcome(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,55 @@ def test_nothing_at_all_is_a_missing_output(python_code, engine):
     outputs, exit_code = parsed(python_code, engine, 'finished', files={})
     assert (exit_code.status, exit_code.message) == (
         310,
-        'An output file is missing: no file of the engine came back',
+        'An output file is missing: no file of the engine came back, and _scheduler-stderr.txt is empty',
     )
     assert set(outputs) == {'md_summary'}
+
+
+def test_program_that_was_not_found_is_a_missing_output(python_code):
+    files = {'lammps.out': b'bash: lmp: command not found\n'}
+    _, exit_code = parsed(python_code, 'electrode', 'finished', files=files)
+    assert (exit_code.status, exit_code.message) == (
+        310,
+        'An output file is missing: no file of the engine came back, and the last line of lammps.out is '
+        "'bash: lmp: command not found'",
+    )
+
+
+def spoilt_run(folder, step, column):
+    """Return a copy of a finished run whose log holds no number in a column at a step of LAMMPS."""
+    copy = shutil.copytree(RECORDED / 'electrode' / 'finished', folder / 'run')
+    lines = (copy / 'log.lammps').read_text().splitlines(keepends=True)
+    for index, line in enumerate(lines):
+        fields = line.split()
+        if len(fields) == 7 and fields[0] == str(step):
+            fields[column] = 'nan'
+            lines[index] = ' '.join(fields) + '\n'
+    (copy / 'log.lammps').write_text(''.join(lines))
+    return copy
+
+
+@pytest.mark.parametrize('column', [1, 2, 4, 6], ids=['temperature', 'potential', 'conserved', 'potential of metal'])
+def test_run_with_a_row_that_is_not_finite_is_an_explosion_with_the_frames_before(python_code, tmp_path, column):
+    outputs, exit_code = parsed(python_code, 'electrode', 'finished', spoilt_run(tmp_path, 500, column))
+    assert exit_code.status == 451
+    assert exit_code.message.endswith('is not a finite number at step 300 of 400')
+    assert outputs['series'].get_array('step').tolist() == [100, 200]
+    assert outputs['trajectory'].get_array('column_step').tolist() == [100, 200]
+    assert 'checkpoint' not in outputs
+
+
+def test_forces_that_are_not_finite_are_an_explosion(python_code, tmp_path):
+    folder = shutil.copytree(RECORDED / 'electrode' / 'finished', tmp_path / 'run')
+    head, mark, last = (folder / 'trajectory.dump').read_text().rpartition('ITEM: TIMESTEP')
+    lines = last.splitlines(keepends=True)
+    fields = lines[-1].split()
+    fields[7] = '-nan'
+    (folder / 'trajectory.dump').write_text(head + mark + ''.join(lines[:-1]) + ' '.join(fields) + '\n')
+    outputs, exit_code = parsed(python_code, 'electrode', 'finished', folder)
+    assert (exit_code.status, exit_code.message) == (
+        451,
+        'The molecular dynamics exploded: a position, velocity or force is not a finite number at step 400',
+    )
+    assert outputs['series'].get_array('step').tolist() == [100, 200, 300]
+    assert outputs['trajectory'].n_frames == 3

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from aiida.orm import FolderData
 from calculation_cases import dataset, finished_node, labelled_frames, parse, training_inputs
 
 from aiida_edl.parsers.training import charge_labels
@@ -85,12 +86,35 @@ def test_cost_is_that_of_all_commands(python_code):
     assert set(summary['versions']) == {'numpy', 'ase'}
 
 
-def test_nothing_at_all_is_a_missing_output(python_code):
-    _, exit_code = parsed(python_code, {})
+@pytest.mark.parametrize(
+    ('files', 'seen'),
+    [
+        ({}, '_scheduler-stderr.txt is empty'),
+        (
+            {'run_commands.out': b'bash: python: command not found\n'},
+            "the last line of run_commands.out is 'bash: python: command not found'",
+        ),
+    ],
+)
+def test_nothing_of_the_program_is_a_missing_output(python_code, files, seen):
+    _, exit_code = parsed(python_code, files)
     assert (exit_code.status, exit_code.message) == (
         310,
-        'An output file is missing: no file of the trainer came back',
+        f'An output file is missing: no file of the trainer came back, and {seen}',
     )
+
+
+def test_checkpoint_that_was_given_is_no_output(python_code):
+    checkpoint = FolderData()
+    checkpoint.base.repository.put_object_from_bytes(b'state', 'checkpoints/state.npz')
+    _, exit_code = parsed(python_code, {'checkpoints/state.npz': b'state'}, checkpoint=checkpoint)
+    assert exit_code.status == 310
+
+
+def test_report_alone_tells_how_the_commands_ended(python_code):
+    report = (RECORDED / 'least_squares' / 'log_incomplete' / 'run_commands.json').read_bytes()
+    _, exit_code = parsed(python_code, {'run_commands.json': report})
+    assert exit_code.status == 312
 
 
 def test_empty_model_file_is_a_failed_export(python_code, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -133,3 +134,13 @@ def test_process_that_called_nothing_is_refused(benchmark, tmp_path):
     with pytest.raises(ReportError) as error:
         write_report(node, tmp_path)
     assert str(error.value) == (f'process {node.uuid} (SomeWorkChain) has called nothing; give that of a benchmark')
+
+
+def test_what_cannot_be_compared_is_neither_decided_nor_undecided(results):
+    row = {'architecture': 'all', 'decision': 'mixed_spreads_more', 'required_md_factor': 0.1}
+    empty = {'architecture': 'all', 'decision': 'nothing_to_compare', 'required_md_factor': None}
+    answer = {**results.answer, 'comparisons': [row, empty]}
+    sentences = report_text.need_sentences(dataclasses.replace(results, answer=answer))
+    assert sentences[0] == '1 of 1 comparisons are decided by these runs.'
+    nothing = report_text.need_sentences(dataclasses.replace(results, answer={**answer, 'comparisons': [empty]}))
+    assert nothing == ['Nothing was compared, so nothing can be said of what would be needed.']

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ase.data import atomic_numbers
 
-from aiida_edl.science.atomic_energies import atomic_energy_fit, fit_atomic_energies
+from aiida_edl.science.atomic_energies import atomic_energy_fit
 from aiida_edl.science.frames import Frame, FrameSet
 
 ENERGIES = {'H': -13.5, 'O': -430.0, 'Na': -7.0}
@@ -41,7 +41,7 @@ def test_exact_energies_are_recovered():
 
 
 def test_elements_are_ordered_by_atomic_number():
-    assert list(fit_atomic_energies(make_frames([{'Na': 1, 'O': 1, 'H': 1}]))) == ['H', 'O', 'Na']
+    assert list(atomic_energy_fit(make_frames([{'Na': 1, 'O': 1, 'H': 1}])).energies) == ['H', 'O', 'Na']
 
 
 def test_degenerate_compositions_give_the_right_sum():
@@ -54,7 +54,7 @@ def test_degenerate_compositions_give_the_right_sum():
 
 def test_degenerate_solution_has_smallest_norm():
     """One composition OH2: the solution is proportional to the counts."""
-    energies = fit_atomic_energies(make_frames([{'O': 1, 'H': 2}] * 3))
+    energies = atomic_energy_fit(make_frames([{'O': 1, 'H': 2}] * 3)).energies
     assert energies['H'] / energies['O'] == pytest.approx(2.0)
 
 
@@ -67,11 +67,17 @@ def test_residual_is_the_noise_per_atom():
 def test_frames_without_energies_are_refused():
     message = '^atomic energies cannot be fitted to frames without energies; label the frames first$'
     with pytest.raises(ValueError, match=message):
-        fit_atomic_energies(make_frames([{'H': 2}]).without_labels())
+        atomic_energy_fit(make_frames([{'H': 2}]).without_labels())
 
 
 def test_not_finite_energy_is_refused():
     frames = make_frames([{'H': 2}] * 3)
     broken = replace(frames, energies=np.array([1.0, np.nan, 2.0]))
     with pytest.raises(ValueError, match=r'^the energy of frames \[1\] is not finite; remove those frames first$'):
-        fit_atomic_energies(broken)
+        atomic_energy_fit(broken)
+
+
+def test_element_that_no_frame_holds_gets_nothing_and_is_not_unique():
+    fit = atomic_energy_fit(make_frames([{'O': 1, 'H': 2}, {'H': 2}]), ['H', 'O', 'Na'])
+    assert fit.energies == pytest.approx({'H': -13.5, 'O': -430.0, 'Na': 0.0}, abs=1e-8)
+    assert not fit.is_unique

@@ -8,12 +8,9 @@ import pytest
 from aiida_edl.science.uncertainty import (
     Estimate,
     autocorrelation,
-    blocking_analysis,
-    bootstrap,
     combine_replicas,
     integrated_correlation_time,
     mean_with_error,
-    ratio_with_error,
 )
 
 
@@ -93,80 +90,9 @@ def test_short_series_is_refused():
 
 
 def test_not_finite_series_is_refused():
-    message = (
-        r'^the series holds 1 values that are not finite; remove them, or use ratio_with_error for averages over a '
-        r'varying number of members$'
-    )
+    message = '^the series holds 1 values that are not finite; remove them$'
     with pytest.raises(ValueError, match=message):
         mean_with_error([1.0, np.nan, 3.0, 4.0])
-
-
-def test_blocking_finds_the_error_of_a_correlated_series():
-    # Exact variance of the mean: 2 tau / n; a block of the plateau has a few hundred members.
-    coefficient, n_samples = 0.9, 2**14
-    analysis = blocking_analysis(autoregressive(coefficient, n_samples, 40))
-    assert analysis.has_plateau.all()
-    assert analysis.error.mean() == pytest.approx(np.sqrt(2 * exact_time(coefficient) / n_samples), rel=0.08)
-
-
-def test_blocking_starts_from_the_naive_error():
-    series = autoregressive(0.9, 1024, 1)[:, 0]
-    analysis = blocking_analysis(series)
-    assert analysis.errors[0] == pytest.approx(series.std(ddof=1) / np.sqrt(1024))
-    assert analysis.block_sizes.tolist() == [2**level for level in range(10)]
-
-
-def test_blocking_agrees_with_direct_block_means():
-    series = autoregressive(0.5, 128, 1)[:, 0]
-    blocks = series.reshape(-1, 8).mean(axis=1)
-    assert blocking_analysis(series).errors[3] == pytest.approx(blocks.std(ddof=1) / np.sqrt(len(blocks)))
-
-
-def test_blocking_says_when_there_is_no_plateau():
-    """A drift never levels off."""
-    assert not blocking_analysis(np.arange(64.0)).has_plateau
-
-
-def test_ratio_of_constant_denominator_is_a_mean():
-    series = autoregressive(0.6, 400, 2)
-    ratio, mean = ratio_with_error(series, np.full_like(series, 2.0)), mean_with_error(series / 2.0)
-    np.testing.assert_allclose([ratio.mean, ratio.error], [mean.mean, mean.error], rtol=1e-9)
-
-
-def test_ratio_of_proportional_series_has_no_error():
-    members = np.random.default_rng(2).integers(1, 9, size=100).astype(float)
-    estimate = ratio_with_error(0.3 * members, members)
-    assert float(estimate.mean) == pytest.approx(0.3)
-    assert float(estimate.error) == pytest.approx(0.0, abs=1e-15)
-
-
-def test_ratio_of_an_empty_bin_is_unknown():
-    members = np.zeros((10, 2))
-    members[:, 0] = 1.0
-    estimate = ratio_with_error(members, members)
-    assert estimate.mean[0] == 1.0
-    assert np.isnan([estimate.mean[1], estimate.error[1]]).all()
-    assert estimate.n_effective[1] == 0.0
-
-
-def test_bootstrap_of_the_mean_has_the_textbook_error():
-    # 2000 resamples know the standard deviation to 1 / sqrt(4000) = 1.6 %.
-    samples = np.random.default_rng(3).normal(size=50)
-    means = bootstrap(samples, np.mean, 2000, seed=4)
-    assert means.std() == pytest.approx(samples.std() / np.sqrt(50), rel=0.07)
-
-
-def test_bootstrap_is_seeded():
-    samples = np.arange(10.0)
-    one, same, other = (bootstrap(samples, np.median, 20, seed=seed) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, same)
-    assert not np.array_equal(one, other)
-
-
-def test_bootstrap_needs_two_samples():
-    message = '^the bootstrap needs at least two samples; give block means or one value per replica$'
-    with pytest.raises(ValueError, match=message):
-        bootstrap([1.0], np.mean, 10, seed=1)
 
 
 def make_estimate(mean: float, error: float, n_effective: float = 10.0) -> Estimate:
@@ -202,3 +128,15 @@ def test_column_unknown_everywhere_stays_unknown():
 def test_no_replica_is_refused():
     with pytest.raises(ValueError, match=r'^no replica was given; give at least one estimate$'):
         combine_replicas([])
+
+
+def test_replica_without_an_error_leaves_it_to_the_scatter():
+    """A bin that one of two replicas never visits: means 1 and 0, so their mean has the standard error 0.5."""
+    combined = combine_replicas([make_estimate(1.0, 0.1), make_estimate(0.0, np.nan)])
+    assert (combined.mean[0], combined.error[0]) == (0.5, pytest.approx(0.5, rel=1e-12))
+
+
+def test_without_any_error_the_combined_error_is_unknown():
+    combined = combine_replicas([make_estimate(0.0, np.nan)] * 2)
+    assert combined.mean[0] == 0.0
+    assert np.isnan(combined.error[0])

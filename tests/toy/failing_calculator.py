@@ -94,3 +94,18 @@ class InterruptedCalculator(MorsePotential):
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+class SpoilingCalculator(MorsePotential):
+    """Morse potential whose forces are no numbers after some frames."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__(**MORSE)
+        self.left = after
+
+    def calculate(self, atoms: Any = None, properties: Any = ('energy',), system_changes: Any = all_changes) -> None:
+        """Compute, then spoil."""
+        super().calculate(atoms, properties, system_changes)
+        self.left -= 1
+        if self.left < 0:
+            self.results['forces'] = np.full_like(self.results['forces'], np.nan)

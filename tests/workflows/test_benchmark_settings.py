@@ -35,6 +35,20 @@ def test_replicas_have_seeds_of_their_own():
     assert two.reference_md(1)['seed'] != two.reference_md(2)['seed']
 
 
+def test_models_start_from_frames_of_all_replicas():
+    matrix = settings(reference={'replicas': 3})
+    starts = [matrix.start(model) for model in matrix.models()]
+    assert len(set(starts)) >= len(starts) - 1  # two of twelve may coincide by chance
+    assert {replica for replica, _ in starts} == {1, 2, 3}
+    assert all(0 <= frame < 800 for _, frame in starts)
+
+
+def test_start_of_a_model_does_not_depend_on_the_others():
+    one = settings(architectures={'mace': None})
+    starts = {model.key: settings().start(model) for model in settings().models()}
+    assert all(starts[model.key] == one.start(model) for model in one.models())
+
+
 def test_test_frames_do_not_depend_on_the_training_set():
     one, other = (settings().split_settings(name) for name in ('single_0', 'mixed'))
     assert {**one, 'charge_states': None} == {**other, 'charge_states': None}
@@ -56,6 +70,17 @@ def test_test_frames_do_not_depend_on_the_training_set():
             {'architectures': {'mase': {'protocol': 'fast'}}},
             "unknown architecture 'mase': did you mean 'mace'? Known: deep_potential, ",
         ),
+        (
+            {'split': {'n_traning': 20}},
+            "unknown setting of split 'n_traning': did you mean 'n_training'? Known: ",
+        ),
+        ({'split': {'n_training': '96'}}, "setting 'n_training' of split is '96', expected int"),
+        ({'split': {'n_blocks': 200}}, 'the split cuts each trajectory into 200 blocks, but only 160 of its frames '),
+        ({'labelling': {'frames_per_job': -1}}, "setting 'frames_per_job' of labelling is -1, at least 1"),
+        ({'labelling': {'method': 'random_'}}, "unknown method of labelling 'random_': did you mean 'random'?"),
+        ({'labelling': {'engine': 'elektrode'}}, "unknown single-point engine 'elektrode': did you mean 'electrode'?"),
+        ({'architectures': {'mace': {'seeds': [1, 1]}}}, 'seeds are [1, 1]; give at least one, and none twice'),
+        ({'max_iterations': 0}, 'max_iterations is 0, at least 1'),
         (
             {'structure': {'n_ions': -2}},
             'structure holds n_ions; give the ions as ion and charge_states instead',

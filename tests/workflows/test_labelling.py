@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from aiida.engine import run_get_node
 from aiida.orm import Dict, Float, Int, Str
-from calculation_cases import dataset, labelled_frames, without_labels
+from ase_cases import frames as metal_frames
+from calculation_cases import TESTS, dataset, labelled_frames, potential, without_labels
 
+from aiida_edl.data.dataset import DatasetData
 from aiida_edl.workflows.labelling import LabellingWorkChain, single_point_engines
 
 RECIPE = {'module': 'ase.calculators.lj', 'attribute': 'LennardJones', 'keyword_arguments': {'sigma': 2.3, 'rc': 4.0}}
@@ -52,3 +54,86 @@ def test_unknown_engine_is_refused(python_code):
 def test_unknown_gate_setting_is_refused(python_code):
     with pytest.raises(ValueError, match="unknown gate setting 'forcecap': did you mean 'force_cap'"):
         label(python_code, gate=Dict({'forcecap': 1.0}))
+
+
+def toy_recipe(attribute, **keyword_arguments):
+    """Return the parameters of a toy calculator."""
+    recipe = {'module': 'toy.failing_calculator', 'attribute': attribute, 'keyword_arguments': keyword_arguments}
+    return Dict({'recipe': recipe, 'level_of_theory': 'toy'})
+
+
+def label_metals(code, monkeypatch, n_frames=3, **changes):
+    """Label gold, gold with copper, gold, and so on."""
+    monkeypatch.setenv('PYTHONPATH', str(TESTS))
+    frames = DatasetData.from_frames(metal_frames(n_frames), origin='made by hand')
+    return label(code, dataset=frames, **changes)
+
+
+def test_pack_that_never_converges_costs_its_own_frame_only(python_code, monkeypatch):
+    """The second of three jobs holds the one frame whose SCF fails, and ends with 452."""
+    outputs, node = label_metals(
+        python_code,
+        monkeypatch,
+        model_parameters=toy_recipe('UnconvergedCalculator'),
+        frames_per_job=Int(1),
+        max_failed_fraction=Float(0.4),
+    )
+    assert node.is_finished_ok, node.exit_message
+    chains = [child for child in node.called if child.process_label == 'AseCalculatorSinglePointWorkChain']
+    assert [chain.exit_status for chain in sorted(chains, key=lambda chain: chain.pk)] == [0, 700, 0]
+    assert outputs['dataset'].frames().positions == pytest.approx(metal_frames(3).select([0, 2]).positions)
+    (rejected,) = outputs['rejected'].get_dict()['frames']
+    assert rejected['frame'] == 1
+    assert rejected['reason'].endswith(': CalculationFailed: SCF not converged in 500 cycles')
+
+
+def test_job_that_dies_costs_its_own_frames_only(python_code, monkeypatch):
+    """Each process dies at its second frame: the job with two frames gives no labels, that with one is done."""
+    outputs, node = label_metals(
+        python_code,
+        monkeypatch,
+        model_parameters=toy_recipe('KillingCalculator', after=1),
+        frames_per_job=Int(2),
+        max_failed_fraction=Float(0.7),
+    )
+    assert node.is_finished_ok, node.exit_message
+    assert outputs['dataset'].frames().positions == pytest.approx(metal_frames(3).select([2]).positions)
+    reason = (
+        'the job of this frame gave no labels: it ended with exit status 312 (The program stopped before its end: '
+        'evaluate.out is empty)'
+    )
+    assert outputs['rejected'].get_dict()['frames'] == [{'frame': 0, 'reason': reason}, {'frame': 1, 'reason': reason}]
+
+
+def test_too_many_frames_lost_with_their_job_is_an_exit_code_that_names_the_numbers(python_code, monkeypatch):
+    outputs, node = label_metals(
+        python_code, monkeypatch, n_frames=2, model_parameters=toy_recipe('OutOfMemoryCalculator')
+    )
+    assert node.exit_status == 520
+    assert node.exit_message == (
+        '2 of 2 frames were rejected, at most a share of 0.1 is tolerated; the first reason is: the job of this frame '
+        'gave no labels: it ended with exit status 410 (The program ran out of memory: the last line of evaluate.out '
+        "is 'RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB')"
+    )
+    assert 'dataset' not in outputs
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'frames_per_job': 0}, 'frames_per_job is 0, it must be positive'),
+        ({'frames_per_job': -1}, 'frames_per_job is -1, it must be positive'),
+        ({'max_failed_fraction': 1.5}, 'max_failed_fraction is 1.5, it must lie between 0 and 1'),
+        ({'max_failed_fraction': -0.1}, 'max_failed_fraction is -0.1, it must lie between 0 and 1'),
+    ],
+)
+def test_numbers_out_of_range_are_refused(python_code, changes, message):
+    nodes = {name: (Int if name == 'frames_per_job' else Float)(value) for name, value in changes.items()}
+    with pytest.raises(ValueError, match=message):
+        label(python_code, **nodes)
+
+
+def test_teacher_for_an_engine_that_takes_none_is_refused(python_code):
+    message = "engine 'electrode' takes no potential, but one was given; leave it out or use one of: ase_calculator"
+    with pytest.raises(ValueError, match=message):
+        label(python_code, engine=Str('electrode'), model_parameters=Dict({}), potential=potential())

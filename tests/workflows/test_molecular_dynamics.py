@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from aiida.common.links import LinkType
 from aiida.engine import run_get_node
-from aiida.orm import CalcJobNode
+from aiida.orm import CalcJobNode, FolderData, Int
 from calculation_cases import TESTS, dataset, md_inputs, stored_once
 
 from aiida_edl.calculations.functions.join_datasets import join_datasets
@@ -79,11 +79,39 @@ def test_lost_node_without_checkpoint_starts_again(make_chain, python_code, aiid
     assert 'checkpoint' not in chain.ctx.inputs
 
 
-def test_explosion_is_no_interruption(make_chain, python_code, aiida_localhost):
+def test_explosion_ends_the_chain_as_it_ended_the_run(python_code):
+    settings = {'steps': 20, 'sampling_interval': 5, 'temperature': 100.0, 'maximum_temperature': 1e-3}
+    outputs, node = run_get_node(MolecularDynamicsWorkChain, md=md_inputs(python_code, settings=settings))
+    assert node.exit_status == 451
+    assert 'the maximum is 0 K' in node.exit_message
+    assert len(node.called) == 1
+    assert 'md_summary' in outputs
+
+
+def test_chain_that_may_not_start_again_keeps_what_it_has(python_code, monkeypatch):
+    monkeypatch.setenv('PYTHONPATH', str(TESTS))
+    inputs = {'md': interrupted_inputs(python_code, 8), 'max_iterations': Int(2)}
+    outputs, node = run_get_node(MolecularDynamicsWorkChain, **inputs)
+    assert node.exit_status == MolecularDynamicsWorkChain.exit_codes.ERROR_MAXIMUM_ITERATIONS_EXCEEDED.status
+    assert 'checkpoint' in outputs
+    steps = outputs['trajectory'].frames().columns['step'].tolist()
+    assert steps == list(range(2, 2 + 2 * len(steps), 2))
+    assert len(steps) > 4
+
+
+def test_repeated_part_is_not_joined(make_chain, python_code, aiida_localhost):
+    """The second calculation left no checkpoint, so the third went on from that of the first."""
     chain = make_chain(MolecularDynamicsWorkChain, md=md_inputs(python_code))
-    node = CalcJobNode(computer=aiida_localhost, process_type=MolecularDynamicsCalculation.build_process_type()).store()
-    node.set_exit_status(451)
-    assert chain.handle_interruption(node) is None
+    checkpoint = FolderData().store()
+    children = []
+    for number in range(3):
+        node = CalcJobNode(computer=aiida_localhost)
+        if number:
+            node.base.links.add_incoming(checkpoint, LinkType.INPUT_CALC, 'checkpoint')
+        children.append(node.store())
+    checkpoint.base.links.add_incoming(children[0], LinkType.CREATE, 'checkpoint')
+    chain.ctx.children = children
+    assert chain.continued_children() == [children[0], children[2]]
 
 
 def test_joined_parts_of_different_theory_are_refused(python_code):

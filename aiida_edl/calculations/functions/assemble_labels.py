@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
+from numpy.typing import NDArray
 
+from aiida_edl.calculations.link_labels import in_natural_order
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.label_gate import GateSettings, gate_labels
 
+PER_ATOM = ('forces', 'charges')
+"""Labels with a row for each atom; all others have one for each frame."""
+COLUMNS = ('metal_potential',)
+"""Labels that become columns of the data set."""
 
-def _labelled(frames: FrameSet, parts: list[ArrayData]) -> tuple[FrameSet, np.ndarray]:
-    """Return the frames with the labels of consecutive parts, and whether each calculation converged."""
-    names = set.intersection(*[set(part.get_arraynames()) for part in parts])
-    joined = {name: np.concatenate([part.get_array(name) for part in parts]) for name in names if name != 'offsets'}
-    arrays = frames.without_labels().to_arrays()
-    arrays |= {name: joined[name] for name in ('energies', 'forces', 'stresses', 'charges') if name in joined}
-    columns = {name: joined[name] for name in ('metal_potential',) if name in joined}
-    return FrameSet.from_arrays(arrays).with_columns(**columns), joined['converged']
+
+@dataclass(frozen=True)
+class _Pack:
+    """Consecutive frames that were labelled by one job."""
+
+    key: str
+    """Name of the input that describes it."""
+    n_frames: int
+    """Frames of the pack."""
+    labels: ArrayData | None
+    """Labels of its frames; None if the job left none."""
+    reasons: Mapping[int, str]
+    """What the engine says of frames that failed, by index in the pack."""
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether at least one frame is labelled."""
+        return self.labels is not None and bool(self.labels.get_array('converged').any())
 
 
 @calcfunction
@@ -29,18 +47,17 @@ def assemble_labels(dataset: DatasetData, gate: Dict, **parts: Any) -> dict[str,
 
     :param dataset: the frames that were labelled.
     :param gate: fields of ``GateSettings``.
-    :param parts: ``labels_01``, ``summary_01``, ...: labels of consecutive parts of the frames, and what the engine
-        says of them.
+    :param parts: consecutive parts of the frames, numbered: ``labels_001`` and ``summary_001`` (labels, and what the
+        engine says of them), or ``missing_001`` (``n_frames`` and ``reason``) for a part that got no labels.
     :return: ``dataset`` (absent if no frame passes) and ``rejected``: ``frames`` (a list of index and reason),
         ``n_frames``, ``n_rejected``, ``notes``.
     """
-    labels = [parts[key] for key in sorted(parts) if key.startswith('labels_')]
-    summaries = [parts[key].get_dict() for key in sorted(parts) if key.startswith('summary_')]
-    frames, converged = _labelled(dataset.frames(), labels)
+    packs = _packs(parts)
+    frames, converged = _labelled(dataset.frames(), packs)
     report = gate_labels(frames, converged, GateSettings(**gate.get_dict()))
-    reasons = _engine_reasons(labels, summaries)
+    reasons, is_missing = _engine_reasons(packs)
     rejected = [
-        {'frame': int(index), 'reason': f'{reason}: {reasons[index]}' if index in reasons else reason}
+        {'frame': int(index), 'reason': _reason(reason, reasons.get(index), bool(is_missing[index]))}
         for index, reason in report.rejected
     ]
     outputs: dict[str, DatasetData | Dict] = {
@@ -55,7 +72,7 @@ def assemble_labels(dataset: DatasetData, gate: Dict, **parts: Any) -> dict[str,
         )
     }
     if len(report.accepted):
-        levels = sorted({summary['level_of_theory'] for summary in summaries})
+        levels = sorted({parts[key]['level_of_theory'] for key in parts if key.startswith('summary_')})
         outputs['dataset'] = DatasetData.from_frames(
             frames.select(report.accepted),
             level_of_theory='; '.join(levels),
@@ -65,11 +82,96 @@ def assemble_labels(dataset: DatasetData, gate: Dict, **parts: Any) -> dict[str,
     return outputs
 
 
-def _engine_reasons(labels: list[ArrayData], summaries: list[dict[str, Any]]) -> dict[int, str]:
-    """Return what the engine says of each failed frame, by index in the whole set."""
-    reasons: dict[int, str] = {}
+def _packs(parts: Mapping[str, Any]) -> list[_Pack]:
+    """Return the packs in the order of their numbers."""
+    packs = []
+    by_number = {key.partition('_')[2]: key for key in parts if not key.startswith('summary_')}
+    for number in in_natural_order(by_number):
+        key = by_number[number]
+        if key.startswith('missing_'):
+            values = parts[key].get_dict()
+            packs.append(
+                _Pack(key, values['n_frames'], None, dict.fromkeys(range(values['n_frames']), values['reason']))
+            )
+        else:
+            failures = parts[f'summary_{number}'].get_dict().get('failures', {})
+            n_frames = len(parts[key].get_array('converged'))
+            packs.append(_Pack(key, n_frames, parts[key], {int(index): text for index, text in failures.items()}))
+    return packs
+
+
+def _labelled(frames: FrameSet, packs: Sequence[_Pack]) -> tuple[FrameSet, NDArray[np.bool_]]:
+    """Return the frames with the labels of consecutive packs, and whether each calculation converged.
+
+    Labels that some pack with labelled frames lacks are left out; frames of a pack without any hold NaN.
+
+    :raises ValueError: if a pack is not of the frames whose turn it is.
+    """
+    _check_packs(frames, packs)
+    labelled = [pack.labels for pack in packs if pack.labels is not None and pack.has_labels]
+    shapes: dict[str, tuple[int, ...]] = {'energies': (), 'forces': (3,)}
+    if labelled:
+        names = set.intersection(*[set(labels.get_arraynames()) for labels in labelled]) - {'offsets', 'converged'}
+        shapes = {name: labelled[0].get_array(name).shape[1:] for name in sorted(names)}
+    joined = {
+        name: np.full((len(frames.numbers) if name in PER_ATOM else len(frames), *shape), np.nan)
+        for name, shape in shapes.items()
+    }
+    converged = np.zeros(len(frames), dtype=bool)
     start = 0
-    for part, summary in zip(labels, summaries, strict=True):
-        reasons |= {start + int(index): reason for index, reason in summary.get('failures', {}).items()}
-        start += len(part.get_array('converged'))
-    return reasons
+    for pack in packs:
+        if pack.labels is not None and pack.has_labels:
+            stop = start + pack.n_frames
+            converged[start:stop] = pack.labels.get_array('converged')
+            atoms = slice(int(frames.offsets[start]), int(frames.offsets[stop]))
+            for name, values in joined.items():
+                values[atoms if name in PER_ATOM else slice(start, stop)] = pack.labels.get_array(name)
+        start += pack.n_frames
+    arrays = frames.without_labels().to_arrays()
+    arrays |= {name: joined[name] for name in ('energies', 'forces', 'stresses', 'charges') if name in joined}
+    columns = {name: joined[name] for name in COLUMNS if name in joined}
+    return FrameSet.from_arrays(arrays).with_columns(**columns), converged
+
+
+def _check_packs(frames: FrameSet, packs: Sequence[_Pack]) -> None:
+    """Check that the packs are of these frames, as far as the numbers of frames and atoms tell.
+
+    :raises ValueError: if they are not.
+    """
+    n_labelled = sum(pack.n_frames for pack in packs)
+    if n_labelled != len(frames):
+        raise ValueError(
+            f'the parts hold {n_labelled} frames, but the data set has {len(frames)}; give one part for each pack of '
+            'its frames'
+        )
+    n_atoms = np.diff(frames.offsets)
+    start = 0
+    for pack in packs:
+        if pack.labels is not None:
+            found = np.diff(pack.labels.get_array('offsets'))
+            wrong = np.flatnonzero(found != n_atoms[start : start + pack.n_frames])
+            if len(wrong):
+                index = int(wrong[0])
+                raise ValueError(
+                    f'{pack.key} has labels of {found[index]} atoms for frame {start + index}, which has '
+                    f'{n_atoms[start + index]}; number the parts in the order of the frames'
+                )
+        start += pack.n_frames
+
+
+def _engine_reasons(packs: Sequence[_Pack]) -> tuple[dict[int, str], NDArray[np.bool_]]:
+    """Return what is known of each failed frame by index in the whole set, and which frames got no labels at all."""
+    reasons: dict[int, str] = {}
+    is_missing = [np.full(pack.n_frames, pack.labels is None) for pack in packs]
+    start = 0
+    for pack in packs:
+        reasons |= {start + index: reason for index, reason in pack.reasons.items()}
+        start += pack.n_frames
+    return reasons, np.concatenate(is_missing)
+
+
+def _reason(of_gate: str, of_engine: str | None, is_missing: bool) -> str:
+    """Return why a frame is rejected; where there are no labels the gate has nothing to add."""
+    if of_engine is None:
+        return of_gate
+    return of_engine if is_missing else f'{of_gate}: {of_engine}'

@@ -17,6 +17,8 @@ def error_metrics(dataset: DatasetData, predictions: ArrayData) -> Dict:
     :param predictions: arrays ``energies`` [eV], ``forces`` [eV/Å], ``offsets`` (first atom of each frame) and
         ``frame_indices`` (positions of the predicted frames in the data set).
     :return: ``rows``, a flat table with units in the names of its columns, and ``summary``, the headline numbers.
+        Frames without a finite prediction are left out; ``failed_frames`` of the summary are their positions in
+        ``frame_indices``.
     """
     reference = dataset.frames().select(predictions.get_array('frame_indices'))
     offsets = predictions.get_array('offsets')

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from aiida.engine import calcfunction
 
+from aiida_edl.calculations.link_labels import in_natural_order
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.frames import FrameSet
 
 
 @calcfunction
 def join_datasets(**datasets: DatasetData) -> DatasetData:
-    """Join data sets of one level of theory, in the order of their link labels.
+    """Join data sets of one level of theory, in the order of their link labels (numbers compare as numbers).
 
     :param datasets: the data sets; all must carry the same labels and columns.
     :return: one data set; it keeps the attributes that all parts share, e.g. the temperature of a trajectory.
     """
-    nodes = [datasets[key] for key in sorted(datasets)]
+    nodes = [datasets[key] for key in in_natural_order(datasets)]
     levels = sorted({node.level_of_theory for node in nodes})
     if len(levels) > 1:
         raise ValueError(f'data sets of different levels of theory cannot be joined: {levels}; relabel one of them')

@@ -10,31 +10,30 @@ from aiida.orm import ArrayData, Dict
 
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.leak_report import leak_report
-from aiida_edl.science.splitting import charge_states_of, compose_training_set, split_frames, with_time_blocks
+from aiida_edl.science.splitting import charge_states_of, compose_training_set, split_frames
 
 
 @calcfunction
 def split_dataset(dataset: DatasetData, settings: Dict) -> ArrayData:
-    """Split a data set by blocks of time, so that no test frame is a neighbour in time of a training frame.
+    """Split a data set by blocks of time, so that few test frames are neighbours in time of training frames.
 
-    The same ``seed`` and sizes give the same test frames for every choice of ``charge_states``.
+    The same ``seed`` and sizes give the same test frames for every choice of ``charge_states``. Frames that no part
+    needs become gaps around the test frames, so that with some to spare there are no neighbours at all.
 
     :param dataset: labelled frames; column ``group`` names the trajectory (all are one without it), ``time`` [fs]
         orders its frames (their order in the set without it).
     :param settings: ``charge_states`` (numbers of ions to train on, in equal shares), ``n_training`` (frames of the
-        training set), ``n_validation`` and ``n_test`` (frames per charge state), ``n_blocks`` (blocks of time per
-        trajectory), ``seed``.
+        training set, drawn from as many of each charge state), ``n_validation`` and ``n_test`` (frames per charge
+        state), ``n_blocks`` (blocks of time per trajectory), ``seed``.
     :return: indices ``training``, ``validation`` (both of the chosen charge states) and ``test`` (of all).
     """
     values = settings.get_dict()
     frames = dataset.frames()
     if 'group' not in frames.columns:
         frames = frames.with_columns(group='all')
-    frames = with_time_blocks(frames, values['n_blocks'])
     states = charge_states_of(frames)
-    n_states = len(np.unique(states))
-    n_training, n_validation, n_test = (n_states * values[name] for name in ('n_training', 'n_validation', 'n_test'))
-    split = split_frames(frames, n_training, n_validation, n_test, values['seed'], block='block')
+    sizes = {name: values[name] for name in ('n_training', 'n_validation', 'n_test')}
+    split = split_frames(frames, **sizes, seed=values['seed'], n_blocks=values['n_blocks'])
     report = leak_report(frames, split)
     nearest = float(report.nearest_time_distance)
     node = ArrayData()

@@ -14,6 +14,7 @@ from ase.data import atomic_numbers
 from ase.geometry import complete_cell
 from numpy.typing import NDArray
 
+from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.charge_state import FORMAL_CHARGES
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.science.minimum_image import minimum_image_of_frames
@@ -126,13 +127,13 @@ def assign_hydrogens(oxygen: Floats, hydrogen: Floats, cells: Floats, pbc: NDArr
     :param hydrogen: positions of H [Å], shape ``(n_frames, n_hydrogen, 3)``.
     :param cells: cell vectors as rows [Å], shape ``(n_frames, 3, 3)``.
     :param pbc: periodicity along the cell vectors, shape ``(n_frames, 3)``.
-    :raises ValueError: if there is H but no O to own it.
+    :raises NotAnalysableError: if there is H but no O to own it.
     """
     n_frames, n_oxygen, n_hydrogen = oxygen.shape[0], oxygen.shape[1], hydrogen.shape[1]
     owners = np.zeros((n_frames, n_hydrogen), dtype=np.int64)
     bonds = np.zeros((n_frames, n_hydrogen, 3))
     if n_hydrogen and not n_oxygen:
-        raise ValueError(f'{n_hydrogen} hydrogen atoms but no oxygen: a water cannot be found without oxygen')
+        raise NotAnalysableError(f'{n_hydrogen} hydrogen atoms but no oxygen: a water cannot be found without oxygen')
     if n_hydrogen:
         proof = 0.25 * (1.0 - PROOF_MARGIN) * _smallest_squared_distances(oxygen, cells, pbc)
         unsettled = np.arange(n_frames)

@@ -128,18 +128,18 @@ def error_metrics(
     forces: Floats,
     *,
     first_layer_bound: float = 4.0,
-    max_failed_fraction: float = 0.0,
     seed: int = 0,
 ) -> ErrorMetrics:
     """Return the errors of predictions against reference labels, with error bars.
+
+    Frames without a finite prediction are left out, counted and listed.
 
     :param reference: frames with energies and forces.
     :param energies: predicted total energies [eV], shape ``(n_frames,)``; not finite where a prediction failed.
     :param forces: predicted forces [eV/Å], shape ``(n_atoms_total, 3)``.
     :param first_layer_bound: height of the oxygen at which the first water layer ends [Å].
-    :param max_failed_fraction: largest fraction of frames without a finite prediction that is left out.
     :param seed: seed of the bootstrap.
-    :raises ValueError: if the reference lacks labels, shapes differ, or too many predictions failed.
+    :raises ValueError: if the reference lacks labels, shapes differ, or every prediction failed.
     """
     if reference.energies is None or reference.forces is None:
         raise ValueError('errors need reference energies and forces, the given frames are not labelled')
@@ -148,11 +148,8 @@ def error_metrics(
             raise ValueError(f"predicted '{name}' have shape {given.shape}, the reference has {expected.shape}")
     good = np.isfinite(energies) & np.logical_and.reduceat(np.isfinite(forces).all(axis=1), reference.offsets[:-1])
     failed = tuple(int(index) for index in np.flatnonzero(~good))
-    if len(failed) > max_failed_fraction * len(reference) or not good.any():
-        raise ValueError(
-            f'{len(failed)} of {len(reference)} frames have no finite prediction (first: {list(failed[:5])}), '
-            f'at most a fraction of {max_failed_fraction} may fail'
-        )
+    if not good.any():
+        raise ValueError(f'not one of {len(reference)} frames has a finite prediction; errors need at least one')
     if failed:
         chosen = np.flatnonzero(good)
         atoms = np.repeat(good, np.diff(reference.offsets))

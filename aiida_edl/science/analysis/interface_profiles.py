@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from aiida_edl.science.analysis.atom_groups import Integers
 from aiida_edl.science.analysis.density_profile import WATER_MASS, atomic_mass, mass_density
+from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.analysis.planar_bins import FrameBlocks, coarsened, ratio_over_replicas
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
 from aiida_edl.science.analysis.profile_sums import ProfileSums
 from aiida_edl.science.analysis.trajectory_parts import frame_interval, replica_ranges, trajectory_parts
 from aiida_edl.science.frames import Floats, FrameSet
-from aiida_edl.science.uncertainty import Estimate
+from aiida_edl.science.uncertainty import MINIMUM_SAMPLES, Estimate
 
 __all__ = ['InterfaceProfiles', 'ProfileSettings', 'interface_profiles']
 
@@ -32,6 +33,8 @@ ATOMS_AT_ONCE = 100_000
 @dataclass(frozen=True)
 class InterfaceProfiles:
     """Profiles against the height above the surface plane; every ``*_error`` is one standard error of the mean.
+
+    An error is NaN where the run holds no information on it: where nothing was ever counted, or nothing ever changed.
 
     With two wet surfaces and ``surfaces = 'average'`` a profile is the mean over both, each with its own normal, and a
     count is per surface.
@@ -145,11 +148,17 @@ def interface_profiles(frames: FrameSet, settings: ProfileSettings | None = None
 
     :param frames: frames of one composition, in the order of time, replicas end to end.
     :param settings: grid, first layer, surfaces; None for the defaults.
-    :raises ValueError: if compositions differ, no wet metal surface is found, or a replica is too short for an error.
+    :raises NotAnalysableError: if compositions differ, no wet metal surface is found, or a replica is too short for an
+        error.
     """
     settings = settings or ProfileSettings()
     replicas = replica_ranges(frames, settings)
     blocks = FrameBlocks.of_lengths([stop - start for start, stop in replicas])
+    if (n_samples := int(np.bincount(blocks.replica_of_block).min())) < MINIMUM_SAMPLES:
+        raise NotAnalysableError(
+            f'a replica of {min(stop - start for start, stop in replicas)} frames gives {n_samples} samples, too few '
+            f'for an error; an error needs at least {MINIMUM_SAMPLES} in each replica'
+        )
     parts, symbol = trajectory_parts(frames, replicas, settings)
     sums = ProfileSums.empty(blocks, settings)
     for part in parts:

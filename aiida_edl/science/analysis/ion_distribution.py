@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.analysis.atom_groups import AtomGroups, Integers
+from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.charge_state import FORMAL_CHARGES
 
 
@@ -17,16 +18,16 @@ def ion_symbol(numbers: NDArray[np.uint8], groups: AtomGroups, wanted: str = '')
     :param numbers: atomic numbers of one frame, shape ``(n_atoms,)``.
     :param groups: groups of that frame.
     :param wanted: chemical symbol, or ``''`` for the only kind of ion that occurs.
-    :raises ValueError: if the symbol stands for no ion, or several kinds occur and none is chosen: their sum would mix
-        charges.
+    :raises NotAnalysableError: if the symbol stands for no ion, or several kinds occur and none is chosen: their
+        sum would mix charges.
     """
     if wanted:
         if wanted not in FORMAL_CHARGES:
-            raise ValueError(unknown_name_message('ion', wanted, list(FORMAL_CHARGES)))
+            raise NotAnalysableError(unknown_name_message('ion', wanted, list(FORMAL_CHARGES)))
         return wanted
     present = [chemical_symbols[number] for number in np.unique(numbers[groups.ions])]
     if len(present) > 1:
-        raise ValueError(f"the frames hold the ions {', '.join(present)}: choose one by the setting 'ion'")
+        raise NotAnalysableError(f"the frames hold the ions {', '.join(present)}: choose one by the setting 'ion'")
     return present[0] if present else ''
 
 

@@ -8,11 +8,14 @@ the finite length of the MD alone would give:
     \langle s^2 \rangle = s_\mathrm{true}^2 + n^2
 
 with the standard errors σ of the profiles. The *excess variance* :math:`s^2 - n^2`, averaged over the first 10 Å, is
-therefore an unbiased estimate of the true disagreement, whatever the length of the MD; mixed and single training are
-compared by it. Also given are the integral of s over these 10 Å, and the noise floor, its expectation from noise alone,
-:math:`\int c_4(M)\, n\, \mathrm{d}z`, where c₄ is the bias of the standard deviation of M normal numbers. Confidence
-intervals are percentiles over resamples of the models. Profiles are compared in coarse bins; the claim under test is
-that of arXiv 2602.22931.
+therefore an unbiased estimate of the true disagreement, whatever the length of the MD, if the runs are independent and
+each σ is right; mixed and single training are compared by it. Runs are independent if each model starts from another
+frame of the reference, with velocities drawn anew. Runs from one frame share where they come from for as long as they
+remember it: short ones then agree too well, and :math:`s^2 - n^2` is too small. A bin in which some profile has no
+error, e.g. since its run never went there, is left out of spread and noise alike. Also given are the integral of s over
+these 10 Å, and the noise floor, its expectation from noise alone, :math:`\int c_4(M)\, n\, \mathrm{d}z`, where c₄ is
+the bias of the standard deviation of M normal numbers. Confidence intervals are percentiles over resamples of the
+models. Profiles are compared in coarse bins; the claim under test is that of arXiv 2602.22931.
 """
 
 from __future__ import annotations
@@ -64,7 +67,7 @@ class GroupSpread:
     n_bins: int
     """Bins that were compared."""
     n_masked_bins: int
-    """Bins within the depth where some profile has no value: no water, or no ion in any."""
+    """Bins within the depth where some profile has no value or no error (no water, or a bin its run never visits)."""
     spread: Floats
     """Standard deviation over models in each bin, in the unit of the observable, shape ``(n_bins_within_depth,)``; NaN
     where masked."""

@@ -20,6 +20,8 @@ MAX_BLOCKS = 1000
 """Blocks of a trajectory: enough to resolve correlation times down to a thousandth of its length."""
 GRID_TOLERANCE = 1e-6
 """Deviation from a whole number of bins that is taken for rounding."""
+ROUNDING = 1e-12
+"""Error relative to the largest sample up to which a series counts as one that never changes."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,8 @@ def ratio_over_replicas(numerators: Floats, denominators: Floats, replicas: Inte
     Every sample weighs the same. The error follows from the residuals y: each replica gives its mean m and the error of
     that mean, corrected for correlation in time. With the share w of each replica of the samples, the larger of
     :math:`\sqrt{\sum w^2 \sigma^2}` and :math:`\sqrt{\sum w^2 m^2\, k/(k-1)}` is taken, the scatter between k replicas.
-    Columns whose denominator is always zero are NaN.
+    Columns whose denominator is always zero are NaN. So is the error where all residuals vanish: where nothing was ever
+    counted, or in one row alone, or always the same, a run says nothing on how far its mean may be off.
 
     :param numerators: sums by block (or frame), shape ``(n_rows, n_columns)``.
     :param denominators: shape ``(n_rows, n_columns)`` or ``(n_rows, 1)``.
@@ -154,9 +157,12 @@ def ratio_over_replicas(numerators: Floats, denominators: Floats, replicas: Inte
     scatter = np.sum((weights * np.stack([part.mean for part in parts])) ** 2, axis=0)
     between = np.sqrt(scatter * len(parts) / max(len(parts) - 1, 1))
     times = np.sum(weights * np.stack([part.correlation_time for part in parts]), axis=0)
+    error = np.maximum(within, between if len(parts) > 1 else 0.0)
+    scale = np.abs(numerators).max(axis=0) / np.where(is_empty, 1.0, total / len(replicas))
+    is_silent = is_empty | (error <= ROUNDING * scale)
     return Estimate(
         mean=np.where(is_empty, np.nan, ratio),
-        error=np.where(is_empty, np.nan, np.maximum(within, between if len(parts) > 1 else 0.0)),
+        error=np.where(is_silent, np.nan, error),
         n_effective=np.where(is_empty, 0.0, np.sum([part.n_effective for part in parts], axis=0)),
         correlation_time=np.where(is_empty, np.nan, times),
     )

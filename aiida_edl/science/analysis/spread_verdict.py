@@ -1,9 +1,9 @@
 """The spread of models in words, generated from the numbers, and as tables.
 
-A comparison is decided if the confidence interval of the difference of the excess variances leaves out zero. If it is
-not decided, the limit is the MD, the number of models, or both. The MD is a limit while the variance of its noise
-exceeds a quarter of the difference that is to be seen: noise variances fall as one over the length of the MD, so their
-ratio is the factor by which the MD must grow.
+A comparison is decided if there are enough models of each kind and the confidence interval of the difference of the
+excess variances leaves out zero. If it is not decided, the limit is the MD, the number of models, or both. The MD
+is a limit while the variance of its noise exceeds a quarter of the difference that is to be seen: noise variances fall
+as one over the length of the MD, so their ratio is the factor by which the MD must grow.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from aiida_edl.science.analysis.model_spread import (
 RESOLVABLE_NOISE_RATIO = 0.25
 """Noise variance over the difference of variances up to which the MD counts as long enough: noise of half the size."""
 MODELS_TO_DECIDE = 4
-"""Models of each kind below which a 95 % interval of resamples never leaves out zero: of 3 models, one resample in nine
-holds a single one, whose variance is nil. With 4 to 8 models per kind the interval leaves out zero wrongly in at most
-6 % of simulated cases without difference."""
+"""Models of each kind below which nothing is decided, whatever the interval: of 3 models one resample in nine, of 2 one
+in two holds a single one, whose variance is nil. With 4 to 8 models per kind the interval leaves out zero wrongly in at
+most 6 % of simulated cases without difference."""
 HOPELESS_FACTOR = 1000.0
 """Beyond this factor it is not stated how much longer the MD would have to be."""
 FEMTOSECOND_PER_PICOSECOND = 1000.0
@@ -65,13 +65,13 @@ def decision(comparison: SpreadComparison) -> Decision:
     """
     if comparison.mixed.n_bins == 0:
         return Decision.NOTHING_TO_COMPARE
-    if min(comparison.mixed.n_models, comparison.single.n_models) < MINIMUM_MODELS:
+    if min(comparison.mixed.n_models, comparison.single.n_models) < MODELS_TO_DECIDE:
         return Decision.TOO_FEW_MODELS
     if comparison.difference_low > 0:
         return Decision.MIXED_SPREADS_MORE
     if comparison.difference_high < 0:
         return Decision.SINGLE_SPREADS_MORE
-    if min(comparison.mixed.n_models, comparison.single.n_models) < MODELS_TO_DECIDE or md_factor(comparison) <= 1.0:
+    if md_factor(comparison) <= 1.0:
         return Decision.TOO_FEW_MODELS
     return Decision.MD_TOO_SHORT
 
@@ -87,7 +87,7 @@ def sentence(comparison: SpreadComparison) -> str:
     who = '' if comparison.architecture == ALL else f' ({comparison.architecture} alone)'
     head = f'Charge state {comparison.charge_state}, {NAMES[comparison.observable]}{who}: '
     if made is Decision.NOTHING_TO_COMPARE:
-        return head + 'no bin in which all profiles have a value, so nothing can be compared.'
+        return head + 'no bin in which all profiles have a value and an error, so nothing can be compared.'
     counts = f'{mixed.n_models} {mixed.training_set} and {single.n_models} {single.training_set} models'
     if min(mixed.n_models, single.n_models) < MINIMUM_MODELS:
         return head + f'{counts} cannot show a spread; each training set needs at least {MINIMUM_MODELS}.'
@@ -108,12 +108,12 @@ def _remedy(comparison: SpreadComparison) -> str:
     """Return what would decide an undecided comparison."""
     factor = md_factor(comparison)
     has_few = min(comparison.mixed.n_models, comparison.single.n_models) < MODELS_TO_DECIDE
-    if factor > HOPELESS_FACTOR:
+    if factor > HOPELESS_FACTOR and not has_few:
         return f'the difference is so small that even {HOPELESS_FACTOR:.0f} times longer MD would not resolve it'
     needs = []
     if has_few:
         needs.append(f'at least {MODELS_TO_DECIDE} models of each kind are needed')
-    if factor > 1.0:
+    if 1.0 < factor <= HOPELESS_FACTOR:
         length = comparison.md_length / FEMTOSECOND_PER_PICOSECOND
         now = f' ({factor * length:.2g} ps instead of {length:.2g} ps)' if np.isfinite(length) else ''
         needs.append(f'the MD of each model must be about {factor:.2g} times longer{now}')
@@ -135,6 +135,9 @@ def verdict(spread: ModelSpread) -> str:
             "compare must be named 'mixed' and 'single', alone or followed by an underscore."
         )
     made = [decision(item) for item in spread.comparisons if item.architecture == ALL]
+    made = [item for item in made if item is not Decision.NOTHING_TO_COMPARE]
+    if not made:
+        return ' '.join(['Nothing could be compared.', *sentences])
     less, more = made.count(Decision.MIXED_SPREADS_MORE), made.count(Decision.SINGLE_SPREADS_MORE)
     counts = (
         f'Mixed training is less consistent than single training in {less} of {len(made)} comparisons, more consistent '

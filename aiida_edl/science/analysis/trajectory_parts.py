@@ -9,6 +9,7 @@ import numpy as np
 
 from aiida_edl.science.analysis.atom_groups import AtomGroups, Integers, atom_groups, equal_compositions
 from aiida_edl.science.analysis.ion_distribution import ion_indices, ion_symbol
+from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
 from aiida_edl.science.analysis.surface_planes import Surface, surfaces_of_frame
 from aiida_edl.science.frames import FrameSet
@@ -37,12 +38,14 @@ def replica_ranges(frames: FrameSet, settings: ProfileSettings) -> list[tuple[in
 
     :param frames: the trajectory.
     :param settings: ``replica_column`` and ``equilibration_frames`` are used.
-    :raises ValueError: if frames of a replica are not contiguous, or equilibration leaves none.
+    :raises NotAnalysableError: if frames of a replica are not contiguous, or equilibration leaves none.
     """
     if (column := frames.columns.get(settings.replica_column)) is not None:
         changes = np.flatnonzero(column[1:] != column[:-1]) + 1
         if len(changes) + 1 != len(np.unique(column)):
-            raise ValueError(f"frames of one '{settings.replica_column}' are not contiguous; sort them by that column")
+            raise NotAnalysableError(
+                f"frames of one '{settings.replica_column}' are not contiguous; sort them by that column"
+            )
     elif 'time' in frames.columns:
         changes = np.flatnonzero(np.diff(frames.columns['time']) < 0) + 1
     else:
@@ -51,7 +54,7 @@ def replica_ranges(frames: FrameSet, settings: ProfileSettings) -> list[tuple[in
     skip = settings.equilibration_frames
     for start, stop in itertools.pairwise(edges):
         if stop - start <= skip:
-            raise ValueError(f'equilibration_frames is {skip}, but a replica has only {stop - start} frames')
+            raise NotAnalysableError(f'equilibration_frames is {skip}, but a replica has only {stop - start} frames')
     return [(start + skip, stop) for start, stop in itertools.pairwise(edges)]
 
 
@@ -67,7 +70,7 @@ def trajectory_parts(
 ) -> tuple[list[TrajectoryPart], str]:
     """Return the ranges to analyse and the symbol of the ion.
 
-    :raises ValueError: if compositions or wet surfaces differ, or there is no wet surface.
+    :raises NotAnalysableError: if compositions or wet surfaces differ, or there is no wet surface.
     """
     parts: list[TrajectoryPart] = []
     symbol, composition, row = '', None, 0
@@ -79,13 +82,15 @@ def trajectory_parts(
                 continue
             numbers = frames.frame(start).numbers
             if composition is not None and not np.array_equal(np.sort(numbers), composition):
-                raise ValueError(f'frame {start} has other atoms than frame {parts[0].start}: profile them apart')
+                raise NotAnalysableError(
+                    f'frame {start} has other atoms than frame {parts[0].start}: profile them apart'
+                )
             composition = np.sort(numbers)
             groups = atom_groups(numbers)
             symbol = ion_symbol(numbers, groups, settings.ion)
             surfaces = _surfaces(frames, start, groups, settings)
             if parts and len(parts[0].surfaces) != len(surfaces):
-                raise ValueError(
+                raise NotAnalysableError(
                     f'frame {start} has {len(surfaces)} wet surfaces, frame {parts[0].start} has '
                     f"{len(parts[0].surfaces)}: choose one by the setting 'surfaces'"
                 )
@@ -98,12 +103,14 @@ def _surfaces(frames: FrameSet, index: int, groups: AtomGroups, settings: Profil
     """Return the surfaces to analyse, from one frame."""
     found = surfaces_of_frame(frames.frame(index), groups)
     if not found:
-        raise ValueError(f'frame {index} has no metal surface that touches water: an interface cannot be profiled')
+        raise NotAnalysableError(
+            f'frame {index} has no metal surface that touches water: an interface cannot be profiled'
+        )
     if settings.surfaces == 'average':
         return found
     chosen = tuple(surface for surface in found if surface.name == settings.surfaces)
     if not chosen:
-        raise ValueError(
+        raise NotAnalysableError(
             f"the setting 'surfaces' asks for the {settings.surfaces} surface, but in frame {index} only the "
             f'{found[0].name} one is wet'
         )

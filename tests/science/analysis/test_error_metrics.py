@@ -164,16 +164,19 @@ def test_one_block_has_no_error_bar():
     assert np.isnan(error_metrics(reference, reference.energies, reference.forces).row().energy_rmse_error_ev_per_atom)
 
 
-def test_failed_predictions_are_left_out_listed_and_limited():
+def test_failed_predictions_are_left_out_and_listed():
     reference = labelled(10)
     energies, forces = reference.energies.copy(), reference.forces.copy()
     energies[3] = np.nan
     forces[reference.offsets[7]] = np.nan
-    metrics = error_metrics(reference, energies, forces, max_failed_fraction=0.2)
+    metrics = error_metrics(reference, energies, forces)
     assert (metrics.failed_frames, metrics.n_frames, metrics.row().force_rmse_ev_per_angstrom) == ((3, 7), 8, 0.0)
-    message = r'^2 of 10 frames have no finite prediction \(first: \[3, 7\]\), at most a fraction of 0.1 may fail$'
-    with pytest.raises(ValueError, match=message):
-        error_metrics(reference, energies, forces, max_failed_fraction=0.1)
+
+
+def test_failure_of_every_prediction_is_refused():
+    reference = labelled(3)
+    with pytest.raises(ValueError, match=r'^not one of 3 frames has a finite prediction; errors need at least one$'):
+        error_metrics(reference, np.full(3, np.nan), reference.forces)
 
 
 def test_unlabelled_frames_are_refused():

@@ -111,6 +111,20 @@ def test_bins_without_any_ion_are_masked(make_models):
     assert group(model_spread(models), 'mixed', 'ion_number_density').n_masked_bins == 5
 
 
+def test_bins_that_one_run_never_visits_count_neither_in_spread_nor_in_noise(make_models):
+    models = make_models({'mixed': 0.1, 'single_2': 0.1}, 2)
+    is_visited = np.arange(N_COARSE) >= 5
+    silent = dataclasses.replace(
+        models[0].profiles,
+        coarse_ion_number_density=np.where(is_visited, 0.001, 0.0),
+        coarse_ion_number_density_error=np.where(is_visited, 1e-5, np.nan),
+    )
+    found = group(model_spread([ModelProfile(models[0].tag, silent), *models[1:]]), 'mixed', 'ion_number_density')
+    assert found.n_masked_bins == 5
+    assert np.isnan([found.spread[:5], found.noise[:5]]).all()
+    assert found.noise_rms == pytest.approx(1e-5, rel=1e-12)
+
+
 def test_noise_alone_is_the_noise_floor(make_models):
     excess, integrated, floor = [], [], []
     for seed in range(30):

@@ -81,6 +81,30 @@ def test_column_without_members_is_not_a_number():
     assert estimate.n_effective.tolist() == [0.0]
 
 
+@pytest.mark.parametrize(
+    ('numerators', 'denominators'),
+    [
+        ([0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]),
+        ([0.7, 0.0, 0.0, 0.0], [3.0, 0.0, 0.0, 0.0]),
+        ([0.7, 0.7, 0.7, 0.7], [3.0, 3.0, 3.0, 3.0]),
+    ],
+    ids=['never visited', 'visited once', 'never changed'],
+)
+@pytest.mark.parametrize('replicas', [[0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 1, 1, 1, 1]])
+def test_column_without_scatter_has_a_mean_but_no_error(numerators, denominators, replicas):
+    above, below = (np.array([*part, *part])[:, None] for part in (numerators, denominators))
+    estimate = ratio_over_replicas(above, below, np.array(replicas))
+    assert estimate.mean[0] == pytest.approx(sum(numerators) / sum(denominators), rel=1e-12)
+    assert np.isnan(estimate.error[0])
+
+
+def test_replica_that_never_visits_a_bin_counts_in_the_scatter():
+    above = np.concatenate([np.random.default_rng(1).poisson(5.0, 400), np.zeros(400)])[:, None]
+    estimate = ratio_over_replicas(above, np.ones((800, 1)), np.repeat([0, 1], 400))
+    # Means 5 and 0: standard error of their mean is 2.5; the first mean is known to 0.11.
+    assert estimate.error[0] == pytest.approx(2.5, rel=0.1)
+
+
 @pytest.mark.parametrize('n_replicas', [1, 4])
 def test_error_of_correlated_series_is_the_scatter_of_means(n_replicas):
     n_samples, n_columns, correlation = 1000 * n_replicas, 400, 0.9

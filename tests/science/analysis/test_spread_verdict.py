@@ -105,6 +105,17 @@ def test_three_models_are_said_to_be_too_few():
     assert sentence(item).endswith('(interval -0.01 to 0.02): at least 4 models of each kind are needed.')
 
 
+@pytest.mark.parametrize(('n_mixed', 'n_single'), [(2, 4), (4, 2), (3, 8)])
+def test_too_few_models_of_one_kind_decide_nothing_whatever_the_interval(n_mixed, n_single):
+    item = dataclasses.replace(
+        compare(0.04, 0.0001, (0.02, 0.06)),
+        mixed=group('mixed', 0.04, 0.01, n_mixed),
+        single=group('single_2', 0.0001, 0.01, n_single),
+    )
+    assert decision(item) is Decision.TOO_FEW_MODELS
+    assert sentence(item).endswith('(interval 0.02 to 0.06): at least 4 models of each kind are needed.')
+
+
 def test_single_models_cannot_show_a_spread():
     item = compare(np.nan, np.nan, (np.nan, np.nan), n_models=1)
     assert decision(item) is Decision.TOO_FEW_MODELS
@@ -122,7 +133,9 @@ def test_vanishing_difference_is_called_hopeless():
 def test_no_common_bin_is_said():
     item = compare(0.1, 0.1, (-1.0, 1.0), n_bins=0)
     assert decision(item) is Decision.NOTHING_TO_COMPARE
-    assert sentence(item).endswith('no bin in which all profiles have a value, so nothing can be compared.')
+    assert sentence(item).endswith(
+        'no bin in which all profiles have a value and an error, so nothing can be compared.'
+    )
 
 
 def spread_of(*comparisons: SpreadComparison) -> ModelSpread:
@@ -136,6 +149,19 @@ def test_verdict_counts_what_was_found():
         'Mixed training is less consistent than single training in 1 of 2 comparisons, more consistent in 0, undecided '
         'in 1. Charge state 2Na'
     )
+
+
+def test_verdict_counts_only_what_can_be_compared():
+    text = verdict(spread_of(compare(0.04, 0.0001, (0.02, 0.06)), compare(0.1, 0.1, (-1.0, 1.0), n_bins=0)))
+    assert text.startswith(
+        'Mixed training is less consistent than single training in 1 of 1 comparisons, more consistent in 0, undecided '
+        'in 0. Charge state 2Na'
+    )
+
+
+def test_verdict_without_anything_to_compare_counts_nothing():
+    text = verdict(spread_of(compare(0.1, 0.1, (-1.0, 1.0), n_bins=0)))
+    assert text.startswith('Nothing could be compared. Charge state 2Na')
 
 
 def test_verdict_names_training_sets_that_cannot_be_compared():

@@ -12,11 +12,11 @@ from aiida.engine import run_get_node
 from aiida.orm import CalcJobNode, Dict, FolderData, InstalledCode
 from electrode_cases import FIXTURES, find_lammps
 
+from aiida_edl.calculations.single_point_electrode import ElectrodeCalculation
 from aiida_edl.data.dataset import DatasetData
+from aiida_edl.parsers.single_point_electrode import ElectrodeParser
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.reference_model import ReferenceModel
-from aiida_edl.workflows.single_point.electrode.calculation import ElectrodeCalculation
-from aiida_edl.workflows.single_point.electrode.parser import ElectrodeParser
 
 RECORDED = FIXTURES / 'single_point' / 'electrode'
 BROKEN = 'oxygen 12 has 1 instead of 2 hydrogens, the reference model needs whole water molecules'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiida_edl.workflows.single_point.ase_calculator.calculation import AseCalculatorCalculation
+from aiida_edl.calculations.single_point_ase_calculator import AseCalculatorCalculation
 from aiida_edl.workflows.single_point.base import SinglePointWorkChain
 
 

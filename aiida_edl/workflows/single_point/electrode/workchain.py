@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from aiida_edl.calculations.single_point_electrode import ElectrodeCalculation
 from aiida_edl.workflows.single_point.base import SinglePointWorkChain
-from aiida_edl.workflows.single_point.electrode.calculation import ElectrodeCalculation
 
 
 class ElectrodeSinglePointWorkChain(SinglePointWorkChain):

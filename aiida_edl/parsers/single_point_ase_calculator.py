@@ -7,8 +7,8 @@ from typing import Any
 
 from aiida.orm import Dict
 
+from aiida_edl.calculations.single_point_ase_calculator import single_point_model
 from aiida_edl.parsers.predictions import Predictions, PredictionsParser
-from aiida_edl.workflows.single_point.ase_calculator.calculation import single_point_model
 
 
 class AseCalculatorParser(PredictionsParser):
