@@ -1,11 +1,13 @@
 # What one does with a checkout. Everything is installed below .environments; nothing outside the checkout is touched,
 # but for the working directory of jobs under /var/tmp, which `make demo-clean` removes.
 #
-# PYTHON names the interpreter the environments are built on.
+# PYTHON names the interpreter the environments are built on; ARCHITECTURES what `make demo` and `make study` compare, if
+# not the architectures of the protocol, for example `make demo ARCHITECTURES=mace,deep_potential_mp`.
 
 SHELL := bash
 PYTHON ?= python3
 export PYTHON
+export ARCHITECTURES
 
 INSTALL := examples/demo/install.sh
 BIN := .environments/aiida/bin

@@ -15,7 +15,8 @@ from aiida_edl.registry import ARCHITECTURES, UnknownNameError, load_member, unk
 def protocol_document(architecture: Architecture) -> dict[str, Any]:
     """Return the content of the protocol file: ``default_protocol`` and ``protocols`` by name.
 
-    Each protocol has a ``description`` and ``hyperparameters``, and each hyperparameter a ``value`` and a ``source``.
+    Each protocol has a ``description``, ``hyperparameters`` and ``training`` (``gradient_updates`` and ``precision``),
+    and each of these values a ``value`` and a ``source``.
 
     :param architecture: the architecture; its file is ``<module>.yaml`` beside ``<module>.py``.
     """
@@ -41,10 +42,24 @@ def hyperparameter_protocol(architecture: str, protocol: str | None = None) -> d
     :param protocol: name of the protocol; None for the default of the architecture.
     :raises UnknownNameError: if there is no such architecture or protocol; the nearest is named.
     """
+    return _values(architecture, protocol, 'hyperparameters')
+
+
+def training_protocol(architecture: str, protocol: str | None = None) -> dict[str, Any]:
+    """Return the target and the precision that a protocol proposes: ``gradient_updates`` and ``precision``.
+
+    :param architecture: entry-point name.
+    :param protocol: name of the protocol; None for the default of the architecture.
+    :raises UnknownNameError: if there is no such architecture or protocol; the nearest is named.
+    """
+    return _values(architecture, protocol, 'training')
+
+
+def _values(architecture: str, protocol: str | None, section: str) -> dict[str, Any]:
+    """Return the values of one section of a protocol, without their sources."""
     document = protocol_document(load_member(ARCHITECTURES, architecture))
     name = protocol or document['default_protocol']
     if name not in document['protocols']:
         message = unknown_name_message(f'protocol of {architecture}', name, list(document['protocols']))
         raise UnknownNameError(message)
-    entries = document['protocols'][name]['hyperparameters']
-    return {key: entry['value'] for key, entry in entries.items()}
+    return {key: entry['value'] for key, entry in document['protocols'][name][section].items()}

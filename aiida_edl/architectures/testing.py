@@ -196,9 +196,11 @@ class ArchitectureConformance:
         assert document['default_protocol'] in document['protocols']
         for name, protocol in document['protocols'].items():
             assert protocol['description'], name
-            entries = protocol['hyperparameters']
+            entries, training = protocol['hyperparameters'], protocol['training']
             architecture.make_hyperparameters({key: entry['value'] for key, entry in entries.items()})
-            assert all(entry['source'] for entry in entries.values()), name
+            assert all(entry['source'] for entry in (*entries.values(), *training.values())), name
+            assert training['gradient_updates']['value'] > 0, name
+            assert training['precision']['value'] in {member.value for member in Precision}, name
 
     def test_files_and_commands_are_repeatable(self) -> None:
         """The same job gives the same bytes, also from another instance."""

@@ -34,6 +34,9 @@ def benchmark() -> None:
 @click.option('--protocol', help='Name of the protocol; the default one without it.')
 @click.option('--overrides', type=YAML_FILE, help='YAML file with settings that differ from the protocol.')
 @SET
+@click.option(
+    '--architectures', default='', metavar='NAME,NAME', help='What to compare, if not what the protocol says.'
+)
 @click.option('--code', 'codes', multiple=True, metavar='NAME=LABEL', help='Code of the reference or an architecture.')
 @click.option('--options', type=YAML_FILE, help='YAML file with scheduler options by name of the code, or default.')
 @click.option('--label', default='', help='Label of the process.')
@@ -45,6 +48,7 @@ def run(  # noqa: PLR0917  (one parameter per option)
     protocol: str | None,
     overrides: Path | None,
     assignments: tuple[str, ...],
+    architectures: str,
     codes: tuple[str, ...],
     options: Path | None,
     label: str,
@@ -57,7 +61,8 @@ def run(  # noqa: PLR0917  (one parameter per option)
     from aiida_edl.workflows import launch  # noqa: PLC0415  (imports every work chain)
     from aiida_edl.workflows.benchmark_settings import BenchmarkSettings  # noqa: PLC0415
 
-    settings = launch.benchmark_settings(protocol, nested_settings(overrides, assignments))
+    names = [name.strip() for name in architectures.split(',') if name.strip()]
+    settings = launch.benchmark_settings(protocol, nested_settings(overrides, assignments), names)
     if dry_run:
         BenchmarkSettings.from_dict(settings)
         click.echo(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).rstrip())

@@ -2,30 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import submit
 from aiida.orm import AbstractCode, Dict, ProcessNode, QueryBuilder, WorkChainNode, load_code
 
+from aiida_edl.architectures.protocols import available_protocols, protocol_document, training_protocol
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
-from aiida_edl.workflows.charged_interface_benchmark import ChargedInterfaceBenchmarkWorkChain
+from aiida_edl.workflows.charged_interface_benchmark import (
+    FINISHED_WITH_WARNING,
+    ChargedInterfaceBenchmarkWorkChain,
+)
 
 
 class LaunchError(ValueError):
     """Something that must be right before anything is submitted."""
 
 
-def benchmark_settings(protocol: str | None = None, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def benchmark_settings(
+    protocol: str | None = None, overrides: Mapping[str, Any] | None = None, architectures: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the settings of a protocol.
 
     :param protocol: its name; None for the default.
     :param overrides: nested values that replace those of the protocol.
+    :param architectures: entry-point names of the architectures to compare; those of the protocol if empty. One that
+        the protocol does not name gets the seeds of the others, and the rest from a protocol of its own.
     :raises aiida_edl.workflows.protocols.mixin.ProtocolError: for an unknown protocol or key.
+    :raises aiida_edl.registry.UnknownNameError: for an unknown architecture.
     """
     name = protocol or ChargedInterfaceBenchmarkWorkChain.get_default_protocol()
-    return {'protocol': name, **ChargedInterfaceBenchmarkWorkChain.get_protocol_inputs(name, overrides)}
+    settings = {'protocol': name, **ChargedInterfaceBenchmarkWorkChain.get_protocol_inputs(name, overrides)}
+    if architectures:
+        known = settings['architectures']
+        like = next(iter(known.values()))
+        settings['architectures'] = {
+            key: known.get(key) or proposed_architecture(key, like['protocol'], like['seeds'], like['device'])
+            for key in architectures
+        }
+    return settings
+
+
+def proposed_architecture(name: str, protocol: str, seeds: Sequence[int], device: str) -> dict[str, Any]:
+    """Return how an architecture is trained that the protocol of the benchmark does not name.
+
+    :param name: entry-point name.
+    :param protocol: protocol of its own; its default one if it has none of this name.
+    :param seeds: one model for each.
+    :param device: ``'cpu'`` or ``'cuda'``.
+    """
+    chosen = protocol if protocol in available_protocols(name) else None
+    return {
+        'protocol': chosen or protocol_document(load_member(ARCHITECTURES, name))['default_protocol'],
+        'hyperparameters': {},
+        'seeds': list(seeds),
+        'device': device,
+        **training_protocol(name, chosen),
+    }
 
 
 def find_code(label: str, install_command: str) -> AbstractCode:
@@ -80,6 +115,7 @@ def launch_benchmark(
     """Submit a benchmark to the daemon, or return the one with the same inputs that runs or has finished.
 
     A benchmark that was stopped goes on where it was. One that failed is repeated: what succeeded comes from the cache.
+    One that ended with a warning, because a run exploded for example, has finished: it would end in the same way again.
 
     :param settings: all settings.
     :param codes: labels of codes, see :func:`benchmark_builder`.
@@ -107,7 +143,7 @@ def known_benchmark(settings: Mapping[str, Any], codes: Mapping[str, str]) -> Pr
             'process_type': ChargedInterfaceBenchmarkWorkChain.build_process_type(),
             'or': [
                 {'attributes.process_state': {'in': ['created', 'running', 'waiting']}},
-                {'attributes.exit_status': 0},
+                {'attributes.exit_status': {'in': [0, FINISHED_WITH_WARNING]}},
             ],
         },
         tag='benchmark',

@@ -3,6 +3,7 @@
 #
 #     examples/demo/run.sh PROTOCOL OUTPUT       e.g. fast results/demo
 #
+# ARCHITECTURES names the architectures to compare, if not those of the protocol: mace,deep_potential_mp.
 # Stop it with Ctrl-C and call it again: finished steps are taken from the profile, not computed twice.
 # The daemon is stopped at the end, so that nothing of the demo goes on running.
 set -euo pipefail
@@ -32,7 +33,7 @@ printf 'profile and daemon: making them ready in %s\n' "${AIIDA_PATH#"$AIIDA_EDL
 python "$here/setup_profile.py" || stop 'the profile could not be made ready, see above'
 python "$here/start_daemon.py" || stop 'the daemon could not be started, see above'
 printf "benchmark: protocol '%s', results go to %s\n" "$protocol" "$output"
-aiida-edl benchmark run --protocol "$protocol" --output "$output" ||
+aiida-edl benchmark run --protocol "$protocol" --architectures "${ARCHITECTURES:-}" --output "$output" ||
     stop "the benchmark did not finish, see above; look around with 'source examples/demo/activate; verdi process list -a'"
 
 printf '\nDone in %d min %d s. The results:\n' $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60))

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from aiida_edl.architectures.protocols import available_protocols, hyperparameter_protocol
+from aiida_edl.architectures.protocols import available_protocols, hyperparameter_protocol, training_protocol
 from aiida_edl.registry import ARCHITECTURES, UnknownNameError, load_member
 
 
-@pytest.mark.parametrize('name', ['mace', 'deep_potential'])
+@pytest.mark.parametrize('name', ['mace', 'deep_potential', 'deep_potential_mp'])
 def test_protocols_of_this_package(name):
     assert set(available_protocols(name)) == {'fast', 'balanced'}
     assert all(available_protocols(name).values())
@@ -18,6 +18,10 @@ def test_values_are_returned_without_their_sources():
     assert values['radial_network'] == [32, 32]
     chosen = load_member(ARCHITECTURES, 'mace').make_hyperparameters(values)
     assert chosen.radial_network == (32, 32)
+
+
+def test_target_and_precision_are_proposed():
+    assert training_protocol('mace', 'fast') == {'gradient_updates': 500, 'precision': 'float32'}
 
 
 def test_default_protocol_is_balanced():

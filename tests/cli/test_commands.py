@@ -110,6 +110,12 @@ def test_dry_run_prints_settings(call):
     assert 'charge_states:' in text
 
 
+def test_architectures_can_be_chosen(call):
+    text = call('benchmark', 'run', '--dry-run', '--architectures', 'deep_potential_mp')
+    assert '  deep_potential_mp:' in text
+    assert '  mace:' not in text
+
+
 def test_missing_code_is_answered_with_its_installation(call, benchmark):
     text = call('benchmark', 'run', exit_code=1)
     assert "Error: code 'lmp' is not set up; install it with:" in text

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from aiida_edl.registry import UnknownNameError
 from aiida_edl.workflows.benchmark_settings import BenchmarkSettings
 from aiida_edl.workflows.launch import benchmark_settings
 
@@ -33,6 +34,19 @@ def test_charge_labels():
 def test_replicas_have_seeds_of_their_own():
     two = settings(reference={'replicas': 2})
     assert two.reference_md(1)['seed'] != two.reference_md(2)['seed']
+
+
+def test_architectures_that_the_protocol_does_not_name_can_be_asked_for():
+    chosen = BenchmarkSettings.from_dict(benchmark_settings('fast', {}, ['mace', 'deep_potential_mp']))
+    assert list(chosen.architectures) == ['mace', 'deep_potential_mp']
+    assert chosen.architectures['mace'] == settings().architectures['mace']
+    other = chosen.architectures['deep_potential_mp']
+    assert (other.protocol, other.seeds, other.gradient_updates, other.precision) == ('fast', (1, 2), 300, 'float32')
+
+
+def test_unknown_architecture_that_is_asked_for_is_answered_with_the_nearest():
+    with pytest.raises(UnknownNameError, match="unknown architecture 'mase': did you mean 'mace'"):
+        benchmark_settings('fast', {}, ['mase'])
 
 
 def test_models_start_from_frames_of_all_replicas():

@@ -154,7 +154,7 @@ class Architectures(ReferenceDirective):
             for protocol, values in protocol_document(member)['protocols'].items():
                 rows = [
                     (f'``{key}``', f'``{entry["value"]!r}``', str(entry['source']))
-                    for key, entry in values['hyperparameters'].items()
+                    for key, entry in {**values['training'], **values['hyperparameters']}.items()
                 ]
                 section += prose(f'Protocol ``{protocol}``: {values["description"]}')
                 if rows:
