@@ -14,13 +14,18 @@ from aiida.orm import ArrayData, Dict, FolderData, Str
 
 from aiida_edl.architectures.base import Command, Retrieval
 from aiida_edl.calculations import exit_codes
-from aiida_edl.calculations.base import EdlCalculation, validate_code_kind, validate_device
+from aiida_edl.calculations.base import EdlCalculation, validate_device
 from aiida_edl.calculations.jobs import JobFiles, driver_source, folder_files, to_json_bytes
-from aiida_edl.calculations.models import AseModel, model_of_potential, validate_potential
+from aiida_edl.calculations.models import (
+    AseModel,
+    model_of_potential,
+    validate_architecture_code,
+    validate_potential,
+)
 from aiida_edl.calculations.training import SUBSETS, validate_split
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
-from aiida_edl.registry import ARCHITECTURES, load_member, unknown_name_message
+from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.frames import FrameSet
 
 DRIVER = 'evaluate_model.py'
@@ -123,9 +128,7 @@ class EvaluationCalculation(EdlCalculation):
             message = f"the subset '{inputs['subset'].value}' of the split is empty, there is nothing to evaluate"
         if message is not None:
             return message
-        architecture = load_member(ARCHITECTURES, potential.architecture)
-        needed_for = f"architecture '{architecture.name}'"
-        return validate_code_kind(inputs['code'], 'python', needed_for, architecture.install_command)
+        return validate_architecture_code(inputs['code'], potential.architecture)
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the driver, its input, and the frames."""

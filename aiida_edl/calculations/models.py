@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aiida.orm import AbstractCode
+
 from aiida_edl.architectures.base import Architecture, Precision
+from aiida_edl.calculations.base import validate_code_kind
 from aiida_edl.calculations.jobs import NodeFile, single_file
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import (
@@ -145,6 +148,16 @@ def validate_potential(potential: PotentialData, engine: str, elements: Iterable
             'use a potential trained for all elements'
         )
     return None
+
+
+def validate_architecture_code(code: AbstractCode, architecture: str) -> str | None:
+    """Return one sentence if a code is plainly not the Python interpreter that an architecture needs.
+
+    :param code: the code.
+    :param architecture: entry-point name of a registered architecture.
+    """
+    member = load_member(ARCHITECTURES, architecture)
+    return validate_code_kind(code, 'python', f"architecture '{member.name}'", member.install_command)
 
 
 def _known_pairs() -> str:

@@ -19,12 +19,12 @@ from aiida_edl.calculations.models import (
     AseModel,
     model_of_parameters,
     model_of_potential,
+    validate_architecture_code,
     validate_parameters,
     validate_potential,
 )
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
-from aiida_edl.registry import ARCHITECTURES, load_member
 from aiida_edl.science.frames import FrameSet
 
 
@@ -89,9 +89,7 @@ class AseCalculatorCalculation(EdlCalculation):
             return validate_code_kind(inputs['code'], 'python', 'an ASE calculator', 'pip install ase')
         if message := validate_potential(potential, ENGINE, inputs['dataset'].elements):
             return message
-        architecture = load_member(ARCHITECTURES, potential.architecture)
-        needed_for = f"architecture '{architecture.name}'"
-        return validate_code_kind(inputs['code'], 'python', needed_for, architecture.install_command)
+        return validate_architecture_code(inputs['code'], potential.architecture)
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the driver, its input, and the frames."""

@@ -16,9 +16,12 @@ from ase.data import atomic_numbers
 
 from aiida_edl.architectures.base import Architecture, HyperparameterError, Precision, TrainingJob, TrainingJobError
 from aiida_edl.calculations import exit_codes
-from aiida_edl.calculations.base import EdlCalculation, validate_code_kind, validate_device
+from aiida_edl.calculations.base import EdlCalculation, validate_device
 from aiida_edl.calculations.jobs import JobFiles, folder_files, large_files
-from aiida_edl.calculations.models import validate_architecture
+from aiida_edl.calculations.models import (
+    validate_architecture,
+    validate_architecture_code,
+)
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import ARCHITECTURES, load_member, unknown_name_message
@@ -170,9 +173,7 @@ class TrainingCalculation(EdlCalculation):
             architecture.make_hyperparameters(inputs['hyperparameters'].get_dict())
         except HyperparameterError as error:
             return str(error)
-        message = validate_code_kind(
-            inputs['code'], 'python', f"architecture '{architecture.name}'", architecture.install_command
-        )
+        message = validate_architecture_code(inputs['code'], architecture.name)
         message = message or validate_labels(inputs) or validate_split(inputs['split'], inputs['dataset'].n_frames)
         if message:
             return message

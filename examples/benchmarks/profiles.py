@@ -5,8 +5,8 @@
 
 The trajectory is made from a seed: 366 atoms, of which 64 form an Au(111) slab, 100 rigid waters that rotate at random,
 and 2 Na+. MAICoS (GPL-3) runs in a process and an environment of its own; with ``--maicos-python ''`` only our own time
-is taken. Each trajectory is in memory before a clock starts,
-and each code uses one thread. The program ends with status 1 if a profile deviates by more than ``--tolerance``.
+is taken. Each trajectory is in memory before a clock starts, and each code uses one thread. The program ends with
+status 1 if a profile deviates by more than ``--tolerance``.
 
 So that both codes see the same numbers, heights are multiples of 0.01 Å plus half of that: no atom lies on the edge of
 a bin, where single precision, in which MAICoS holds positions, would decide.
