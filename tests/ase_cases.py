@@ -55,7 +55,7 @@ def copper_on_gold() -> Frame:
 
 def job(frame: Frame | None = None, settings: MDSettings = SETTINGS, **changes: Any) -> MDJob:
     """Return a job with the potential of effective-medium theory."""
-    values: dict[str, Any] = {'model_recipe': EMT, 'model_files': {}, 'atomic_energies': {}, **changes}
+    values: dict[str, Any] = {'model_recipe': EMT, 'atomic_energies': {}, **changes}
     return MDJob(frame=frame or gold(), settings=settings, **values)
 
 

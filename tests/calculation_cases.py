@@ -152,7 +152,7 @@ def _potential(elements: tuple[str, ...], changes: Mapping[str, Any]) -> Potenti
         'gradient_updates': 5,
         **changes,
     }
-    return PotentialData.from_model(source.encode(), 'least_squares_calculator.py', **values)
+    return PotentialData.from_model({'least_squares_calculator.py': source.encode()}, **values)
 
 
 def _as_nodes(inputs: Mapping[str, Any]) -> dict[str, Any]:

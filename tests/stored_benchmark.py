@@ -232,8 +232,7 @@ def _data_sets(study: StoredBenchmark) -> None:
 def _training(study: StoredBenchmark, chain: Any, architecture: str, training_set: str, seed: int) -> PotentialData:
     cutoff, layers = RECEPTIVE_FIELD[architecture]
     potential = PotentialData.from_model(
-        f'{architecture} {training_set} {seed}\0/home/jane/env/site-packages/net.py'.encode(),
-        'model.pt',
+        {'model.pt': f'{architecture} {training_set} {seed}\0/home/jane/env/site-packages/net.py'.encode()},
         architecture=architecture,
         elements=['H', 'O', 'Na', 'Au'],
         cutoff_radius=cutoff,

@@ -16,15 +16,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from aiida_edl.architectures.bindings import EngineBinding
+from aiida_edl.architectures.fine_tuning import FineTuning, FineTuningMode, ParentModel
+from aiida_edl.architectures.precision import Precision
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.frames import FrameSet
-
-
-class Precision(str, Enum):
-    """Floating-point precision of a model."""
-
-    SINGLE = 'float32'
-    DOUBLE = 'float64'
 
 
 class TrainingOutcome(str, Enum):
@@ -114,6 +110,14 @@ class TrainingJob:
     """Time after which the job should stop by itself and leave a checkpoint [s]."""
     is_restart: bool = False
     """Whether the checkpoint files of an earlier run of the same job lie in the working directory."""
+    gradient_updates_done: int = 0
+    """Optimiser steps that the checkpoint stands for; 0 at the first start."""
+    parent: ParentModel | None = None
+    """The model from which this one starts; None to start from random weights."""
+    fine_tuning: FineTuning | None = None
+    """How it starts from there; None without a parent."""
+    replay_set: FrameSet | None = None
+    """Labelled frames of the parent's training, learnt again so that they are not forgotten; None for none."""
 
 
 @dataclass(frozen=True)
@@ -138,64 +142,14 @@ class TrainingResult:
     """How it ended."""
     learning_curve: LearningCurve | None = None
     """None only if no point was logged."""
-    model_file: str | None = None
-    """Path of the exported model relative to the folder."""
+    model_path: str | None = None
+    """Path of the exported model relative to the folder: a file, or a folder that is the model with all its files."""
     checkpoint_files: tuple[str, ...] = ()
     """Paths of the files from which the job can go on, relative to the folder."""
     gradient_updates_done: int = 0
     """Optimiser steps done, all restarts together."""
     message: str = ''
     """One sentence for the exit message: what was seen in the files."""
-
-
-@dataclass(frozen=True)
-class AseBinding:
-    """How to make an ASE calculator of a model: the driver imports ``module`` and calls ``attribute``."""
-
-    module: str
-    """Module that holds the calculator, e.g. ``'mace.calculators'``."""
-    attribute: str
-    """Name of the calculator class in it, e.g. ``'MACECalculator'``."""
-    model_argument: str | None
-    """Keyword that takes the path of the model file; None if there is no file."""
-    keyword_arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Further keyword arguments, JSON types only."""
-    device_argument: str | None = None
-    """Keyword that takes ``'cpu'`` or ``'cuda'``."""
-    precision_argument: str | None = None
-    """Keyword that takes ``'float32'`` or ``'float64'``."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables that must be set before the import."""
-    device_variable: str | None = None
-    """Environment variable that takes ``'cpu'`` or ``'cuda'``, for backends that have no keyword for it."""
-
-    def recipe(self, model_file: str | None, device: str, precision: Precision) -> dict[str, Any]:
-        """Return the JSON the drivers read to build the calculator.
-
-        :param model_file: name of the model file in the working directory.
-        :param device: ``'cpu'`` or ``'cuda'``.
-        :param precision: precision of the model.
-        """
-        arguments = dict(self.keyword_arguments)
-        if self.model_argument is not None:
-            arguments[self.model_argument] = model_file
-        if self.device_argument is not None:
-            arguments[self.device_argument] = device
-        if self.precision_argument is not None:
-            arguments[self.precision_argument] = precision.value
-        environment = dict(self.environment)
-        if self.device_variable is not None:
-            environment[self.device_variable] = device
-        return {
-            'module': self.module,
-            'attribute': self.attribute,
-            'keyword_arguments': arguments,
-            'environment': environment,
-        }
-
-
-EngineBinding = AseBinding
-"""What an MD engine gets to know of an architecture; a union once a second kind of engine loads models."""
 
 
 class HyperparameterError(ValueError):
@@ -237,15 +191,19 @@ class Architecture(abc.ABC):
     hyperparameters_class: ClassVar[type]
     """Frozen dataclass with a default, a unit and a meaning for each field; can be made without arguments."""
     bindings: ClassVar[Mapping[str, EngineBinding]]
-    """How each MD engine loads the model, by engine name."""
+    """How programs load the model, by kind of binding: ``'ase'``, ``'lammps'``, ``'torch_sim'``."""
     model_file_name: ClassVar[str]
-    """Name the model file has in later jobs, with the suffix the backend expects."""
+    """Name the model has in later jobs, with the suffix the backend expects: a file, or a folder."""
     packages: ClassVar[tuple[str, ...]]
     """Distributions whose versions are recorded."""
     install_command: ClassVar[str]
     """Command that installs the backend, named when a code is missing."""
     embeds_atomic_energies: ClassVar[bool]
     """Whether the model's energy includes the atomic energies; if not, the drivers add them."""
+    fine_tuning_modes: ClassVar[tuple[FineTuningMode, ...]] = ()
+    """How a training can start from a parent; empty if it cannot."""
+    precisions: ClassVar[tuple[Precision, ...]] = (Precision.SINGLE, Precision.DOUBLE)
+    """Precisions in which the trainer can work."""
 
     @abc.abstractmethod
     def training_files(self, job: TrainingJob) -> Mapping[str, bytes]:
@@ -274,6 +232,10 @@ class Architecture(abc.ABC):
     def receptive_field(self, hyperparameters: Any) -> float:
         """Return how far the energy of an atom can see [Å]: layers times cutoff radius."""
         return self.n_layers(hyperparameters) * self.cutoff_radius(hyperparameters)
+
+    def total_charge_column(self, hyperparameters: Any) -> str | None:
+        """Return the column of the frames that the model takes as total charge [e]; None if it knows no charge."""
+        return None
 
     def make_hyperparameters(self, values: Mapping[str, Any]) -> Any:
         """Return checked hyperparameters.

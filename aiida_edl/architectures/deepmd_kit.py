@@ -14,7 +14,6 @@ import numpy as np
 
 from aiida_edl.architectures.base import (
     Architecture,
-    AseBinding,
     Command,
     LearningCurve,
     Reference,
@@ -22,6 +21,7 @@ from aiida_edl.architectures.base import (
     TrainingJob,
     TrainingResult,
 )
+from aiida_edl.architectures.bindings import DEVICE, MODEL_PATH, AseBinding
 from aiida_edl.architectures.run_report import TrainingLog, judge_training, last_line, read_tail
 from aiida_edl.architectures.training_data import (
     check_training_job,
@@ -101,9 +101,8 @@ class DeepmdArchitecture(Architecture):
         'ase': AseBinding(
             module='deepmd.calculator',
             attribute='DP',
-            model_argument='model',
-            environment=ENVIRONMENT,
-            device_variable='DEVICE',
+            keyword_arguments={'model': MODEL_PATH},
+            environment={**ENVIRONMENT, 'DEVICE': DEVICE},
         )
     }
     model_file_name = MODEL
@@ -169,7 +168,7 @@ class DeepmdArchitecture(Architecture):
             learning_curve=curve,
             gradient_updates_done=0 if curve is None else int(curve.gradient_updates[-1]),
             is_complete=COMPLETE in output,
-            model_file=MODEL,
+            model_path=MODEL,
             checkpoint_files=kept,
             last_line=last_line(folder / STDOUT),
             reported_divergence=None if diverged is None else f"the trainer said '{diverged.group(1).strip()}'",

@@ -16,7 +16,6 @@ from ase.data import atomic_numbers
 
 from aiida_edl.architectures.base import (
     Architecture,
-    AseBinding,
     Command,
     HyperparameterError,
     LearningCurve,
@@ -26,6 +25,7 @@ from aiida_edl.architectures.base import (
     TrainingResult,
     check_positive,
 )
+from aiida_edl.architectures.bindings import DEVICE, MODEL_PATH, PRECISION, AseBinding
 from aiida_edl.architectures.run_report import TrainingLog, judge_training, last_line, read_tail
 from aiida_edl.architectures.training_data import check_training_job, energies_and_forces_only, steps_with_evaluations
 from aiida_edl.science.formats.extended_xyz import KeyMapping, write_extended_xyz
@@ -140,9 +140,7 @@ class Mace(Architecture):
         'ase': AseBinding(
             module='mace.calculators',
             attribute='MACECalculator',
-            model_argument='model_paths',
-            device_argument='device',
-            precision_argument='default_dtype',
+            keyword_arguments={'model_paths': MODEL_PATH, 'device': DEVICE, 'default_dtype': PRECISION},
         )
     }
     model_file_name = MODEL
@@ -196,7 +194,7 @@ class Mace(Architecture):
             learning_curve=curve,
             gradient_updates_done=updates,
             is_complete=COMPLETE in read_tail(folder / STDOUT),
-            model_file=MODEL,
+            model_path=MODEL,
             checkpoint_files=tuple(path.relative_to(folder).as_posix() for path in kept),
             last_line=last_line(folder / STDOUT),
         )

@@ -63,8 +63,8 @@ class TrainingLog:
     """Optimiser steps done, all restarts together."""
     is_complete: bool
     """Whether the trainer said that it reached its target."""
-    model_file: str
-    """Where the exported model should be, relative to the folder."""
+    model_path: str
+    """Where the exported model should be, relative to the folder: a file or a folder."""
     checkpoint_files: tuple[str, ...]
     """Files from which the training can go on, relative to the folder; empty if there is no checkpoint."""
     last_line: str
@@ -170,6 +170,12 @@ def divergence(curve: LearningCurve) -> str | None:
     return None
 
 
+def is_there(model: Path) -> bool:
+    """Return whether a model is a file with something in it, or a folder that holds such files."""
+    files = list(model.rglob('*')) if model.is_dir() else [model]
+    return any(path.is_file() and path.stat().st_size for path in files)
+
+
 def judge_training(folder: Path, log: TrainingLog) -> TrainingResult:
     """Return the result of a training from its log and from how its commands ended.
 
@@ -180,19 +186,19 @@ def judge_training(folder: Path, log: TrainingLog) -> TrainingResult:
     diverged = log.reported_divergence
     if diverged is None and log.learning_curve is not None:
         diverged = divergence(log.learning_curve)
-    model_file = log.model_file if (folder / log.model_file).is_file() else None
+    model_path = log.model_path if is_there(folder / log.model_path) else None
     if diverged is not None:
         outcome, message = TrainingOutcome.LOSS_DIVERGED, diverged
-    elif outcome is TrainingOutcome.LOG_INCOMPLETE and log.is_complete and model_file is None:
+    elif outcome is TrainingOutcome.LOG_INCOMPLETE and log.is_complete and model_path is None:
         outcome = TrainingOutcome.EXPORT_FAILED
     elif outcome is TrainingOutcome.FINISHED and (not log.is_complete or log.learning_curve is None):
         outcome, message = TrainingOutcome.LOG_INCOMPLETE, f'the log does not reach its end, and {log.last_line}'
-    elif outcome is TrainingOutcome.FINISHED and model_file is None:
-        outcome, message = TrainingOutcome.EXPORT_FAILED, f'the model file {log.model_file} is missing'
+    elif outcome is TrainingOutcome.FINISHED and model_path is None:
+        outcome, message = TrainingOutcome.EXPORT_FAILED, f'the model {log.model_path} is missing or empty'
     return TrainingResult(
         outcome=outcome,
         learning_curve=log.learning_curve,
-        model_file=model_file,
+        model_path=model_path,
         checkpoint_files=log.checkpoint_files,
         gradient_updates_done=log.gradient_updates_done,
         message=message,

@@ -33,7 +33,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from aiida_edl.architectures.base import Architecture, HyperparameterError, Precision, TrainingJob, TrainingOutcome
+from aiida_edl.architectures.base import Architecture, HyperparameterError, TrainingJob, TrainingOutcome
+from aiida_edl.architectures.precision import Precision
 from aiida_edl.architectures.protocols import protocol_document
 from aiida_edl.science.frames import Frame, FrameSet
 
@@ -277,8 +278,8 @@ class ArchitectureConformance:
         architecture = self.architecture
         result = architecture.read_training(self.fixtures / TrainingOutcome.FINISHED.value)
         patterns = architecture.retrieve(example_job(architecture)).keep
-        assert result.model_file is not None
-        for path in (result.model_file, *result.checkpoint_files):
+        assert result.model_path is not None
+        for path in (result.model_path, *result.checkpoint_files):
             assert any(Path(path).match(pattern) for pattern in patterns), path
 
     def test_bindings_have_json_recipes(self) -> None:
@@ -318,7 +319,7 @@ class ArchitectureConformance:
             return
         result = self.architecture.read_training(self.fixtures / TrainingOutcome.OUT_OF_WALLTIME.value)
         assert result.checkpoint_files
-        assert result.model_file is None
+        assert result.model_path is None
 
     def test_empty_folder_is_an_outcome(self, tmp_path: Path) -> None:
         """A job that left nothing is read without an exception."""

@@ -11,7 +11,8 @@ from ase.data import atomic_numbers
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from aiida_edl.architectures.base import TrainingJob, TrainingJobError
+from aiida_edl.architectures.base import Architecture, TrainingJob, TrainingJobError
+from aiida_edl.architectures.fine_tuning import FineTuningMode
 from aiida_edl.science.frames import Frame, FrameSet
 
 MAXIMUM_FRAMES_COUNTED = 32
@@ -38,6 +39,61 @@ def check_training_job(job: TrainingJob, batch_size: int) -> None:
         raise TrainingJobError(
             f'batch_size is {batch_size}, it must lie between 1 and the {len(job.training_set)} training frames'
         )
+
+
+def check_fine_tuning(architecture: Architecture, job: TrainingJob) -> None:
+    """Check that an architecture can start from the parent of a job in the way that is asked for.
+
+    :param architecture: the architecture.
+    :param job: the training; without a parent there is nothing to check.
+    :raises TrainingJobError: with the thing, the value and the remedy.
+    """
+    if job.precision not in architecture.precisions:
+        known = ' and '.join(member.value for member in architecture.precisions)
+        raise TrainingJobError(f'precision is {job.precision.value}, {architecture.name} trains in {known} only')
+    parent, settings = job.parent, job.fine_tuning
+    if parent is None or settings is None:
+        return
+    if parent.architecture != architecture.name:
+        raise TrainingJobError(
+            f'the parent is a potential of {parent.architecture}, {architecture.name} is to be trained; '
+            'give a parent of the same architecture'
+        )
+    if settings.mode not in architecture.fine_tuning_modes:
+        known = ', '.join(mode.value for mode in architecture.fine_tuning_modes) or 'none'
+        raise TrainingJobError(f"{architecture.name} has no fine-tuning mode '{settings.mode.value}'; it has: {known}")
+    if missing := [element for element in job.elements if element not in parent.elements]:
+        raise TrainingJobError(f'the parent knows {list(parent.elements)} and not {missing}; use one that does')
+    if parent.precision is not job.precision:
+        raise TrainingJobError(
+            f'precision is {job.precision.value}, the parent was saved in {parent.precision.value}; use the same'
+        )
+    column = architecture.total_charge_column(job.hyperparameters)
+    if parent.total_charge_column != column:
+        raise TrainingJobError(
+            f'the parent takes the column {parent.total_charge_column} as total charge, the training {column}; '
+            'use the same'
+        )
+    is_replay = settings.mode is FineTuningMode.MULTIHEAD_REPLAY
+    if is_replay and job.replay_set is None:
+        raise TrainingJobError('multihead_replay needs frames to be learnt again; give a replay_dataset')
+    if not is_replay and job.replay_set is not None:
+        raise TrainingJobError(
+            f"a replay_dataset is given, but the mode is '{settings.mode.value}'; use multihead_replay or leave it out"
+        )
+
+
+def total_charges(frames: FrameSet, column: str) -> NDArray[np.float64]:
+    """Return the column that the model takes as total charge [e], shape ``(n_frames,)``.
+
+    :param frames: the frames.
+    :param column: name of the column.
+    :raises TrainingJobError: if the frames lack it.
+    """
+    if column not in frames.columns:
+        known = ', '.join(sorted(frames.columns)) or 'none'
+        raise TrainingJobError(f"the frames lack the column '{column}' of the total charge; they have: {known}")
+    return np.asarray(frames.columns[column], dtype=np.float64)
 
 
 def steps_with_evaluations(at_least: int, n_evaluations: int) -> tuple[int, int]:

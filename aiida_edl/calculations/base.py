@@ -12,8 +12,10 @@ from aiida.engine import CalcJob, CalcJobProcessSpec
 from aiida.orm import AbstractCode
 
 from aiida_edl.architectures.base import Command
+from aiida_edl.architectures.precision import Precision
 from aiida_edl.calculations import jobs
 from aiida_edl.calculations.exit_codes import ExitCodeDefinition
+from aiida_edl.registry import unknown_name_message
 
 DEVICES = ('cpu', 'cuda')
 """Where a model may run."""
@@ -24,7 +26,7 @@ CODE_KINDS = {'python': ('python', 'pypy'), 'lammps': ('lmp', 'lammps')}
 class EdlCalculation(CalcJob):
     """A calculation that runs a program on one process and knows its exit codes from the shared table."""
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
     """Raised when the same inputs would give another result, so that older calculations leave the cache."""
     EXIT_CODES: ClassVar[tuple[ExitCodeDefinition, ...]] = ()
     """Exit codes with which the calculation can end."""
@@ -113,6 +115,14 @@ def validate_device(value: Any, _: Any) -> str | None:
     """Return one sentence if the device is unknown."""
     if value is not None and value.value not in DEVICES:
         return f"device is '{value.value}', it must be one of {', '.join(DEVICES)}"
+    return None
+
+
+def validate_precision(value: Any, _: Any) -> str | None:
+    """Return one sentence if the precision is unknown."""
+    known = [member.value for member in Precision]
+    if value is not None and value.value not in known:
+        return unknown_name_message('precision', value.value, known)
     return None
 
 

@@ -13,14 +13,17 @@ from aiida.engine import CalcJobProcessSpec
 from aiida.orm import ArrayData, Dict, FolderData, Str
 
 from aiida_edl.architectures.base import Command, Retrieval
+from aiida_edl.architectures.precision import Precision
 from aiida_edl.calculations import exit_codes
-from aiida_edl.calculations.base import EdlCalculation, validate_device
+from aiida_edl.calculations.base import EdlCalculation, validate_device, validate_precision
 from aiida_edl.calculations.jobs import JobFiles, driver_source, folder_files, to_json_bytes
 from aiida_edl.calculations.models import (
-    AseModel,
+    LoadableModel,
     model_of_potential,
+    total_charges,
     validate_architecture_code,
     validate_potential,
+    value_of,
 )
 from aiida_edl.calculations.training import SUBSETS, validate_split
 from aiida_edl.data.dataset import DatasetData
@@ -34,15 +37,17 @@ FRAMES = 'frames.npz'
 PREDICTIONS = 'predictions.npz'
 PARTIAL = 'predictions_partial.npz'
 FAILURES = 'failures.json'
+TOTAL_CHARGE = 'total_charge'
+"""Column by which the driver is told the total charge of each frame [e]."""
 SUMMARY = 'evaluation.json'
 STDOUT = 'evaluate.out'
 COMMANDS = (Command(arguments=(DRIVER, INPUT), stdout=STDOUT),)
-ENGINE = 'ase'
-"""The driver loads models as this MD engine does."""
+BINDING = 'ase'
+"""Kind of binding by which the driver loads models."""
 
 
 def evaluation_files(
-    frames: FrameSet, model: AseModel, walltime_seconds: float | None, checkpoint: FolderData | None
+    frames: FrameSet, model: LoadableModel, walltime_seconds: float | None, checkpoint: FolderData | None
 ) -> JobFiles:
     """Return the files of a job that computes energies and forces of frames.
 
@@ -51,7 +56,9 @@ def evaluation_files(
     :param walltime_seconds: time after which the driver stops by itself [s].
     :param checkpoint: results of an earlier run of the same job.
     """
-    unlabelled = replace(frames.without_labels(), columns={})
+    charges = total_charges(model, frames)
+    columns = {} if charges is None else {TOTAL_CHARGE: charges}
+    unlabelled = replace(frames.without_labels(), columns=columns)
     document = {
         'recipe': dict(model.recipe),
         'frames': FRAMES,
@@ -68,7 +75,7 @@ def evaluation_files(
     )
 
 
-def evaluation_packages(model: AseModel) -> Sequence[str]:
+def evaluation_packages(model: LoadableModel) -> Sequence[str]:
     """Return the distributions whose versions are recorded, the driver's own included."""
     return tuple(dict.fromkeys((*model.packages, 'ase', 'numpy')))
 
@@ -103,6 +110,13 @@ class EvaluationCalculation(EdlCalculation):
         )
         spec.input('potential', valid_type=PotentialData, help='The potential.')
         spec.input(
+            'precision',
+            valid_type=Str,
+            required=False,
+            validator=validate_precision,
+            help='`float32` or `float64`; that of the training without it.',
+        )
+        spec.input(
             'device', valid_type=Str, default=lambda: Str('cpu'), validator=validate_device, help='`cpu` or `cuda`.'
         )
         spec.input(
@@ -121,7 +135,7 @@ class EvaluationCalculation(EdlCalculation):
     def validate(cls, inputs: Mapping[str, Any]) -> str | None:
         """Return one sentence if potential, frames, split or code do not fit together."""
         dataset, potential = inputs['dataset'], inputs['potential']
-        message = validate_potential(potential, ENGINE, dataset.elements)
+        message = validate_potential(potential, BINDING, dataset, value_of(inputs.get('precision')))
         if message is None and inputs.get('split') is not None:
             message = validate_split(inputs['split'], dataset.n_frames)
         if message is None and not len(chosen_frames(inputs)):
@@ -132,7 +146,13 @@ class EvaluationCalculation(EdlCalculation):
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the driver, its input, and the frames."""
-        model = model_of_potential(self.inputs.potential, ENGINE, self.inputs.device.value)
+        precision = value_of(self.inputs.get('precision'))
+        model = model_of_potential(
+            self.inputs.potential,
+            BINDING,
+            self.inputs.device.value,
+            None if precision is None else Precision(precision),
+        )
         frames = self.inputs.dataset.frames()
         if 'split' in self.inputs:
             frames = frames.select(chosen_frames(self.inputs))

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiida.common.datastructures import CalcInfo, CodeInfo
 from aiida.common.folders import Folder
-from aiida.orm import AbstractCode, FolderData, SinglefileData
+from aiida.orm import AbstractCode, FolderData
 
 from aiida_edl.architectures.base import Command, Retrieval
 
@@ -98,22 +98,18 @@ def python_job(job: JobFiles, commands: Sequence[Command], packages: Sequence[st
     return JobFiles(files=files, node_files=job.node_files, derived=job.derived, retrieval=retrieval)
 
 
-def folder_files(folder: FolderData) -> list[NodeFile]:
+def folder_files(folder: FolderData, target: str = '') -> list[NodeFile]:
     """Return all files of a folder node, to be copied to the same paths in the working directory.
 
     :param folder: e.g. the checkpoint of an earlier run.
+    :param target: folder of the working directory below which the paths begin; the directory itself by default.
     """
     found = []
     for root, _, names in folder.base.repository.walk():
         for name in names:
             path = (root / name).as_posix()
-            found.append(NodeFile(folder.uuid, path, path))
+            found.append(NodeFile(folder.uuid, path, f'{target}/{path}' if target else path))
     return sorted(found, key=lambda entry: entry.source)
-
-
-def single_file(node: SinglefileData, target: str) -> NodeFile:
-    """Return the file of a node, to be copied to ``target`` in the working directory."""
-    return NodeFile(node.uuid, node.filename, target)
 
 
 def walltime_of_program(max_wallclock_seconds: float | None) -> float | None:

@@ -1,16 +1,21 @@
-"""How a calculation gets an ASE calculator: from a potential of any architecture, or from a recipe."""
+"""How a calculation loads a model: a potential of any architecture, or an ASE calculator by a recipe."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiida.orm import AbstractCode
+import numpy as np
+from aiida.orm import AbstractCode, Str
+from numpy.typing import NDArray
 
-from aiida_edl.architectures.base import Architecture, Precision
+from aiida_edl.architectures.base import Architecture
+from aiida_edl.architectures.bindings import EngineBinding
+from aiida_edl.architectures.precision import Precision
 from aiida_edl.calculations.base import validate_code_kind
-from aiida_edl.calculations.jobs import NodeFile, single_file
+from aiida_edl.calculations.jobs import NodeFile, folder_files
+from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import (
     ARCHITECTURES,
@@ -20,21 +25,22 @@ from aiida_edl.registry import (
     registered_names,
     unknown_name_message,
 )
+from aiida_edl.science.frames import FrameSet
 
 RECIPE_KEYS = ('module', 'attribute', 'keyword_arguments')
 """What a recipe must say."""
-OPTIONAL_RECIPE_KEYS = ('environment',)
+OPTIONAL_RECIPE_KEYS = ('environment', 'info')
 """What it may say."""
 PARAMETER_KEYS = ('recipe', 'level_of_theory', 'pbc', 'packages', 'energy_shifts')
 """Keys of ``model_parameters`` for an ASE calculator."""
 
 
 @dataclass(frozen=True)
-class AseModel:
-    """An ASE calculator that a driver can make on the compute node."""
+class LoadableModel:
+    """A model that a program can load on the compute node."""
 
     recipe: Mapping[str, Any]
-    """What the drivers read, see :meth:`aiida_edl.architectures.base.AseBinding.recipe`."""
+    """What the program is told, see :meth:`aiida_edl.architectures.bindings.PythonBinding.recipe`."""
     level_of_theory: str
     """What makes the energies and forces, in words."""
     packages: Sequence[str]
@@ -42,41 +48,75 @@ class AseModel:
     energy_shifts: Mapping[str, float]
     """Energy to add for each atom of an element [eV]."""
     node_files: Sequence[NodeFile] = ()
-    """Model file, if there is one."""
+    """Files of the model, if there are any."""
+    total_charge_column: str | None = None
+    """Column of the frames that the model takes as total charge [e]; None if it knows no charge."""
 
 
-def model_of_potential(potential: PotentialData, engine: str, device: str) -> AseModel:
-    """Return how an MD engine, or for ``'ase'`` any driver, loads a potential.
+def model_of_potential(
+    potential: PotentialData, kind: str, device: str, precision: Precision | None = None
+) -> LoadableModel:
+    """Return how a program loads a potential.
 
     :param potential: the potential.
-    :param engine: entry-point name of the engine.
+    :param kind: kind of binding, e.g. ``'ase'``.
     :param device: ``'cpu'`` or ``'cuda'``.
+    :param precision: precision of the arithmetic; that of the training if None.
     """
     architecture: Architecture = load_member(ARCHITECTURES, potential.architecture)
-    binding = architecture.bindings[engine]
-    return AseModel(
-        recipe=binding.recipe(architecture.model_file_name, device, Precision(potential.precision)),
+    recipe = architecture.bindings[kind].recipe(
+        model_path(potential),
+        device,
+        precision or Precision(potential.precision),
+        potential.elements,
+        knows_charge=potential.total_charge_column is not None,
+    )
+    return LoadableModel(
+        recipe=recipe,
         level_of_theory=level_of_theory_of_potential(potential),
         packages=architecture.packages,
         energy_shifts=potential.energy_shifts,
-        node_files=(single_file(potential, architecture.model_file_name),),
+        node_files=tuple(folder_files(potential)),
+        total_charge_column=potential.total_charge_column,
     )
+
+
+def model_path(potential: PotentialData) -> str:
+    """Return the file of a potential, or the folder if it has several files, relative to the working directory."""
+    (name,) = {path.split('/')[0] for path in potential.model_files}
+    return name
+
+
+def total_charges(model: LoadableModel, frames: FrameSet) -> NDArray[np.float64] | None:
+    """Return the total charge of each frame [e] as the model wants it, shape ``(n_frames,)``; None if it wants none.
+
+    :param model: the model.
+    :param frames: frames with the column the model asks for.
+    """
+    if model.total_charge_column is None:
+        return None
+    return np.asarray(frames.columns[model.total_charge_column], dtype=np.float64)
+
+
+def value_of(node: Str | None) -> str | None:
+    """Return the value of an optional input, None without it."""
+    return None if node is None else str(node.value)
 
 
 def level_of_theory_of_potential(potential: PotentialData) -> str:
     """Return in words what the energies of a potential are: it, and what it was trained on."""
     labels = ', '.join(potential.base.attributes.get(potential.KEY_TRAINING_CHARGE_LABELS))
-    reference = potential.base.attributes.get(potential.KEY_LEVEL_OF_THEORY)
-    return f'{potential.architecture} potential trained on charge states {labels} of {reference}'
+    charge_states = f'charge states {labels} of ' if labels else ''
+    return f'{potential.architecture} potential trained on {charge_states}{potential.level_of_theory}'
 
 
-def model_of_parameters(parameters: Mapping[str, Any]) -> AseModel:
+def model_of_parameters(parameters: Mapping[str, Any]) -> LoadableModel:
     """Return the calculator that ``model_parameters`` describes.
 
     :param parameters: keys :data:`PARAMETER_KEYS`.
     """
-    recipe = {'environment': {}, **parameters['recipe']}
-    return AseModel(
+    recipe = {'environment': {}, 'info': {}, **parameters['recipe']}
+    return LoadableModel(
         recipe=recipe,
         level_of_theory=parameters['level_of_theory'],
         packages=tuple(dict.fromkeys((*parameters.get('packages', ()), 'ase', 'numpy'))),
@@ -129,23 +169,54 @@ def _validate_member(group: str, name: str) -> str | None:
     return None
 
 
-def validate_potential(potential: PotentialData, engine: str, elements: Iterable[str]) -> str | None:
-    """Return one sentence if an engine cannot load a potential, or the potential does not know an element.
+def validate_potential(
+    potential: PotentialData, kind: str, dataset: DatasetData, precision: str | None = None
+) -> str | None:
+    """Return one sentence if a potential cannot be loaded, or not be used for frames, else None.
 
     :param potential: the potential.
-    :param engine: entry-point name of the engine.
-    :param elements: chemical symbols of the frames.
+    :param kind: kind of binding, e.g. ``'ase'``.
+    :param dataset: the frames.
+    :param precision: precision of the arithmetic; that of the training if None.
     """
     if message := validate_architecture(potential.architecture):
         return message
-    if engine not in load_member(ARCHITECTURES, potential.architecture).bindings:
+    bindings = load_member(ARCHITECTURES, potential.architecture).bindings
+    if kind not in bindings:
         return (
-            f"engine '{engine}' cannot load architecture '{potential.architecture}'; pairs that exist: {_known_pairs()}"
+            f"there is no binding '{kind}' of architecture '{potential.architecture}'; "
+            f'pairs that exist: {_known_pairs()}'
         )
-    if missing := [element for element in elements if element not in potential.elements]:
+    return _validate_binding(potential, kind, bindings[kind], precision) or _validate_frames(potential, dataset)
+
+
+def _validate_binding(potential: PotentialData, kind: str, binding: EngineBinding, precision: str | None) -> str | None:
+    """Return one sentence if the format or the precision does not suit a binding."""
+    if potential.format not in binding.formats:
+        return (
+            f"the potential is in the format '{potential.format}', {kind} loads {potential.architecture} in "
+            f'{", ".join(binding.formats)}; convert it first'
+        )
+    if precision not in (None, potential.precision) and not binding.can_change_precision:
+        return (
+            f"precision is '{precision}', but {kind} runs {potential.architecture} in the precision of its training, "
+            f"'{potential.precision}'; leave precision out or train anew"
+        )
+    return None
+
+
+def _validate_frames(potential: PotentialData, dataset: DatasetData) -> str | None:
+    """Return one sentence if a potential does not know an element of the frames, or they lack the charge it needs."""
+    if missing := [element for element in dataset.elements if element not in potential.elements]:
         return (
             f'the frames hold {", ".join(missing)}, the potential knows {", ".join(potential.elements)}; '
             'use a potential trained for all elements'
+        )
+    column = potential.total_charge_column
+    if column is not None and column not in dataset.columns():
+        return (
+            f"the potential takes the column '{column}' as total charge, the frames have the columns "
+            f'{", ".join(sorted(dataset.columns())) or "none"}; add it'
         )
     return None
 
@@ -161,9 +232,9 @@ def validate_architecture_code(code: AbstractCode, architecture: str) -> str | N
 
 
 def _known_pairs() -> str:
-    """Return which engine loads which architectures, in words."""
+    """Return which kind of binding exists for which architectures, in words."""
     pairs: dict[str, list[str]] = {}
     for name in registered_names(ARCHITECTURES):
-        for engine in load_member(ARCHITECTURES, name).bindings:
-            pairs.setdefault(engine, []).append(name)
-    return '; '.join(f'{engine} with {", ".join(names)}' for engine, names in sorted(pairs.items())) or 'none'
+        for kind in load_member(ARCHITECTURES, name).bindings:
+            pairs.setdefault(kind, []).append(name)
+    return '; '.join(f'{kind} with {", ".join(names)}' for kind, names in sorted(pairs.items())) or 'none'

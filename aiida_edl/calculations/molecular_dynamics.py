@@ -11,23 +11,26 @@ from aiida.engine import CalcJobProcessSpec
 from aiida.orm import ArrayData, Dict, FolderData, Int, Str
 
 from aiida_edl.architectures.base import Command
+from aiida_edl.architectures.precision import Precision
 from aiida_edl.calculations import exit_codes
-from aiida_edl.calculations.base import EdlCalculation, validate_code_kind, validate_device
+from aiida_edl.calculations.base import EdlCalculation, validate_code_kind, validate_device, validate_precision
 from aiida_edl.calculations.jobs import JobFiles, NodeFile, folder_files, large_files
 from aiida_edl.calculations.models import (
+    LoadableModel,
     model_of_parameters,
     model_of_potential,
     validate_engine,
     validate_parameters,
     validate_potential,
+    value_of,
 )
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.md_engines.base import MDEngine, MDJob, MDSettings, MDSettingsError
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
 
-RECIPE_ENGINE = 'ase'
-"""Engine whose ``model_parameters`` hold the recipe of an ASE calculator; the others have parameters of their own."""
+RECIPE_BINDING = 'ase'
+"""Kind of binding for which ``model_parameters`` hold a recipe; other engines have parameters of their own."""
 
 
 def validate_settings(value: Dict, _: Any) -> str | None:
@@ -89,6 +92,13 @@ class MolecularDynamicsCalculation(EdlCalculation):
         )
         spec.input(
             'device', valid_type=Str, default=lambda: Str('cpu'), validator=validate_device, help='`cpu` or `cuda`.'
+        )
+        spec.input(
+            'precision',
+            valid_type=Str,
+            required=False,
+            validator=validate_precision,
+            help='`float32` or `float64`; that of the training without it.',
         )
         spec.output(
             'trajectory',
@@ -167,9 +177,13 @@ def _validate_model(inputs: Mapping[str, Any], engine: MDEngine) -> str | None:
     if (potential is None) == (parameters is None):
         given = 'neither' if potential is None else 'both'
         return f'give either a potential or model_parameters to engine {engine.name}; given were {given}'
+    if potential is not None and engine.binding_kind is None:
+        return f'engine {engine.name} has a model of its own and loads no potential; give model_parameters instead'
     if potential is not None:
-        return validate_potential(potential, engine.name, inputs['structure'].elements)
-    if engine.name == RECIPE_ENGINE and parameters is not None:
+        return validate_potential(
+            potential, str(engine.binding_kind), inputs['structure'], value_of(inputs.get('precision'))
+        )
+    if engine.binding_kind == RECIPE_BINDING and parameters is not None:
         return validate_parameters(parameters.get_dict())
     return None
 
@@ -180,27 +194,33 @@ def _md_job(inputs: Any, walltime_seconds: float | None) -> tuple[MDJob, tuple[N
     :param inputs: inputs of :class:`MolecularDynamicsCalculation`.
     :param walltime_seconds: time after which the run should stop by itself [s].
     """
-    engine_name = inputs['engine'].value
-    recipe: Mapping[str, Any] = {}
-    energies: Mapping[str, float] = {}
-    node_files: tuple[NodeFile, ...] = ()
-    packages: tuple[str, ...] = ()
-    if inputs.get('potential') is not None:
-        model = model_of_potential(inputs['potential'], engine_name, inputs['device'].value)
-    elif engine_name == RECIPE_ENGINE:
-        model = model_of_parameters(inputs['model_parameters'].get_dict())
-    else:
-        model, recipe = None, inputs['model_parameters'].get_dict()
-    if model is not None:
-        recipe, energies = model.recipe, model.energy_shifts
-        node_files, packages = tuple(model.node_files), tuple(model.packages)
+    engine: MDEngine = load_member(MD_ENGINES, inputs['engine'].value)
+    frame = inputs['structure'].frame(inputs['frame_index'].value)
+    model = _model(inputs, engine)
     job = MDJob(
-        frame=inputs['structure'].frame(inputs['frame_index'].value),
+        frame=frame,
         settings=MDSettings.from_dict(inputs['settings'].get_dict()),
-        model_recipe=recipe,
-        model_files={},
-        atomic_energies=energies,
+        model_recipe=model.recipe,
+        atomic_energies=model.energy_shifts,
         walltime_seconds=walltime_seconds,
         is_restart=inputs.get('checkpoint') is not None,
+        total_charge=None if model.total_charge_column is None else float(frame.columns[model.total_charge_column]),
+        device=inputs['device'].value,
     )
-    return job, node_files, packages
+    return job, tuple(model.node_files), tuple(model.packages)
+
+
+def _model(inputs: Any, engine: MDEngine) -> LoadableModel:
+    """Return the model of a run: a potential, a recipe, or parameters of a model of the engine's own."""
+    if inputs.get('potential') is not None:
+        precision = value_of(inputs.get('precision'))
+        return model_of_potential(
+            inputs['potential'],
+            str(engine.binding_kind),
+            inputs['device'].value,
+            None if precision is None else Precision(precision),
+        )
+    parameters = inputs['model_parameters'].get_dict()
+    if engine.binding_kind == RECIPE_BINDING:
+        return model_of_parameters(parameters)
+    return LoadableModel(recipe=parameters, level_of_theory='', packages=(), energy_shifts={})

@@ -14,9 +14,9 @@ from aiida.orm import ArrayData, Dict, FolderData, Str
 
 from aiida_edl.calculations import exit_codes
 from aiida_edl.calculations.base import EdlCalculation, validate_code_kind, validate_device
-from aiida_edl.calculations.evaluation import COMMANDS, ENGINE, evaluation_files, evaluation_packages
+from aiida_edl.calculations.evaluation import BINDING, COMMANDS, evaluation_files, evaluation_packages
 from aiida_edl.calculations.models import (
-    AseModel,
+    LoadableModel,
     model_of_parameters,
     model_of_potential,
     validate_architecture_code,
@@ -87,7 +87,7 @@ class AseCalculatorCalculation(EdlCalculation):
             return f'give either a potential or model_parameters; given were {given}'
         if potential is None:
             return validate_code_kind(inputs['code'], 'python', 'an ASE calculator', 'pip install ase')
-        if message := validate_potential(potential, ENGINE, inputs['dataset'].elements):
+        if message := validate_potential(potential, BINDING, inputs['dataset']):
             return message
         return validate_architecture_code(inputs['code'], potential.architecture)
 
@@ -99,13 +99,13 @@ class AseCalculatorCalculation(EdlCalculation):
         return self.stage_python(folder, job, COMMANDS, evaluation_packages(model))
 
 
-def single_point_model(inputs: Any) -> AseModel:
+def single_point_model(inputs: Any) -> LoadableModel:
     """Return the calculator that the inputs describe.
 
     :param inputs: validated inputs of :class:`AseCalculatorCalculation`.
     """
     if 'potential' in inputs:
-        return model_of_potential(inputs['potential'], ENGINE, inputs['device'].value)
+        return model_of_potential(inputs['potential'], BINDING, inputs['device'].value)
     return model_of_parameters(inputs['model_parameters'].get_dict())
 
 

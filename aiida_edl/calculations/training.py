@@ -14,18 +14,23 @@ from aiida.engine import CalcJobProcessSpec
 from aiida.orm import ArrayData, Dict, FolderData, Int, List, Str
 from ase.data import atomic_numbers
 
-from aiida_edl.architectures.base import Architecture, HyperparameterError, Precision, TrainingJob, TrainingJobError
+from aiida_edl.architectures.base import Architecture, HyperparameterError, TrainingJob, TrainingJobError
+from aiida_edl.architectures.bindings import NATIVE
+from aiida_edl.architectures.fine_tuning import FineTuning, FineTuningError, ParentModel
+from aiida_edl.architectures.precision import Precision
+from aiida_edl.architectures.training_data import check_fine_tuning
 from aiida_edl.calculations import exit_codes
-from aiida_edl.calculations.base import EdlCalculation, validate_device
-from aiida_edl.calculations.jobs import JobFiles, folder_files, large_files
-from aiida_edl.calculations.models import (
-    validate_architecture,
-    validate_architecture_code,
-)
+from aiida_edl.calculations.base import EdlCalculation, validate_device, validate_precision
+from aiida_edl.calculations.jobs import JobFiles, NodeFile, folder_files, large_files
+from aiida_edl.calculations.models import model_path, validate_architecture, validate_architecture_code
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
-from aiida_edl.registry import ARCHITECTURES, load_member, unknown_name_message
+from aiida_edl.registry import ARCHITECTURES, load_member
 
+PARENT_FOLDER = 'parent'
+"""Folder of the working directory with the model from which a training starts."""
+UPDATES_DONE = 'gradient_updates_done'
+"""Attribute of a checkpoint: optimiser steps it stands for."""
 SUBSETS = ('training', 'validation', 'test')
 """Arrays of a split, each with indices of frames in the dataset."""
 
@@ -41,14 +46,6 @@ def validate_seed(value: Int, _: Any) -> str | None:
     """Return one sentence if the seed is negative."""
     if value is not None and value.value < 0:
         return f'seed is {value.value}, it must not be negative'
-    return None
-
-
-def validate_precision(value: Str, _: Any) -> str | None:
-    """Return one sentence if the precision is unknown."""
-    known = [member.value for member in Precision]
-    if value is not None and value.value not in known:
-        return unknown_name_message('precision', value.value, known)
     return None
 
 
@@ -156,6 +153,25 @@ class TrainingCalculation(EdlCalculation):
             required=False,
             help='Checkpoint of an interrupted training with the same inputs, which goes on to the same target.',
         )
+        spec.input(
+            'parent_potential',
+            valid_type=PotentialData,
+            required=False,
+            help='Trained potential of the same architecture from whose weights the training starts.',
+        )
+        spec.input(
+            'fine_tuning',
+            valid_type=Dict,
+            required=False,
+            validator=validate_fine_tuning,
+            help='How it starts from them: fields of `FineTuning`; the rest is default.',
+        )
+        spec.input(
+            'replay_dataset',
+            valid_type=DatasetData,
+            required=False,
+            help='Labelled frames of the training of the parent, learnt again so that they are not forgotten.',
+        )
         spec.output('potential', valid_type=PotentialData, help='The trained potential.')
         spec.output(
             'learning_curve',
@@ -175,6 +191,7 @@ class TrainingCalculation(EdlCalculation):
             return str(error)
         message = validate_architecture_code(inputs['code'], architecture.name)
         message = message or validate_labels(inputs) or validate_split(inputs['split'], inputs['dataset'].n_frames)
+        message = message or validate_parent(inputs)
         if message:
             return message
         return _refusal(architecture, inputs)
@@ -184,9 +201,12 @@ class TrainingCalculation(EdlCalculation):
         architecture: Architecture = load_member(ARCHITECTURES, self.inputs.architecture.value)
         job = training_job(self.inputs, self.program_walltime_seconds)
         files = architecture.training_files(job)
+        node_files: list[NodeFile] = folder_files(self.inputs.checkpoint) if job.is_restart else []
+        if job.parent is not None:
+            node_files += folder_files(self.inputs.parent_potential, PARENT_FOLDER)
         staged = JobFiles(
             files=files,
-            node_files=folder_files(self.inputs.checkpoint) if job.is_restart else (),
+            node_files=node_files,
             derived=large_files(files),
             retrieval=architecture.retrieve(job),
         )
@@ -208,6 +228,26 @@ def validate_labels(inputs: Mapping[str, Any]) -> str | None:
     return None
 
 
+def validate_fine_tuning(value: Dict | None, _: Any) -> str | None:
+    """Return one sentence if a setting of fine-tuning is unknown or out of range."""
+    try:
+        FineTuning.from_dict({} if value is None else value.get_dict())
+    except (FineTuningError, TypeError) as error:
+        return str(error)
+    return None
+
+
+def validate_parent(inputs: Mapping[str, Any]) -> str | None:
+    """Return one sentence if settings of fine-tuning come without a parent, or the parent is in another format."""
+    parent = inputs.get('parent_potential')
+    if parent is None:
+        given = [name for name in ('fine_tuning', 'replay_dataset') if inputs.get(name) is not None]
+        return f'{" and ".join(given)} without a parent_potential; give one or leave them out' if given else None
+    if parent.format != NATIVE:
+        return f"the parent is in the format '{parent.format}', a training starts from '{NATIVE}'; give the original"
+    return None
+
+
 _refusals: dict[str, str | None] = {}
 """What architectures said of the trainings that were validated, by checksum of the inputs."""
 
@@ -221,14 +261,19 @@ def _refusal(architecture: Architecture, inputs: Mapping[str, Any]) -> str | Non
     dataset, split = inputs['dataset'], inputs['split']
     scalars = [inputs[name].value for name in ('architecture', 'seed', 'precision', 'gradient_updates', 'device')]
     values = [inputs[name].get_dict() for name in ('hyperparameters', 'atomic_energies')]
+    nodes = [inputs[name].uuid for name in ('parent_potential', 'replay_dataset') if inputs.get(name) is not None]
+    fine_tuning = None if inputs.get('fine_tuning') is None else inputs['fine_tuning'].get_dict()
     identity = [dataset.base.attributes.get(dataset.KEY_SHA256), inputs['elements'].get_list(), *scalars, *values]
+    identity += [*nodes, fine_tuning]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
     for name in SUBSETS:
         digest.update(name.encode() + split.get_array(name).tobytes())
     key = digest.hexdigest()
     if key not in _refusals:
         try:
-            architecture.training_files(training_job(inputs, None))
+            job = training_job(inputs, None)
+            check_fine_tuning(architecture, job)
+            architecture.training_files(job)
         except TrainingJobError as error:
             _refusals[key] = str(error)
         else:
@@ -244,6 +289,9 @@ def training_job(inputs: Any, walltime_seconds: float | None) -> TrainingJob:
     """
     architecture: Architecture = load_member(ARCHITECTURES, inputs['architecture'].value)
     frames = inputs['dataset'].frames()
+    checkpoint, replay = inputs.get('checkpoint'), inputs.get('replay_dataset')
+    parent = parent_model(inputs)
+    settings = {} if inputs.get('fine_tuning') is None else inputs['fine_tuning'].get_dict()
     return TrainingJob(
         training_set=frames.select(inputs['split'].get_array('training')),
         validation_set=frames.select(inputs['split'].get_array('validation')),
@@ -255,5 +303,29 @@ def training_job(inputs: Any, walltime_seconds: float | None) -> TrainingJob:
         precision=Precision(inputs['precision'].value),
         device=inputs['device'].value,
         walltime_seconds=walltime_seconds,
-        is_restart=inputs.get('checkpoint') is not None,
+        is_restart=checkpoint is not None,
+        gradient_updates_done=0 if checkpoint is None else int(checkpoint.base.attributes.get(UPDATES_DONE, 0)),
+        parent=parent,
+        fine_tuning=None if parent is None else FineTuning.from_dict(settings),
+        replay_set=None if replay is None else replay.frames(),
+    )
+
+
+def parent_model(inputs: Any) -> ParentModel | None:
+    """Return the model from which a training starts, None if it starts from random weights.
+
+    :param inputs: validated inputs of :class:`TrainingCalculation`.
+    """
+    potential: PotentialData | None = inputs.get('parent_potential')
+    if potential is None:
+        return None
+    return ParentModel(
+        architecture=potential.architecture,
+        path=f'{PARENT_FOLDER}/{model_path(potential)}',
+        elements=potential.elements,
+        cutoff_radius=potential.cutoff_radius,
+        n_layers=potential.n_layers,
+        precision=Precision(potential.precision),
+        atomic_energies=potential.atomic_energies,
+        total_charge_column=potential.total_charge_column,
     )

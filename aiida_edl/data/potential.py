@@ -7,14 +7,18 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiida.orm import SinglefileData
+from aiida.orm import FolderData
+
+from aiida_edl.architectures.bindings import NATIVE
 
 
-class PotentialData(SinglefileData):
-    """A model file with what must be known to use it: architecture, elements, range, and what it was trained on."""
+class PotentialData(FolderData):
+    """The files of a model with what must be known to use it: architecture, elements, range, what it was trained on."""
 
     KEY_ARCHITECTURE = 'architecture'
     """Entry-point name of the architecture."""
+    KEY_FORMAT = 'format'
+    """Format of the files: ``'native'`` as the trainer exports them, or what they were converted to."""
     KEY_ELEMENTS = 'elements'
     """Chemical symbols the model knows, ordered by atomic number."""
     KEY_CUTOFF_RADIUS = 'cutoff_radius'
@@ -24,7 +28,7 @@ class PotentialData(SinglefileData):
     KEY_RECEPTIVE_FIELD = 'receptive_field'
     """Layers times cutoff radius [Å]."""
     KEY_TRAINING_CHARGE_LABELS = 'training_charge_labels'
-    """Sorted charge labels of the training set, e.g. ``['2Na']``."""
+    """Sorted charge labels of the training set, e.g. ``['2Na']``; empty if it is not known."""
     KEY_LEVEL_OF_THEORY = 'level_of_theory'
     """What made the labels, in words."""
     KEY_ATOMIC_ENERGIES = 'atomic_energies'
@@ -33,43 +37,55 @@ class PotentialData(SinglefileData):
     """Whether the model's energy includes the atomic energies; if not, they are added on evaluation."""
     KEY_PRECISION = 'precision'
     """``'float32'`` or ``'float64'``."""
+    KEY_TOTAL_CHARGE_COLUMN = 'total_charge_column'
+    """Column of the frames that the model takes as total charge [e]; None if it knows no charge."""
     KEY_SEED = 'seed'
-    """Seed of the training."""
+    """Seed of the training; None for a model that was trained elsewhere."""
     KEY_GRADIENT_UPDATES = 'gradient_updates'
-    """Optimiser steps done."""
+    """Optimiser steps done; None for a model that was trained elsewhere."""
+    KEY_ORIGIN = 'origin'
+    """Name, licence and publication of a model that was trained elsewhere; ``''`` if it was trained here."""
     KEY_SHA256 = 'sha256'
-    """Checksum of the model file."""
+    """Checksum of the model: that of its file, or of the list of checksums and paths that ``sha256sum`` prints."""
 
     @classmethod
     def from_model(
         cls,
-        content: bytes,
-        filename: str,
+        files: Mapping[str, bytes],
         *,
         architecture: str,
         elements: Sequence[str],
         cutoff_radius: float,
         n_layers: int,
-        training_charge_labels: Sequence[str],
         level_of_theory: str,
         atomic_energies: Mapping[str, float],
         embeds_atomic_energies: bool,
         precision: str,
-        seed: int,
-        gradient_updates: int,
+        training_charge_labels: Sequence[str] = (),
+        total_charge_column: str | None = None,
+        seed: int | None = None,
+        gradient_updates: int | None = None,
+        origin: str = '',
+        model_format: str = NATIVE,
     ) -> PotentialData:
-        """Return an unstored node with this model file; the parameters are described at the ``KEY_`` constants.
+        """Return an unstored node with these files; the other parameters are described at the ``KEY_`` constants.
 
-        :raises ValueError: if the file is empty or an element has no atomic energy.
+        :param files: content by relative path, as later jobs will see them.
+        :raises ValueError: if there is no file, all are empty, or an element has no atomic energy.
         """
-        if not content:
-            raise ValueError(f"the model file '{filename}' is empty")
+        if not files:
+            raise ValueError('no model file is given')
+        if not any(files.values()):
+            raise ValueError(f"the model file '{next(iter(files))}' is empty")
         if missing := [element for element in elements if element not in atomic_energies]:
             raise ValueError(f'no atomic energy is given for {missing}; given: {sorted(atomic_energies)}')
-        node = cls(io.BytesIO(content), filename=filename)
+        node = cls()
+        for path, content in files.items():
+            node.base.repository.put_object_from_filelike(io.BytesIO(content), path)
         node.base.attributes.set_many(
             {
                 cls.KEY_ARCHITECTURE: architecture,
+                cls.KEY_FORMAT: model_format,
                 cls.KEY_ELEMENTS: list(elements),
                 cls.KEY_CUTOFF_RADIUS: float(cutoff_radius),
                 cls.KEY_N_LAYERS: int(n_layers),
@@ -79,9 +95,11 @@ class PotentialData(SinglefileData):
                 cls.KEY_ATOMIC_ENERGIES: {element: float(atomic_energies[element]) for element in elements},
                 cls.KEY_EMBEDS_ATOMIC_ENERGIES: embeds_atomic_energies,
                 cls.KEY_PRECISION: precision,
-                cls.KEY_SEED: int(seed),
-                cls.KEY_GRADIENT_UPDATES: int(gradient_updates),
-                cls.KEY_SHA256: hashlib.sha256(content).hexdigest(),
+                cls.KEY_TOTAL_CHARGE_COLUMN: total_charge_column,
+                cls.KEY_SEED: None if seed is None else int(seed),
+                cls.KEY_GRADIENT_UPDATES: None if gradient_updates is None else int(gradient_updates),
+                cls.KEY_ORIGIN: origin,
+                cls.KEY_SHA256: checksum(files),
             }
         )
         return node
@@ -110,8 +128,57 @@ class PotentialData(SinglefileData):
         return str(self._attribute(self.KEY_PRECISION))
 
     @property
+    def cutoff_radius(self) -> float:
+        """Cutoff radius of one layer [Å]."""
+        return float(self._attribute(self.KEY_CUTOFF_RADIUS))
+
+    @property
+    def n_layers(self) -> int:
+        """Number of message-passing layers."""
+        return int(self._attribute(self.KEY_N_LAYERS))
+
+    @property
+    def format(self) -> str:
+        """Format of the files."""
+        return str(self._attribute(self.KEY_FORMAT))
+
+    @property
+    def level_of_theory(self) -> str:
+        """What made the labels it was trained on, in words."""
+        return str(self._attribute(self.KEY_LEVEL_OF_THEORY))
+
+    @property
+    def atomic_energies(self) -> dict[str, float]:
+        """Reference energy of each element [eV]."""
+        return dict(self._attribute(self.KEY_ATOMIC_ENERGIES))
+
+    @property
+    def total_charge_column(self) -> str | None:
+        """Column of the frames that the model takes as total charge [e]; None if it knows no charge."""
+        column = self._attribute(self.KEY_TOTAL_CHARGE_COLUMN)
+        return None if column is None else str(column)
+
+    @property
+    def model_files(self) -> tuple[str, ...]:
+        """Relative paths of the files, sorted."""
+        walk = self.base.repository.walk()
+        return tuple(sorted((root / name).as_posix() for root, _, names in walk for name in names))
+
+    @property
     def energy_shifts(self) -> dict[str, float]:
         """Energies that must be added per atom to the model's energy [eV]; empty if the model embeds them."""
         return (
             {} if self._attribute(self.KEY_EMBEDS_ATOMIC_ENERGIES) else dict(self._attribute(self.KEY_ATOMIC_ENERGIES))
         )
+
+
+def checksum(files: Mapping[str, bytes]) -> str:
+    """Return the checksum of a model, see :attr:`PotentialData.KEY_SHA256`.
+
+    :param files: content by relative path.
+    """
+    digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+    if len(digests) == 1:
+        return next(iter(digests.values()))
+    listing = ''.join(f'{digest}  {path}\n' for path, digest in sorted(digests.items()))
+    return hashlib.sha256(listing.encode()).hexdigest()

@@ -2,8 +2,9 @@
 
 Runs on the compute node in the environment of the calculator; besides it needs numpy and ASE alone. The input holds
 
-- ``recipe``: ``module``, ``attribute``, ``keyword_arguments`` and ``environment`` of the calculator;
-- ``frames``: an ``.npz`` file with ``numbers``, ``positions`` [Å], ``offsets``, ``cells`` [Å], ``pbc``;
+- ``recipe``: ``module``, ``attribute``, ``keyword_arguments``, ``environment`` and ``info`` of the calculator;
+- ``frames``: an ``.npz`` file with ``numbers``, ``positions`` [Å], ``offsets``, ``cells`` [Å], ``pbc`` and, if the
+  model asks for it, ``column_total_charge`` [e];
 - ``predictions``: the ``.npz`` file to write;
 - ``energy_shifts``: energy to add for each atom of an element [eV];
 - ``walltime_seconds``: time after which the program stops by itself [s], or null.
@@ -35,6 +36,8 @@ from numpy.typing import NDArray
 START = time.perf_counter()
 received_signals: list[int] = []
 """Signals by which the scheduler told this program to stop."""
+TOTAL_CHARGE = '{total_charge}'
+"""Stands in ``info`` of a recipe for the total charge of the frame [e]."""
 PARTIAL = 'predictions_partial.npz'
 FAILURES = 'failures.json'
 SUMMARY = 'evaluation.json'
@@ -60,10 +63,27 @@ def should_stop(walltime_seconds: float | None) -> bool:
     return bool(received_signals) or (walltime_seconds is not None and time.perf_counter() - START > walltime_seconds)
 
 
-def make_calculator(recipe: dict[str, Any]) -> Any:
-    """Return the calculator of a recipe: set its environment, import its module, call its class."""
+def make_object(recipe: dict[str, Any]) -> Any:
+    """Return what the call of a recipe returns; an argument that is a recipe itself is made first."""
     os.environ.update(recipe.get('environment') or {})
-    return getattr(importlib.import_module(recipe['module']), recipe['attribute'])(**recipe['keyword_arguments'])
+    is_call = {'module', 'attribute', 'keyword_arguments'}.issubset
+    arguments = {
+        name: make_object(value) if isinstance(value, dict) and is_call(value) else value
+        for name, value in recipe['keyword_arguments'].items()
+    }
+    return getattr(importlib.import_module(recipe['module']), recipe['attribute'])(**arguments)
+
+
+def filled_info(info: dict[str, Any], total_charge: float) -> dict[str, Any]:
+    """Return entries for ``atoms.info``: the total charge [e] in place of its name, lists as numpy arrays."""
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, list):
+            return [fill(item) for item in value]
+        return total_charge if value == TOTAL_CHARGE else value
+
+    filled = {key: fill(value) for key, value in info.items()}
+    return {key: np.array(value) if isinstance(value, list) else value for key, value in filled.items()}
 
 
 def shifts_by_number(energy_shifts: dict[str, float]) -> NDArray[np.float64]:
@@ -171,6 +191,7 @@ def evaluate(
     """
     offsets = frames['offsets']
     results, failures = restore(offsets)
+    charges = frames.get('column_total_charge', np.zeros(len(offsets) - 1))
     calculator, saved = None, time.perf_counter()
     for index in np.flatnonzero(~results['done']):
         if should_stop(walltime_seconds):
@@ -184,7 +205,8 @@ def evaluate(
             cell=frames['cells'][index],
             pbc=frames['pbc'][index],
         )
-        calculator = make_calculator(recipe) if calculator is None else calculator
+        atoms.info.update(filled_info(recipe.get('info') or {}, float(charges[index])))
+        calculator = make_object(recipe) if calculator is None else calculator
         try:
             found = compute_frame(calculator, atoms)
         except FRAME_ERRORS as error:
@@ -205,7 +227,7 @@ def main(arguments: list[str]) -> int:
     """Read the input file, compute, write; return the exit status of the program."""
     settings = json.loads(Path(arguments[0]).read_text())
     with np.load(settings['frames']) as archive:
-        frames = {name: archive[name] for name in ('numbers', 'positions', 'offsets', 'cells', 'pbc')}
+        frames = {name: archive[name] for name in archive.files}
     shifts = shifts_by_number(settings['energy_shifts'])
     results, failures = evaluate(settings['recipe'], frames, shifts, settings['walltime_seconds'])
     is_finished = bool(results['done'].all())

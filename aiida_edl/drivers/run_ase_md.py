@@ -2,8 +2,8 @@
 
 Runs on the compute node in the environment of the calculator; besides it needs numpy and ASE alone. The input holds
 
-- ``recipe``: ``module``, ``attribute``, ``keyword_arguments`` and ``environment`` of the calculator;
-- ``initial``: an ``.npz`` file with one frame, with or without ``velocities`` [Å/fs];
+- ``recipe``: ``module``, ``attribute``, ``keyword_arguments``, ``environment`` and ``info`` of the calculator;
+- ``initial``: an ``.npz`` file with one frame, with or without ``velocities`` [Å/fs] and ``column_total_charge`` [e];
 - ``settings``: the molecular-dynamics settings, all of them;
 - ``units``: ``boltzmann`` [eV/K] and ``atomic_mass`` [eV fs²/Å² per u];
 - ``energy_shifts``: energy to add for each atom of an element [eV];
@@ -48,6 +48,8 @@ from numpy.typing import NDArray
 START = time.perf_counter()
 received_signals: list[int] = []
 """Signals by which the scheduler told this program to stop."""
+TOTAL_CHARGE = '{total_charge}'
+"""Stands in ``info`` of a recipe for the total charge of the frame [e]."""
 CHECKPOINT = 'checkpoint.npz'
 SUMMARY = 'md_summary.json'
 CHUNK = 'trajectory_{:05d}.npz'
@@ -68,10 +70,27 @@ def should_stop(walltime_seconds: float | None) -> bool:
     return bool(received_signals) or (walltime_seconds is not None and time.perf_counter() - START > walltime_seconds)
 
 
-def make_calculator(recipe: dict[str, Any]) -> Any:
-    """Return the calculator of a recipe: set its environment, import its module, call its class."""
+def make_object(recipe: dict[str, Any]) -> Any:
+    """Return what the call of a recipe returns; an argument that is a recipe itself is made first."""
     os.environ.update(recipe.get('environment') or {})
-    return getattr(importlib.import_module(recipe['module']), recipe['attribute'])(**recipe['keyword_arguments'])
+    is_call = {'module', 'attribute', 'keyword_arguments'}.issubset
+    arguments = {
+        name: make_object(value) if isinstance(value, dict) and is_call(value) else value
+        for name, value in recipe['keyword_arguments'].items()
+    }
+    return getattr(importlib.import_module(recipe['module']), recipe['attribute'])(**arguments)
+
+
+def filled_info(info: dict[str, Any], total_charge: float) -> dict[str, Any]:
+    """Return entries for ``atoms.info``: the total charge [e] in place of its name, lists as numpy arrays."""
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, list):
+            return [fill(item) for item in value]
+        return total_charge if value == TOTAL_CHARGE else value
+
+    filled = {key: fill(value) for key, value in info.items()}
+    return {key: np.array(value) if isinstance(value, list) else value for key, value in filled.items()}
 
 
 @dataclass(frozen=True)
@@ -340,6 +359,7 @@ def prepare(document: dict[str, Any]) -> tuple[Dynamics, State]:
         initial = {name: archive[name] for name in archive.files}
     numbers = initial['numbers'].astype(int)
     mobile = ~np.isin(numbers, [atomic_numbers[symbol] for symbol in settings['fixed_elements']])
+    mobile[settings.get('fixed_atoms', [])] = False
     if not mobile.any():
         sys.exit(f'no atom is mobile: all are of the fixed elements {settings["fixed_elements"]}')
     wall = None
@@ -349,8 +369,10 @@ def prepare(document: dict[str, Any]) -> tuple[Dynamics, State]:
         top = float(initial['positions'][~mobile, 2].max())
         wall = Wall(top + settings['wall_height'], settings['wall_force_constant'], mobile)
     atoms = Atoms(numbers=numbers, positions=initial['positions'], cell=initial['cells'][0], pbc=initial['pbc'][0])
+    charge = initial.get('column_total_charge', np.zeros(1))
+    atoms.info.update(filled_info(document['recipe'].get('info') or {}, float(charge[0])))
     shift = sum(document['energy_shifts'].get(symbol, 0.0) for symbol in atoms.get_chemical_symbols())
-    model = Model(make_calculator(document['recipe']), atoms, float(shift), wall)
+    model = Model(make_object(document['recipe']), atoms, float(shift), wall)
     dynamics = Dynamics(settings, document['units'], model, mobile)
     if not Path(CHECKPOINT).is_file():
         if document['is_restart']:

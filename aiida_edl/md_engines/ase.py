@@ -39,11 +39,16 @@ class AseEngine(MDEngine):
     name = 'ase'
     packages = ('ase', 'numpy')
     install_command = 'pip install ase'
+    binding_kind = 'ase'
     code_kind = 'python'
 
     def refuse(self, settings: MDSettings) -> str | None:
-        """Refuse a wall without fixed atoms: its height counts from the topmost of them."""
-        if settings.wall_height > 0 and not settings.fixed_elements:
+        """Refuse what the driver cannot do, and a wall without fixed atoms: its height counts from the topmost one."""
+        if settings.ensemble == 'npt':
+            return "engine ase cannot run the ensemble 'npt'; use 'nvt' or another engine"
+        if settings.ensemble == 'nvt' and settings.thermostat == 'nose_hoover':
+            return "engine ase has no thermostat 'nose_hoover'; use 'csvr' or 'langevin'"
+        if settings.wall_height > 0 and not settings.fixed_elements and not settings.fixed_atoms:
             return (
                 f'engine ase counts wall_height {settings.wall_height} Å from the topmost fixed atom, but '
                 'fixed_elements is empty; name the elements that do not move or set wall_height to 0'
@@ -51,8 +56,10 @@ class AseEngine(MDEngine):
         return None
 
     def files(self, job: MDJob) -> Mapping[str, bytes]:
-        """Return the driver, its input, the initial frame and the model files."""
-        initial = replace(job.frame, energy=None, forces=None, stress=None, charges=None, columns={})
+        """Return the driver, its input and the initial frame."""
+        columns = {} if job.total_charge is None else {'total_charge': job.total_charge}
+        job.settings.fixed_mask(job.frame.numbers)
+        initial = replace(job.frame, energy=None, forces=None, stress=None, charges=None, columns=columns)
         document = {
             'recipe': dict(job.model_recipe),
             'initial': INITIAL,
@@ -67,7 +74,6 @@ class AseEngine(MDEngine):
             DRIVER: package_files('aiida_edl.drivers').joinpath(DRIVER).read_bytes(),
             INPUT: (json.dumps(document, indent=2, sort_keys=True) + '\n').encode(),
             INITIAL: FrameSet.from_frames([initial]).to_npz_bytes(),
-            **job.model_files,
         }
 
     def commands(self, job: MDJob) -> Sequence[Command]:

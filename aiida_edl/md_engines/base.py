@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from aiida_edl.architectures.base import Command, Retrieval
@@ -39,9 +40,9 @@ class MDSettings:
     """A molecular-dynamics run, in words all engines share. Steps are a target: a restart computes what remains."""
 
     ensemble: str = 'nvt'
-    """``'nve'`` or ``'nvt'``."""
+    """``'nve'``, ``'nvt'`` or ``'npt'``."""
     thermostat: str = 'csvr'
-    """``'csvr'`` (stochastic velocity rescaling, Bussi 2007), ``'langevin'``; ignored in NVE."""
+    """``'csvr'`` (stochastic velocity rescaling, Bussi 2007), ``'langevin'``, ``'nose_hoover'``; ignored in NVE."""
     temperature: float = 330.0
     """Temperature [K]."""
     time_step: float = 0.5
@@ -56,8 +57,14 @@ class MDSettings:
     """Relaxation time of the thermostat [fs]."""
     seed: int = 1
     """Seed of velocities and thermostat."""
+    pressure_bar: float = 1.0
+    """Pressure in the NPT ensemble [bar]."""
+    pressure_relaxation_time: float = 1000.0
+    """Relaxation time of the barostat [fs]."""
     fixed_elements: tuple[str, ...] = ()
     """Chemical symbols of atoms that do not move."""
+    fixed_atoms: tuple[int, ...] = ()
+    """Indices of further atoms that do not move, from 0."""
     wall_height: float = 0.0
     """Height above the topmost fixed atom at which a harmonic wall turns atoms back [Å]; 0 means no wall."""
     wall_force_constant: float = 2.0
@@ -70,21 +77,35 @@ class MDSettings:
 
         :raises MDSettingsError: with the name, the value and the remedy.
         """
-        choices = {'ensemble': ('nve', 'nvt'), 'thermostat': ('csvr', 'langevin')}
+        choices = {'ensemble': ('nve', 'nvt', 'npt'), 'thermostat': ('csvr', 'langevin', 'nose_hoover')}
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise MDSettingsError(unknown_name_message(name, getattr(self, name), known))
         positive = ('temperature', 'time_step', 'steps', 'sampling_interval', 'relaxation_time', 'maximum_temperature')
-        for name in positive:
+        for name in (*positive, 'pressure_relaxation_time'):
             if getattr(self, name) <= 0:
                 raise MDSettingsError(f"MD setting '{name}' is {getattr(self, name)}, it must be positive")
         for name in ('equilibration_steps', 'wall_height', 'wall_force_constant', 'seed'):
             if getattr(self, name) < 0:
                 raise MDSettingsError(f"MD setting '{name}' is {getattr(self, name)}, it must not be negative")
+        if any(index < 0 for index in self.fixed_atoms):
+            raise MDSettingsError(f'fixed_atoms holds {min(self.fixed_atoms)}, indices count from 0')
         if self.sampling_interval > self.steps:
             raise MDSettingsError(
                 f'sampling_interval {self.sampling_interval} exceeds steps {self.steps}: no frame would be stored'
             )
+
+    def fixed_mask(self, numbers: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which atoms do not move, shape ``(n_atoms,)``.
+
+        :param numbers: atomic numbers, shape ``(n_atoms,)``.
+        :raises MDSettingsError: if ``fixed_atoms`` names an atom that is not there.
+        """
+        if self.fixed_atoms and max(self.fixed_atoms) >= len(numbers):
+            raise MDSettingsError(f'fixed_atoms holds {max(self.fixed_atoms)}, the frame has {len(numbers)} atoms')
+        mask = np.isin(numbers, [atomic_numbers[symbol] for symbol in self.fixed_elements])
+        mask[list(self.fixed_atoms)] = True
+        return mask
 
     @property
     def stored_frames(self) -> int:
@@ -119,15 +140,17 @@ class MDJob:
     settings: MDSettings
     """What to run."""
     model_recipe: Mapping[str, Any]
-    """How the engine loads the model: for ASE the result of :meth:`AseBinding.recipe`."""
-    model_files: Mapping[str, bytes]
-    """Model files by name."""
+    """How the engine loads the model: what ``recipe`` of its binding returns, or parameters of a model of its own."""
     atomic_energies: Mapping[str, float]
     """Reference energies to add to the model's energy [eV]; empty when the model embeds them."""
     walltime_seconds: float | None = None
     """Time after which the run stops by itself and leaves a checkpoint [s]."""
     is_restart: bool = False
     """Whether the checkpoint of an earlier run of the same job lies in the working directory."""
+    total_charge: float | None = None
+    """Total charge of the frame as the model takes it [e]; None for a model that knows no charge."""
+    device: str = 'cpu'
+    """``'cpu'`` or ``'cuda'``."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +184,8 @@ class MDEngine(abc.ABC):
     """Distributions whose versions are recorded."""
     install_command: ClassVar[str]
     """Command that installs the engine, named when a code is missing."""
+    binding_kind: ClassVar[str | None] = None
+    """Kind of binding by which it loads a trained potential; None for an engine that has a model of its own only."""
     code_kind: ClassVar[str]
     """``'python'`` if the code is the Python interpreter of an environment, ``'lammps'`` if it is ``lmp``."""
 

@@ -57,6 +57,12 @@ class ElectrodeEngine(MDEngine):
 
     def refuse(self, settings: MDSettings) -> str | None:
         """Refuse a mobile metal, fixed water or ions, and the Langevin thermostat."""
+        if settings.ensemble == 'npt':
+            return "engine electrode keeps the cell of its electrode and cannot run 'npt'; use 'nvt'"
+        if settings.ensemble == 'nvt' and settings.thermostat == 'nose_hoover':
+            return "engine electrode has no thermostat 'nose_hoover'; use 'csvr'"
+        if settings.fixed_atoms:
+            return f'engine electrode fixes the metal as a whole, fixed_atoms is {list(settings.fixed_atoms)}; drop it'
         if settings.ensemble == 'nvt' and settings.thermostat != 'csvr':
             return (
                 f"engine electrode cannot use thermostat '{settings.thermostat}': its random forces would enter the "

@@ -27,8 +27,11 @@ import numpy as np
 from aiida_edl.md_engines.base import MDEngine, MDJob, MDOutcome, MDResult, MDSettings
 from aiida_edl.science.frames import Frame, FrameSet
 
+THERMOSTATS = ('csvr', 'langevin', 'nose_hoover')
 SERIES = ('step', 'time', 'temperature', 'potential_energy', 'kinetic_energy', 'conserved_energy')
 """Names of the series, the same for all engines."""
+ENSEMBLES = (('nve', 'csvr'), *(('nvt', name) for name in THERMOSTATS), *(('npt', name) for name in THERMOSTATS))
+"""Every ensemble with every thermostat."""
 CODE_KINDS = ('python', 'lammps')
 RECORDED_INPUTS = ('initial.npz', 'settings.json')
 """Files of a recorded run that are not output."""
@@ -76,7 +79,7 @@ def check_honours_or_refuses_each_ensemble(case: ConformanceCase) -> None:
     """Check that each ensemble is honoured, or refused in one sentence that names the engine and the setting."""
     engine = case.engine_class()
     assert engine.refuse(case.job.settings) is None
-    for ensemble, thermostat in (('nve', 'csvr'), ('nvt', 'csvr'), ('nvt', 'langevin')):
+    for ensemble, thermostat in ENSEMBLES:
         settings = replace(case.job.settings, ensemble=ensemble, thermostat=thermostat)
         refusal = engine.refuse(settings)
         if refusal is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from aiida.orm import ArrayData, Dict
 from ase.data import chemical_symbols
 
 from aiida_edl.architectures.base import Architecture, LearningCurve, TrainingOutcome, TrainingResult
+from aiida_edl.architectures.run_report import is_there
 from aiida_edl.calculations import exit_codes
+from aiida_edl.calculations.training import UPDATES_DONE
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.parsers.base import EdlParser, cost_and_versions, folder_of_files
@@ -47,16 +50,18 @@ class TrainingParser(EdlParser):
         if result.learning_curve is not None:
             self.out('learning_curve', learning_curve_array(result.learning_curve))
         if result.checkpoint_files:
-            self.out('checkpoint', folder_of_files(folder, result.checkpoint_files))
+            checkpoint = folder_of_files(folder, result.checkpoint_files)
+            checkpoint.base.attributes.set(UPDATES_DONE, result.gradient_updates_done)
+            self.out('checkpoint', checkpoint)
         self.out('training_summary', Dict(self._summary(result, folder)))
         if (seen := self.seen_without_output(folder)) is not None:
             return self.fail(exit_codes.OUTPUT_MISSING, f'no file of the trainer came back, and {seen}')
         if result.outcome is not TrainingOutcome.FINISHED:
             return self.fail(EXIT_CODE_OF_OUTCOME[result.outcome], result.message)
-        model = None if result.model_file is None else folder / result.model_file
-        if model is None or not model.is_file() or not model.stat().st_size:
-            return self.fail(exit_codes.EXPORT_FAILED, f'the model file {result.model_file} is missing or empty')
-        self.out('potential', self._potential(architecture, result, model))
+        if result.model_path is None or not is_there(folder / result.model_path):
+            return self.fail(exit_codes.EXPORT_FAILED, f'the model {result.model_path} is missing or empty')
+        files = files_of_model(folder / result.model_path, architecture.model_file_name)
+        self.out('potential', self._potential(architecture, result, files))
         return None
 
     def _summary(self, result: TrainingResult, folder: Path) -> dict[str, Any]:
@@ -70,17 +75,21 @@ class TrainingParser(EdlParser):
             **cost_and_versions(folder),
         }
 
-    def _potential(self, architecture: Architecture, result: TrainingResult, model: Path) -> PotentialData:
+    def _potential(
+        self, architecture: Architecture, result: TrainingResult, files: Mapping[str, bytes]
+    ) -> PotentialData:
         """Return the potential with what must be known to use it."""
         inputs = self.node.inputs
         hyperparameters = architecture.make_hyperparameters(inputs.hyperparameters.get_dict())
+        parent = inputs.parent_potential if 'parent_potential' in inputs else None
         return PotentialData.from_model(
-            model.read_bytes(),
-            architecture.model_file_name,
+            files,
             architecture=architecture.name,
             elements=inputs.elements.get_list(),
-            cutoff_radius=architecture.cutoff_radius(hyperparameters),
-            n_layers=architecture.n_layers(hyperparameters),
+            # The shape of the model is that of its parent, whatever the hyperparameters say.
+            cutoff_radius=parent.cutoff_radius if parent else architecture.cutoff_radius(hyperparameters),
+            n_layers=parent.n_layers if parent else architecture.n_layers(hyperparameters),
+            total_charge_column=architecture.total_charge_column(hyperparameters),
             training_charge_labels=charge_labels(inputs.dataset, inputs.split.get_array('training')),
             level_of_theory=inputs.dataset.level_of_theory,
             atomic_energies=inputs.atomic_energies.get_dict(),
@@ -89,6 +98,18 @@ class TrainingParser(EdlParser):
             seed=inputs.seed.value,
             gradient_updates=result.gradient_updates_done,
         )
+
+
+def files_of_model(model: Path, name: str) -> dict[str, bytes]:
+    """Return the content of the files of a model by the path they have in later jobs.
+
+    :param model: file or folder that the training left.
+    :param name: what it is called in later jobs.
+    """
+    if model.is_file():
+        return {name: model.read_bytes()}
+    files = sorted(path for path in model.rglob('*') if path.is_file())
+    return {f'{name}/{path.relative_to(model).as_posix()}': path.read_bytes() for path in files}
 
 
 def learning_curve_array(curve: LearningCurve) -> ArrayData:

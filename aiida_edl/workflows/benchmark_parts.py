@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from aiida_edl.architectures.base import Precision
+from aiida_edl.architectures.precision import Precision
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.label_gate import GateSettings
 from aiida_edl.science.selection import SelectionMethod
@@ -44,7 +44,8 @@ def part_from_dict(cls: type[PartType], name: str, values: Any) -> PartType:
         accepted = ACCEPTED[fields[key]]
         if not isinstance(value, accepted) or isinstance(value, bool):
             raise BenchmarkSettingsError(f"setting '{key}' of {name} is {value!r}, expected {fields[key]}")
-    if missing := sorted(set(fields) - set(values)):
+    optional = {field.name for field in dataclasses.fields(cls) if field.default is not dataclasses.MISSING}  # type: ignore[arg-type]
+    if missing := sorted(set(fields) - optional - set(values)):
         raise BenchmarkSettingsError(f'settings {missing} of {name} are missing; start from a protocol')
     return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
@@ -136,6 +137,8 @@ class ArchitecturePart:
     """``'float32'`` or ``'float64'``."""
     device: str
     """``'cpu'`` or ``'cuda'``."""
+    engine: str = ''
+    """MD engine of its runs; that of all production runs if empty."""
 
     def __post_init__(self) -> None:
         """Check ranges."""

@@ -145,6 +145,10 @@ class BenchmarkSettings:
                 for seed in values.seeds:
                     yield Model(architecture, training_set, int(seed))
 
+    def md_engine(self, architecture: str) -> str:
+        """Return the MD engine of the runs with an architecture."""
+        return self.architectures[architecture].engine or self.production.engine
+
     def production_md(self, model: Model) -> dict[str, Any]:
         """Return the MD settings of a model: its own seed."""
         return {**self.production.md, 'seed': model.seed}
@@ -222,9 +226,10 @@ def _check_engines(settings: BenchmarkSettings) -> None:
 def _check_architecture(settings: BenchmarkSettings, name: str) -> None:
     part, member = settings.architectures[name], load_member(ARCHITECTURES, name)
     member.make_hyperparameters({**hyperparameter_protocol(name, part.protocol), **part.hyperparameters})
-    if settings.production.engine not in member.bindings:
+    engine = settings.md_engine(name)
+    if load_member(MD_ENGINES, engine).binding_kind not in member.bindings:
         raise BenchmarkSettingsError(
-            f"MD engine '{settings.production.engine}' cannot load {name}; engines that can: "
+            f"MD engine '{engine}' cannot load {name}; kinds of binding it has: "
             f'{", ".join(sorted(member.bindings)) or "none"}'
         )
 
@@ -262,6 +267,11 @@ def validate_settings(settings: Dict, _: Any) -> str | None:
     return None
 
 
+def md_code_name(architecture: str) -> str:
+    """Return under which name the code of the runs with an architecture is given, if it is not that of its training."""
+    return f'{architecture}_md'
+
+
 def validate_codes(inputs: Mapping[str, Any], _: Any) -> str | None:
     """Return one sentence if a code is missing or not needed."""
     if 'settings' not in inputs or 'codes' not in inputs:
@@ -272,6 +282,7 @@ def validate_codes(inputs: Mapping[str, Any], _: Any) -> str | None:
         known = [name for name in missing if name in registered_names(ARCHITECTURES)]
         hints = '; '.join(f'{name}: {load_member(ARCHITECTURES, name).install_command}' for name in known)
         return f'no code is given for {", ".join(missing)}{"; install with " + hints if hints else ""}'
-    if extra := sorted(set(inputs['codes']) - needed):
+    optional = {md_code_name(name) for name in architectures}
+    if extra := sorted(set(inputs['codes']) - needed - optional):
         return f'codes {", ".join(extra)} are given, but only {", ".join(sorted(needed))} are used'
     return None

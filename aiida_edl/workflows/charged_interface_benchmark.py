@@ -15,7 +15,12 @@ from aiida_edl.calculations.functions.select_frames import select_frames
 from aiida_edl.calculations.functions.split_dataset import split_dataset
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
-from aiida_edl.workflows.benchmark_settings import BenchmarkSettings, validate_codes, validate_settings
+from aiida_edl.workflows.benchmark_settings import (
+    BenchmarkSettings,
+    md_code_name,
+    validate_codes,
+    validate_settings,
+)
 from aiida_edl.workflows.interface_analysis import InterfaceAnalysisWorkChain
 from aiida_edl.workflows.labelling import LabellingWorkChain
 from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain
@@ -51,7 +56,8 @@ class ChargedInterfaceBenchmarkWorkChain(SubmitOnceMixin, ProtocolMixin, WorkCha
             'codes',
             valid_type=AbstractCode,
             dynamic=True,
-            help='Code of the reference model (`reference`) and of each architecture, by name.',
+            help='Code of the reference model (`reference`) and of each architecture, by name; `<architecture>_md` is '
+            'the code of its runs, if it is not that of its training.',
         )
         spec.input('options', valid_type=Dict, required=False, help='Scheduler options by name of the code.')
         spec.inputs.validator = validate_codes
@@ -86,6 +92,13 @@ class ChargedInterfaceBenchmarkWorkChain(SubmitOnceMixin, ProtocolMixin, WorkCha
         """Return the scheduler options of a code."""
         options = self.inputs.options.get_dict() if 'options' in self.inputs else {}
         return {'options': options.get(code, options.get('default', {}))}
+
+    def _md_code(self, architecture: str) -> dict[str, Any]:
+        """Return code and options of the runs with an architecture, if they are not those of its training."""
+        name = md_code_name(architecture)
+        if name not in self.inputs.codes:
+            return {}
+        return {'md_code': self.inputs.codes[name], 'md_options': Dict(self._options(name)['options'])}
 
     def _failed(self, child: Any) -> Any:
         return self.exit_codes.ERROR_SUB_PROCESS_FAILED.format(
@@ -216,7 +229,8 @@ class ChargedInterfaceBenchmarkWorkChain(SubmitOnceMixin, ProtocolMixin, WorkCha
                 structures=structures,
                 frame_index=Int(frame_index),
                 max_iterations=Int(settings.max_iterations),
-                engine=Str(settings.production.engine),
+                engine=Str(settings.md_engine(model.architecture)),
+                **self._md_code(model.architecture),
                 md_settings=Dict(settings.production_md(model)),
                 analysis_settings=Dict(settings.analysis),
                 metadata={'call_link_label': model.key},

@@ -11,6 +11,7 @@ from aiida.orm import AbstractCode, Dict, ProcessNode, QueryBuilder, WorkChainNo
 
 from aiida_edl.architectures.protocols import available_protocols, protocol_document, training_protocol
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
+from aiida_edl.workflows.benchmark_settings import BenchmarkSettings, md_code_name
 from aiida_edl.workflows.charged_interface_benchmark import (
     FINISHED_WITH_WARNING,
     ChargedInterfaceBenchmarkWorkChain,
@@ -85,7 +86,7 @@ def benchmark_builder(
 
     :param settings: all settings, see :func:`benchmark_settings`.
     :param codes: label of the code of the reference (``reference``) and of each architecture, by name; ``default`` is
-        used for architectures that are not named.
+        used for architectures that are not named. ``<architecture>_md`` is the code of its runs, if it is another.
     :param options: scheduler options by name of the code, or ``default``.
     :raises ValueError: with one sentence, before anything is stored.
     """
@@ -99,6 +100,9 @@ def benchmark_builder(
         if label is None:
             raise LaunchError(f"no code is given for architecture '{name}'; install it with: {install_command}")
         nodes[name] = find_code(label, install_command)
+        if (of_runs := codes.get(md_code_name(name))) is not None:
+            engine = load_member(MD_ENGINES, BenchmarkSettings.from_dict(settings).md_engine(name))
+            nodes[md_code_name(name)] = find_code(of_runs, engine.install_command)
     builder.codes = nodes
     if options:
         builder.options = Dict(dict(options))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.engine import ToContext, WorkChain, if_
-from aiida.orm import ArrayData, Dict, Int, Str
+from aiida.orm import AbstractCode, ArrayData, Dict, Int, Str
 
 from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.data.dataset import DatasetData
@@ -43,6 +43,15 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
         )
         spec.input('max_iterations', valid_type=Int, default=lambda: Int(5), help='How often a job is started at most.')
         spec.input('engine', valid_type=Str, help='MD engine.')
+        spec.input(
+            'md_code',
+            valid_type=AbstractCode,
+            required=False,
+            help='Code of the runs; that of the training without it.',
+        )
+        spec.input(
+            'md_options', valid_type=Dict, required=False, help='Scheduler options of the runs; those of the training.'
+        )
         spec.input('md_settings', valid_type=Dict, required=False, help='Settings of the runs; no MD without them.')
         spec.input('analysis_settings', valid_type=Dict, required=False, help='Settings of the profiles.')
         spec.output('potential', valid_type=PotentialData, help='The trained potential.')
@@ -89,19 +98,21 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
         """Measure the errors on the test frames; run the potential from each structure."""
         training = self.inputs.training
         options = {key: value for key, value in training.metadata.options.items() if key != 'parser_name'}
-        metadata = {'options': options}
         potential = self.ctx.training.outputs.potential
-        common = {'potential': potential, 'code': training.code}
+        common = {'potential': potential}
         common |= {'device': training.device} if 'device' in training else {}
+        md_options = self.inputs.md_options.get_dict() if 'md_options' in self.inputs else options
+        md_code = self.inputs.md_code if 'md_code' in self.inputs else training.code
         children = {
             'evaluation': self.submit(
                 EvaluationWorkChain,
                 evaluation={
                     **common,
+                    'code': training.code,
                     'dataset': training.dataset,
                     'split': training.split,
                     'subset': Str('test'),
-                    'metadata': metadata,
+                    'metadata': {'options': options},
                 },
                 max_iterations=self.inputs.max_iterations,
                 metadata={'call_link_label': 'evaluation'},
@@ -113,11 +124,12 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
                     MolecularDynamicsWorkChain,
                     md={
                         **common,
+                        'code': md_code,
                         'structure': structure,
                         'frame_index': self.inputs.frame_index,
                         'engine': self.inputs.engine,
                         'settings': self.inputs.md_settings,
-                        'metadata': metadata,
+                        'metadata': {'options': md_options},
                     },
                     max_iterations=self.inputs.max_iterations,
                     metadata={'call_link_label': f'md_{label}'},

@@ -2,8 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from aiida_edl.architectures.base import AseBinding, Command, HyperparameterError, Precision
+from aiida_edl.architectures.base import Command, HyperparameterError
+from aiida_edl.architectures.bindings import (
+    DEVICE,
+    MODEL_PATH,
+    PRECISION,
+    TOTAL_CHARGE,
+    AseBinding,
+    LammpsBinding,
+)
 from aiida_edl.architectures.mace import Mace
+from aiida_edl.architectures.precision import Precision
 
 
 def test_command_as_json_lists_every_field():
@@ -19,17 +28,39 @@ def test_command_as_json_lists_every_field():
 
 
 def test_recipe_sets_what_the_binding_names():
-    binding = AseBinding('module', 'Class', 'model', {'a': 1}, 'device', 'dtype', {'X': '1'}, 'DEVICE')
+    arguments = {'a': 1, 'model': MODEL_PATH, 'device': DEVICE, 'nested': {'dtypes': [PRECISION]}}
+    binding = AseBinding('module', 'Class', arguments, {'X': '1', 'DEVICE': DEVICE})
     assert binding.recipe('file', 'cuda', Precision.SINGLE) == {
         'module': 'module',
         'attribute': 'Class',
-        'keyword_arguments': {'a': 1, 'model': 'file', 'device': 'cuda', 'dtype': 'float32'},
+        'keyword_arguments': {'a': 1, 'model': 'file', 'device': 'cuda', 'nested': {'dtypes': ['float32']}},
         'environment': {'X': '1', 'DEVICE': 'cuda'},
+        'info': {},
     }
 
 
+@pytest.mark.parametrize(
+    ('knows_charge', 'info'), [(False, {'spin': 1}), (True, {'spin': 1, 'charge': [TOTAL_CHARGE]})]
+)
+def test_charge_is_given_only_to_a_model_that_knows_one(knows_charge, info):
+    binding = AseBinding('module', 'Class', info={'spin': 1, 'charge': [TOTAL_CHARGE]})
+    assert binding.recipe('file', 'cpu', Precision.DOUBLE, knows_charge=knows_charge)['info'] == info
+
+
+def test_pair_style_is_told_the_model_and_leaves_the_elements_to_the_engine():
+    binding = LammpsBinding('deepmd {model}', '* * {elements}', ('atom_modify map yes',), ('DEEPMD',))
+    recipe = binding.recipe('frozen.pth', 'cpu', Precision.DOUBLE, ('H', 'O'))
+    assert (recipe['pair_style'], recipe['pair_coeff']) == ('deepmd frozen.pth', '* * {elements}')
+    assert (recipe['commands'], recipe['packages']) == (['atom_modify map yes'], ['DEEPMD'])
+
+
+@pytest.mark.parametrize(('arguments', 'expected'), [({'dtype': PRECISION}, True), ({'model': MODEL_PATH}, False)])
+def test_precision_can_change_only_if_the_calculator_is_told(arguments, expected):
+    assert AseBinding('module', 'Class', arguments).can_change_precision is expected
+
+
 def test_recipe_leaves_out_what_the_binding_does_not_name():
-    recipe = AseBinding('module', 'Class', None).recipe('file', 'cpu', Precision.DOUBLE)
+    recipe = AseBinding('module', 'Class').recipe('file', 'cpu', Precision.DOUBLE)
     assert (recipe['keyword_arguments'], recipe['environment']) == ({}, {})
 
 

@@ -118,6 +118,7 @@ def test_recipe_names_the_device():
         'attribute': 'DP',
         'keyword_arguments': {'model': 'frozen.pth'},
         'environment': {'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD': '1', 'NUM_WORKERS': '0', 'DEVICE': 'cpu'},
+        'info': {},
     }
 
 
@@ -199,5 +200,5 @@ def test_recorded_training_is_read():
     result = DeepPotential().read_training(FIXTURES / 'finished')
     assert result.outcome is TrainingOutcome.FINISHED
     assert result.gradient_updates_done == 40
-    assert result.model_file == 'frozen.pth'
+    assert result.model_path == 'frozen.pth'
     assert result.checkpoint_files == ('model.ckpt.pt', 'lcurve.out')

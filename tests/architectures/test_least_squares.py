@@ -12,7 +12,8 @@ from ase import Atoms
 from toy.least_squares import LeastSquares, LeastSquaresHyperparameters
 from toy.training import ATOMIC_ENERGIES, ELEMENTS, film_frames, train
 
-from aiida_edl.architectures.base import Precision, TrainingJob, TrainingOutcome
+from aiida_edl.architectures.base import TrainingJob, TrainingOutcome
+from aiida_edl.architectures.precision import Precision
 
 
 def make_job(**hyperparameters) -> TrainingJob:
@@ -109,7 +110,7 @@ def test_walltime_leaves_a_checkpoint(tmp_path):
     result = train(LeastSquares(), job, tmp_path)
     assert result.outcome is TrainingOutcome.OUT_OF_WALLTIME
     assert result.checkpoint_files == ('checkpoint.npz', 'log.jsonl')
-    assert result.model_file is None
+    assert result.model_path is None
 
 
 def test_rate_above_two_diverges(tmp_path):

@@ -182,7 +182,7 @@ def test_recorded_training_is_read():
     assert result.outcome is TrainingOutcome.FINISHED
     # Eight frames in batches of two: 4 updates per epoch, 40 of them asked.
     assert result.gradient_updates_done == 40
-    assert result.model_file == 'mace.model'
+    assert result.model_path == 'mace.model'
     assert result.checkpoint_files == ('checkpoints/mace_run-7_epoch-9.pt', 'results/mace_run-7_train.txt')
     assert result.learning_curve.gradient_updates.tolist() == list(range(0, 41, 4))
 

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from toy.training import ATOMIC_ENERGIES, ELEMENTS, film_frames, train
 
-from aiida_edl.architectures.base import Architecture, Precision, TrainingJob, TrainingOutcome
+from aiida_edl.architectures.base import Architecture, TrainingJob, TrainingOutcome
 from aiida_edl.architectures.deep_potential import DeepPotential
 from aiida_edl.architectures.deep_potential_mp import DeepPotentialMp
 from aiida_edl.architectures.mace import Mace
+from aiida_edl.architectures.precision import Precision
 
 pytestmark = pytest.mark.slow
 

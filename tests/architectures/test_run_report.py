@@ -41,7 +41,7 @@ def log(**changes) -> TrainingLog:
         'learning_curve': curve([1.0, 0.5]),
         'gradient_updates_done': 10,
         'is_complete': True,
-        'model_file': 'model',
+        'model_path': 'model',
         'checkpoint_files': ('checkpoint',),
         'last_line': "the last line of train.out is 'done'",
     }
@@ -132,9 +132,9 @@ def test_what_the_trainer_says_of_divergence_counts(tmp_path):
 
 def test_finished_training_names_its_model(tmp_path):
     write_report(tmp_path, 'finished', 'finished')
-    (tmp_path / 'model').touch()
+    (tmp_path / 'model').write_bytes(b'weights')
     result = judge_training(tmp_path, log())
-    assert (result.outcome, result.model_file) == (TrainingOutcome.FINISHED, 'model')
+    assert (result.outcome, result.model_path) == (TrainingOutcome.FINISHED, 'model')
     assert result.checkpoint_files == ('checkpoint',)
     assert result.gradient_updates_done == 10
 
@@ -142,7 +142,7 @@ def test_finished_training_names_its_model(tmp_path):
 def test_finished_commands_without_model_mean_that_export_failed(tmp_path):
     write_report(tmp_path, 'finished', 'finished')
     result = judge_training(tmp_path, log())
-    assert (result.outcome, result.message) == (TrainingOutcome.EXPORT_FAILED, 'the model file model is missing')
+    assert (result.outcome, result.message) == (TrainingOutcome.EXPORT_FAILED, 'the model model is missing or empty')
 
 
 def test_trainer_that_fails_after_its_last_step_failed_to_export(tmp_path):
@@ -152,7 +152,7 @@ def test_trainer_that_fails_after_its_last_step_failed_to_export(tmp_path):
 
 def test_log_without_its_end_is_incomplete(tmp_path):
     write_report(tmp_path, 'finished', 'finished')
-    (tmp_path / 'model').touch()
+    (tmp_path / 'model').write_bytes(b'weights')
     result = judge_training(tmp_path, log(is_complete=False))
     assert result.outcome is TrainingOutcome.LOG_INCOMPLETE
     assert result.message == "the log does not reach its end, and the last line of train.out is 'done'"

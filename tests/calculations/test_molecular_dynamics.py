@@ -11,12 +11,10 @@ from aiida.plugins import CalculationFactory
 from calculation_cases import dataset, labelled_frames, md_inputs, potential, refusal, stage
 from electrode_cases import SETTINGS, small_cell
 
-from aiida_edl.registry import ARCHITECTURES, registered_names
 from aiida_edl.science.frames import FrameSet
 
 ENTRY_POINT = 'edl.molecular_dynamics'
 SHORT = {'steps': 20, 'sampling_interval': 5, 'temperature': 100.0, 'fixed_elements': ['Au']}
-PAIRS = f'ase with {", ".join(sorted([*registered_names(ARCHITECTURES), "least_squares"]))}'
 
 
 def electrode_inputs(code, **changes):
@@ -57,7 +55,7 @@ def electrode_inputs(code, **changes):
         ),
         (
             {'engine': 'electrode', 'settings': {**SHORT, 'thermostat': 'csvr'}},
-            f"engine 'electrode' cannot load architecture 'least_squares'; pairs that exist: {PAIRS}",
+            'engine electrode has a model of its own and loads no potential; give model_parameters instead',
         ),
     ],
     ids=[

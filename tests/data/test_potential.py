@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 
 import pytest
 from aiida.orm import QueryBuilder, load_node
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.usefixtures('aiida_profile')
 CONTENT = b'weights'
 
 
-def make_potential(**changes: object) -> PotentialData:
+def make_potential(files: Mapping[str, bytes] | None = None, **changes: object) -> PotentialData:
     """Return an unstored node."""
     description = {
         'architecture': 'mace',
@@ -31,13 +32,13 @@ def make_potential(**changes: object) -> PotentialData:
         'gradient_updates': 1000,
         **changes,
     }
-    return PotentialData.from_model(CONTENT, 'model.pt', **description)
+    return PotentialData.from_model(files or {'model.pt': CONTENT}, **description)
 
 
 def test_model_file_comes_back_with_its_checksum():
     node = load_node(make_potential().store().uuid)
-    assert node.get_content(mode='rb') == CONTENT
-    assert node.filename == 'model.pt'
+    assert node.base.repository.get_object_content('model.pt', 'rb') == CONTENT
+    assert node.model_files == ('model.pt',)
     assert node.base.attributes.get('sha256') == hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -68,22 +69,37 @@ def test_models_that_never_saw_a_charge_state_can_be_queried():
     assert seen.uuid not in found
 
 
+def test_model_of_several_files_keeps_their_paths_and_has_one_checksum():
+    files = {'model/weights.bin': b'weights', 'model/config.json': b'{}'}
+    node = load_node(make_potential(files).store().uuid)
+    assert node.model_files == ('model/config.json', 'model/weights.bin')
+    assert node.base.repository.get_object_content('model/weights.bin', 'rb') == b'weights'
+    listing = ''.join(f'{hashlib.sha256(files[path]).hexdigest()}  {path}\n' for path in node.model_files)
+    assert node.base.attributes.get('sha256') == hashlib.sha256(listing.encode()).hexdigest()
+
+
+def test_model_that_was_trained_elsewhere_has_no_seed():
+    node = make_potential(seed=None, gradient_updates=None, training_charge_labels=(), origin='a foundation model')
+    assert [node.base.attributes.get(key) for key in ('seed', 'gradient_updates')] == [None, None]
+
+
 def test_empty_model_file_is_refused():
     with pytest.raises(ValueError, match=r"^the model file 'model\.pt' is empty$"):
+        make_potential({'model.pt': b''})
+
+
+def test_model_without_files_is_refused():
+    with pytest.raises(ValueError, match=r'^no model file is given$'):
         PotentialData.from_model(
-            b'',
-            'model.pt',
+            {},
             architecture='mace',
             elements=[],
             cutoff_radius=1.0,
             n_layers=1,
-            training_charge_labels=[],
             level_of_theory='',
             atomic_energies={},
             embeds_atomic_energies=True,
             precision='float64',
-            seed=0,
-            gradient_updates=0,
         )
 
 

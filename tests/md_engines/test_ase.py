@@ -57,10 +57,6 @@ def test_input_holds_all_that_the_driver_reads():
     }
 
 
-def test_model_files_are_staged():
-    assert ENGINE.files(job(model_files={'model.pt': b'weights'}))['model.pt'] == b'weights'
-
-
 def test_initial_frame_keeps_velocities_and_drops_labels(tmp_path):
     labelled = replace(
         gold(1), energy=1.0, forces=np.ones((4, 3)), velocities=np.full((4, 3), 0.1), columns={'group': 'a'}

@@ -20,7 +20,7 @@ from aiida_edl.registry import MD_ENGINES, load_member, registered_names
 
 def electrode_job() -> MDJob:
     """Return a job of the classical reference."""
-    return MDJob(small_cell(1), ELECTRODE_SETTINGS, MODEL.to_dict(), {}, {})
+    return MDJob(small_cell(1), ELECTRODE_SETTINGS, MODEL.to_dict(), {})
 
 
 JOBS = {'ase': ase_job, 'electrode': electrode_job}
@@ -56,7 +56,7 @@ def test_unknown_setting_is_answered_with_the_nearest():
         ({'steps': 0}, "MD setting 'steps' is 0, it must be positive"),
         ({'seed': -1}, "MD setting 'seed' is -1, it must not be negative"),
         ({'steps': 5, 'sampling_interval': 6}, 'sampling_interval 6 exceeds steps 5: no frame would be stored'),
-        ({'ensemble': 'npt'}, "unknown ensemble 'npt': did you mean 'nvt'? Known: nve, nvt."),
+        ({'ensemble': 'nptt'}, "unknown ensemble 'nptt': did you mean 'npt'? Known: npt, nve, nvt."),
     ],
 )
 def test_setting_out_of_range_is_refused(values, message):

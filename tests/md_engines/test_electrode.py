@@ -24,7 +24,7 @@ ENGINE = electrode.ElectrodeEngine()
 
 def job(settings: MDSettings = SETTINGS, frame: Frame | None = None, **changes) -> MDJob:
     """Return a job with one ion."""
-    return MDJob(frame or small_cell(1), settings, MODEL.to_dict(), {}, {}, **changes)
+    return MDJob(frame or small_cell(1), settings, MODEL.to_dict(), {}, **changes)
 
 
 def script(**changes) -> list[str]:

@@ -46,7 +46,7 @@ def label(folder: Path, frames: list[Frame], model: ReferenceModel = MODEL) -> L
 def thermal_frame(folder: Path, n_ions: int) -> Frame:
     """Return a frame of short dynamics; its energy is that of the label."""
     engine = ElectrodeEngine()
-    job = MDJob(small_cell(n_ions), SETTINGS, MODEL.to_dict(), {}, {})
+    job = MDJob(small_cell(n_ions), SETTINGS, MODEL.to_dict(), {})
     run_lammps(folder, engine.files(job), engine.commands(job)[0].arguments)
     trajectory = engine.read(folder, job.frame, SETTINGS).trajectory
     assert trajectory is not None

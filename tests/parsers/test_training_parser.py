@@ -51,7 +51,7 @@ def test_interrupted_training_leaves_a_checkpoint(python_code, architecture):
 def test_potential_knows_what_it_is_and_what_it_was_trained_on(python_code):
     outputs, _ = parsed(python_code, RECORDED / 'least_squares' / 'finished', precision='float32')
     attributes = outputs['potential'].base.attributes.all
-    assert outputs['potential'].filename == 'least_squares_calculator.py'
+    assert outputs['potential'].model_files == ('least_squares_calculator.py',)
     expected = {
         'architecture': 'least_squares',
         'elements': ['H', 'O', 'Na', 'Au'],
@@ -123,8 +123,8 @@ def test_empty_model_file_is_a_failed_export(python_code, tmp_path):
     outputs, exit_code = parsed(python_code, folder)
     assert exit_code.status == 313
     assert exit_code.message == (
-        'The training finished, but the model could not be exported: the model file least_squares_calculator.py is '
-        'missing or empty'
+        'The training finished, but the model could not be exported: the model least_squares_calculator.py is missing '
+        'or empty'
     )
     assert 'checkpoint' in outputs
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 from aiida.orm import WorkChainNode
 
@@ -65,7 +63,9 @@ def test_labels_behind_single_potential_are_of_one_state(benchmark):
 
 
 def test_labels_of_imported_potential_are_unknown(benchmark):
-    node = PotentialData(io.BytesIO(b'model'), filename='model.pt').store()
+    node = PotentialData()
+    node.base.repository.put_object_from_bytes(b'model', 'model.pt')
+    node.store()
     with pytest.raises(ValueError, match=r'was not trained here, so its labels are unknown$'):
         queries.labels_behind_potential(node)
 

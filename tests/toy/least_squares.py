@@ -12,7 +12,6 @@ import numpy as np
 
 from aiida_edl.architectures.base import (
     Architecture,
-    AseBinding,
     Command,
     LearningCurve,
     Reference,
@@ -20,6 +19,7 @@ from aiida_edl.architectures.base import (
     TrainingJob,
     TrainingResult,
 )
+from aiida_edl.architectures.bindings import AseBinding
 from aiida_edl.architectures.run_report import TrainingLog, judge_training, last_line, read_tail
 from aiida_edl.architectures.training_data import (
     check_training_job,
@@ -71,7 +71,7 @@ class LeastSquares(Architecture):
     hyperparameters_class = LeastSquaresHyperparameters
     bindings: ClassVar[Mapping[str, AseBinding]] = {
         # The model file is the module itself, with the coefficients written into it.
-        'ase': AseBinding(module='least_squares_calculator', attribute='LeastSquaresCalculator', model_argument=None)
+        'ase': AseBinding(module='least_squares_calculator', attribute='LeastSquaresCalculator')
     }
     model_file_name = MODEL
     packages = ('numpy', 'ase')
@@ -121,7 +121,7 @@ class LeastSquares(Architecture):
             learning_curve=curve,
             gradient_updates_done=0 if curve is None else int(curve.gradient_updates[-1]),
             is_complete=COMPLETE in read_tail(folder / STDOUT),
-            model_file=MODEL,
+            model_path=MODEL,
             checkpoint_files=(CHECKPOINT, LOG) if (folder / CHECKPOINT).is_file() else (),
             last_line=last_line(folder / STDOUT),
         )

@@ -105,8 +105,8 @@ def test_test_frames_do_not_depend_on_the_training_set():
         ),
         (
             {'architectures': {'mace': {'seed': 1}}},
-            "unknown setting of mace 'seed': did you mean 'seeds'? Known: device, gradient_updates, hyperparameters, "
-            'precision, protocol, seeds.',
+            "unknown setting of mace 'seed': did you mean 'seeds'? Known: device, engine, gradient_updates, "
+            'hyperparameters, precision, protocol, seeds.',
         ),
         (
             {'architectures': {'mace': {'precision': 'float46'}}},

@@ -26,8 +26,7 @@ def picky_potential() -> PotentialData:
         'import Calculator,', 'import CalculationFailed, Calculator,'
     )
     return PotentialData.from_model(
-        picky.encode(),
-        SOURCE.name,
+        {SOURCE.name: picky.encode()},
         architecture='least_squares',
         elements=ELEMENTS,
         cutoff_radius=4.0,

@@ -1,0 +1,167 @@
+"""How the programs that use a model load it: an object in Python, or a pair style of LAMMPS.
+
+Values that are known only when a job is written stand in a binding as :data:`MODEL_PATH`, :data:`DEVICE`,
+:data:`PRECISION` and :data:`TOTAL_CHARGE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiida_edl.architectures.precision import Precision
+
+MODEL_PATH = '{model}'
+"""Stands for the path of the model in the working directory."""
+DEVICE = '{device}'
+"""Stands for ``'cpu'`` or ``'cuda'``."""
+PRECISION = '{precision}'
+"""Stands for ``'float32'`` or ``'float64'``."""
+ELEMENTS = '{elements}'
+"""Stands for the chemical symbols of the types of atoms, in their order."""
+TOTAL_CHARGE = '{total_charge}'
+"""Stands for the total charge of a frame [e]; filled in by the driver, for each frame its own."""
+NATIVE = 'native'
+"""Format of a model as the trainer exports it."""
+
+
+def filled(value: Any, substitutions: Mapping[str, Any]) -> Any:
+    """Return a value with the placeholders in it replaced, in nested mappings and sequences too.
+
+    >>> filled({'path': '{model}', 'dtypes': ['{precision}']}, {'{model}': 'a.pt', '{precision}': 'float32'})
+    {'path': 'a.pt', 'dtypes': ['float32']}
+
+    :param value: JSON types.
+    :param substitutions: value for each placeholder.
+    """
+    if isinstance(value, Mapping):
+        return {key: filled(item, substitutions) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [filled(item, substitutions) for item in value]
+    return substitutions.get(value, value) if isinstance(value, str) else value
+
+
+def holds(value: Any, placeholder: str) -> bool:
+    """Return whether a placeholder occurs in a value of JSON types."""
+    if isinstance(value, Mapping):
+        return any(holds(item, placeholder) for item in value.values())
+    if isinstance(value, list | tuple):
+        return any(holds(item, placeholder) for item in value)
+    return isinstance(value, str) and placeholder in value
+
+
+@dataclass(frozen=True)
+class PythonBinding:
+    """How to make the object that computes energies and forces: import ``module`` and call ``attribute``."""
+
+    module: str
+    """Module that holds the class or function, e.g. ``'mace.calculators'``."""
+    attribute: str
+    """Its name there, e.g. ``'MACECalculator'``."""
+    keyword_arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Keyword arguments, JSON types and placeholders. A mapping with ``module``, ``attribute`` and
+    ``keyword_arguments`` stands for what that call returns."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables that must be set before the import."""
+    info: Mapping[str, Any] = field(default_factory=dict)
+    """Entries of ``atoms.info`` the calculator reads; those with :data:`TOTAL_CHARGE` are given only to a model that
+    knows a charge. Lists become numpy arrays."""
+    formats: tuple[str, ...] = (NATIVE,)
+    """Formats of the model that can be loaded so."""
+
+    @property
+    def can_change_precision(self) -> bool:
+        """Whether a model can be run in another precision than it was trained in."""
+        return holds(self.keyword_arguments, PRECISION)
+
+    def recipe(
+        self,
+        model_file: str | None,
+        device: str,
+        precision: Precision,
+        elements: Sequence[str] = (),
+        knows_charge: bool = False,
+    ) -> dict[str, Any]:
+        """Return the JSON from which a driver makes the object.
+
+        :param model_file: path of the model in the working directory; None if there is no file.
+        :param device: ``'cpu'`` or ``'cuda'``.
+        :param precision: precision of the arithmetic.
+        :param elements: chemical symbols the model knows.
+        :param knows_charge: whether the model takes the total charge of a frame.
+        """
+        values = {MODEL_PATH: model_file, DEVICE: device, PRECISION: precision.value, ELEMENTS: list(elements)}
+        info = {key: value for key, value in self.info.items() if knows_charge or not holds(value, TOTAL_CHARGE)}
+        return {
+            'module': self.module,
+            'attribute': self.attribute,
+            'keyword_arguments': filled(self.keyword_arguments, values),
+            'environment': filled(self.environment, values),
+            'info': filled(info, values),
+        }
+
+
+@dataclass(frozen=True)
+class AseBinding(PythonBinding):
+    """How to make an ASE calculator of a model."""
+
+
+@dataclass(frozen=True)
+class TorchSimBinding(PythonBinding):
+    """How to make a model of torch-sim, which computes many frames at once."""
+
+
+@dataclass(frozen=True)
+class LammpsBinding:
+    """How LAMMPS loads a model: by a pair style."""
+
+    pair_style: str
+    """Arguments of ``pair_style``, with placeholders."""
+    pair_coeff: str
+    """Arguments of ``pair_coeff``, with placeholders; :data:`ELEMENTS` for one symbol per type of atom."""
+    commands: tuple[str, ...] = ()
+    """Commands before the box is made, e.g. ``'atom_modify map yes'``."""
+    packages: tuple[str, ...] = ()
+    """Packages or plug-ins the executable must have, e.g. ``'ML-GRACE'``."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of the run."""
+    formats: tuple[str, ...] = (NATIVE,)
+    """Formats of the model that can be loaded so."""
+
+    can_change_precision = False
+
+    def recipe(
+        self,
+        model_file: str | None,
+        device: str,
+        precision: Precision,
+        elements: Sequence[str] = (),
+        knows_charge: bool = False,
+    ) -> dict[str, Any]:
+        """Return the commands that load the model; :data:`ELEMENTS` is left for the engine, which numbers the types.
+
+        :param model_file: path of the model in the working directory.
+        :param device: ``'cpu'`` or ``'cuda'``.
+        :param precision: precision of the arithmetic.
+        :param elements: chemical symbols the model knows.
+        :param knows_charge: whether the model takes the total charge of a frame; no pair style does.
+        """
+        values = {MODEL_PATH: model_file or '', DEVICE: device, PRECISION: precision.value}
+
+        def fill(text: str) -> str:
+            for placeholder, value in values.items():
+                text = text.replace(placeholder, value)
+            return text
+
+        return {
+            'pair_style': fill(self.pair_style),
+            'pair_coeff': fill(self.pair_coeff),
+            'commands': [fill(command) for command in self.commands],
+            'packages': list(self.packages),
+            'environment': filled(self.environment, values),
+        }
+
+
+EngineBinding = AseBinding | TorchSimBinding | LammpsBinding
+"""What a program that uses models gets to know of an architecture."""

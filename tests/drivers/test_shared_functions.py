@@ -1,0 +1,28 @@
+"""Each driver is one file that runs alone on a compute node, so what several need stands in each: the same text."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from aiida_edl.drivers import evaluate_model, run_ase_md
+
+
+@pytest.mark.parametrize('name', ['make_object', 'filled_info', 'remember_signal', 'should_stop'])
+def test_function_is_the_same_in_all_drivers(name):
+    assert inspect.getsource(getattr(run_ase_md, name)) == inspect.getsource(getattr(evaluate_model, name))
+
+
+def test_argument_that_is_a_recipe_is_made_first():
+    inner = {'module': 'ase.calculators.lj', 'attribute': 'LennardJones', 'keyword_arguments': {'epsilon': 0.5}}
+    outer = {'module': 'builtins', 'attribute': 'dict', 'keyword_arguments': {'made': inner, 'plain': {'a': 1}}}
+    made = evaluate_model.make_object(outer)
+    assert made['made'].parameters['epsilon'] == 0.5
+    assert made['plain'] == {'a': 1}
+
+
+def test_total_charge_takes_the_place_of_its_name_and_lists_become_arrays():
+    info = evaluate_model.filled_info({'fparam': ['{total_charge}'], 'charge': '{total_charge}', 'spin': 1}, -2.0)
+    assert info['fparam'].tolist() == [-2.0]
+    assert (info['charge'], info['spin']) == (-2.0, 1)
