@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -18,6 +19,7 @@ from aiida_edl.architectures.base import Architecture, TrainingJob, TrainingOutc
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.drivers import evaluate_model
 from aiida_edl.registry import ARCHITECTURES, load_member
+from aiida_edl.science.analysis.error_metrics import error_metrics
 
 pytestmark = pytest.mark.slow
 
@@ -108,6 +110,38 @@ def test_exported_model_has_the_error_of_the_log(case, architecture, trained):
     tolerance = case.training.get('rmse_tolerance', 1e-5)
     assert force_rmse == pytest.approx(result.learning_curve.validation_force_rmse[-1], rel=tolerance)
     assert energy_rmse == pytest.approx(result.learning_curve.validation_energy_rmse[-1], rel=tolerance)
+
+
+def own_errors(case, folder: Path) -> dict[str, float]:
+    """Return the errors of the exported model on the validation set as the trainer's own program states them."""
+    own = case.own_evaluation
+    if 'arguments' in own:
+        environment = {**os.environ, 'OMP_NUM_THREADS': '1', **own.get('environment', {})}
+        with (folder / own['output']).open('wb') as output:
+            subprocess.run(
+                [str(case.python), *own['arguments']],
+                cwd=folder,
+                check=True,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+    (path,) = folder.glob(own['output'])
+    text = path.read_text()
+    return {name: float(re.findall(own[name], text)[-1]) for name in ('energy_rmse', 'force_rmse')}
+
+
+def test_trainer_states_the_same_errors_as_the_driver(case, architecture, trained):
+    if not case.own_evaluation:
+        pytest.skip(f'{case.name} is not compared: its trainer has no evaluation of its own')
+    folder, result = trained
+    frames = make_job(case, architecture).validation_set
+    energies, forces = predictions(case, architecture, folder, result.model_path, frames)
+    errors = error_metrics(frames, energies, forces).row()
+    own = own_errors(case, folder)
+    # The programs print no more than seven digits, and sum in another order.
+    assert errors.force_rmse_ev_per_angstrom == pytest.approx(own['force_rmse'], rel=1e-5)
+    assert errors.energy_rmse_ev_per_atom == pytest.approx(own['energy_rmse'], rel=1e-5)
 
 
 def test_element_absent_from_training_can_be_run(case, architecture, trained):

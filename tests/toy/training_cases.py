@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ class TrainingCase:
     training: dict[str, Any]
     """Small model that learns: ``hyperparameters`` and ``gradient_updates``; ``rmse_tolerance`` if the
     errors in its log are not exact, with the reason beside it."""
+    own_evaluation: dict[str, Any] = field(default_factory=dict)
+    """What the trainer's own evaluation says of the exported model: ``arguments`` of the interpreter (none if the
+    trainer has written it already), ``environment``, ``output`` (glob of the file with the errors on the validation
+    set), ``energy_rmse`` and ``force_rmse`` (expressions whose last match holds the value [eV/atom, eV/Å])."""
 
     @property
     def python(self) -> Path:
