@@ -6,7 +6,7 @@ import abc
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ from aiida_edl.architectures.base import (
     TrainingJob,
     TrainingResult,
 )
-from aiida_edl.architectures.bindings import DEVICE, MODEL_PATH, AseBinding
+from aiida_edl.architectures.bindings import DEVICE, MODEL_PATH, TOTAL_CHARGE, AseBinding
 from aiida_edl.architectures.run_report import TrainingLog, judge_training, last_line, read_tail
 from aiida_edl.architectures.training_data import (
     check_training_job,
@@ -29,6 +29,7 @@ from aiida_edl.architectures.training_data import (
     periodic_across_vacuum,
     steps_with_evaluations,
     subtract_atomic_energies,
+    total_charges,
 )
 from aiida_edl.science.formats.deepmd_npy import write_deepmd
 from aiida_edl.science.frames import FrameSet
@@ -86,6 +87,9 @@ class DeepmdHyperparameters:
     """Weight of the squared error of force components at the beginning [Å²/eV²]."""
     final_force_prefactor: float = 1.0
     """The same as the step size goes to zero [Å²/eV²]."""
+    charge_column: str = ''
+    """Column of the frames that the model takes as total charge [e], as one input of the fitting network; empty for a
+    model that knows no charge."""
     n_evaluations: int = 20
     """About how many times the validation error is taken and a checkpoint written; dimensionless."""
 
@@ -103,6 +107,7 @@ class DeepmdArchitecture(Architecture):
             attribute='DP',
             keyword_arguments={'model': MODEL_PATH},
             environment={**ENVIRONMENT, 'DEVICE': DEVICE},
+            info={'fparam': [TOTAL_CHARGE]},
         )
     }
     model_file_name = MODEL
@@ -124,6 +129,10 @@ class DeepmdArchitecture(Architecture):
         """Return the cutoff radius [Å]."""
         return float(hyperparameters.cutoff_radius)
 
+    def total_charge_column(self, hyperparameters: DeepmdHyperparameters) -> str | None:
+        """Return the column of the frames that the model takes as total charge [e]; None if it knows no charge."""
+        return hyperparameters.charge_column or None
+
     def training_files(self, job: TrainingJob) -> Mapping[str, bytes]:
         """Return the input of the trainer and one system of DeePMD-kit for each composition.
 
@@ -134,7 +143,7 @@ class DeepmdArchitecture(Architecture):
         files: dict[str, bytes] = {}
         systems: dict[str, list[str]] = {}
         for name, frames in sets.items():
-            written = write_deepmd(frames, job.elements)
+            written = write_deepmd(frames, job.elements, self.total_charge_column(job.hyperparameters))
             files |= {f'{name}/{path}': content for path, content in written.items()}
             systems[name] = [f'{name}/{path.split("/")[0]}' for path in written if path.endswith('type.raw')]
         descriptor = self.descriptor(sets['training'], job)
@@ -178,7 +187,10 @@ class DeepmdArchitecture(Architecture):
 
 def _prepared(frames: FrameSet, job: TrainingJob) -> FrameSet:
     """Return frames as the trainer can take them: fully periodic, without atomic energies and further labels."""
-    periodic = periodic_across_vacuum(energies_and_forces_only(frames), job.hyperparameters.cutoff_radius)
+    column = job.hyperparameters.charge_column
+    columns = {column: total_charges(frames, column)} if column else {}
+    reduced = replace(energies_and_forces_only(frames), columns=columns)
+    periodic = periodic_across_vacuum(reduced, job.hyperparameters.cutoff_radius)
     return subtract_atomic_energies(periodic, job.atomic_energies)
 
 
@@ -197,6 +209,7 @@ def _trainer_input(
                 'neuron': list(chosen.fitting_network),
                 'activation_function': activation_function,
                 'resnet_dt': True,
+                'numb_fparam': 1 if chosen.charge_column else 0,
                 **shared,
             },
         },

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,24 @@ def test_labels_lack_the_atomic_energies_and_the_film_is_periodic(job, tmp_path)
     np.testing.assert_allclose(read.energies, job.training_set.energies - atomic, rtol=0, atol=1e-12)
     np.testing.assert_array_equal(read.forces, job.training_set.forces)
     assert read.pbc.all()
+
+
+def test_total_charge_is_a_frame_parameter_only_if_asked_for(job):
+    charged = replace(job, training_set=job.training_set.with_columns(total_charge=-2.0))
+    charged = replace(charged, validation_set=job.validation_set.with_columns(total_charge=-2.0))
+    assert DeepPotential().training_files(charged) == DeepPotential().training_files(job)
+    chosen = DeepPotentialHyperparameters(charge_column='total_charge')
+    files = DeepPotential().training_files(replace(charged, hyperparameters=chosen))
+    assert json.loads(files['input.json'])['model']['fitting_net']['numb_fparam'] == 1
+    parameters = np.load(io.BytesIO(files['training/system_000/set.000/fparam.npy']))
+    np.testing.assert_array_equal(parameters, np.full((len(job.training_set), 1), -2.0))
+
+
+def test_total_charge_that_the_frames_lack_is_refused(job):
+    chosen = DeepPotentialHyperparameters(charge_column='total_charge')
+    message = "the frames lack the column 'total_charge' of the total charge; they have: charge_state"
+    with pytest.raises(TrainingJobError, match=f'^{message}$'):
+        DeepPotential().training_files(replace(job, hyperparameters=chosen))
 
 
 def test_film_without_enough_vacuum_is_refused(job):

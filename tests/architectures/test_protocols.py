@@ -3,13 +3,19 @@ from __future__ import annotations
 import pytest
 
 from aiida_edl.architectures.protocols import available_protocols, hyperparameter_protocol, training_protocol
-from aiida_edl.registry import ARCHITECTURES, UnknownNameError, load_member
+from aiida_edl.registry import ARCHITECTURES, UnknownNameError, load_member, registered_names
 
 
-@pytest.mark.parametrize('name', ['mace', 'deep_potential', 'deep_potential_mp'])
+@pytest.mark.parametrize('name', registered_names(ARCHITECTURES))
 def test_protocols_of_this_package(name):
-    assert set(available_protocols(name)) == {'fast', 'balanced'}
+    assert {'fast', 'balanced'} <= set(available_protocols(name))
     assert all(available_protocols(name).values())
+
+
+def test_architectures_of_paper_a_are_compared_at_equal_gradient_updates():
+    names = [name for name in registered_names(ARCHITECTURES) if 'paper_a' in available_protocols(name)]
+    assert {'deep_potential', 'deep_potential_mp'} <= set(names)
+    assert {training_protocol(name, 'paper_a')['gradient_updates'] for name in names} == {200_000}
 
 
 def test_values_are_returned_without_their_sources():

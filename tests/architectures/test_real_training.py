@@ -50,12 +50,12 @@ def make_job(case, architecture: Architecture, **changes) -> TrainingJob:
     return replace(job, **changes)
 
 
-def predictions(case, architecture: Architecture, folder: Path, model: str, frames, precision=None):
+def predictions(case, architecture: Architecture, folder: Path, model: str, frames, precision=None, job=None):
     """Return energies, atomic energies included, and forces of the exported model, by the driver of all evaluations."""
     (target := folder / 'evaluation').mkdir(exist_ok=True)
     if not (target / architecture.model_file_name).exists():
         (target / architecture.model_file_name).symlink_to((folder / model).resolve())
-    column = architecture.total_charge_column(make_job(case, architecture).hyperparameters)
+    column = architecture.total_charge_column((job or make_job(case, architecture)).hyperparameters)
     recipe = architecture.bindings['ase'].recipe(
         architecture.model_file_name, 'cpu', precision or architecture.precisions[-1], ELEMENTS, column is not None
     )

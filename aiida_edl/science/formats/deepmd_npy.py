@@ -74,11 +74,12 @@ def read_deepmd_npy(
     return frames
 
 
-def write_deepmd(frames: FrameSet, type_map: Sequence[str]) -> dict[str, bytes]:
+def write_deepmd(frames: FrameSet, type_map: Sequence[str], frame_parameter: str | None = None) -> dict[str, bytes]:
     """Return the frames as systems of DeePMD-kit, one for each order of atoms, as files by relative path.
 
     :param frames: frames with energies and forces; stresses are written as virials.
     :param type_map: chemical symbols by type; may name more than occur.
+    :param frame_parameter: column that is written as ``fparam``, one number per frame; None for none.
     :return: ``system_000/type.raw``, ``system_000/set.000/coord.npy`` ...; the same frames give the same bytes.
     :raises FormatError: if labels are absent, an element is not in the type map or the periodicity is partial.
     """
@@ -99,6 +100,8 @@ def write_deepmd(frames: FrameSet, type_map: Sequence[str]) -> dict[str, bytes]:
         files[f'{prefix}/type.raw'] = ('\n'.join(str(types[n]) for n in first.numbers.tolist()) + '\n').encode()
         files[f'{prefix}/type_map.raw'] = ('\n'.join(type_map) + '\n').encode()
         arrays = {'coord': part.positions, 'force': part.forces, 'energy': part.energies, 'box': part.cells}
+        if frame_parameter is not None:
+            arrays['fparam'] = np.asarray(part.columns[frame_parameter], dtype=np.float64)
         if part.stresses is not None:
             arrays['virial'] = -part.stresses * np.abs(np.linalg.det(part.cells))[:, None, None]
         if not first.pbc.any():
