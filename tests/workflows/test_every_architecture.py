@@ -1,0 +1,135 @@
+"""The whole way of every registered architecture through the graph: trained, evaluated, run, restarted from its node.
+
+An architecture whose environment is not installed is skipped by name, with the reason; ``pytest -rs`` lists them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import ArrayData, Computer, Dict, InstalledCode, Int, List, Str
+from toy.training import ATOMIC_ENERGIES, ELEMENTS, film_frames
+from toy.training_cases import all_cases
+
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.registry import ARCHITECTURES, load_member
+from aiida_edl.workflows.potential_assessment import PotentialAssessmentWorkChain
+
+pytestmark = pytest.mark.slow
+
+N_FRAMES = 20
+MD = {
+    'ensemble': 'nvt',
+    'thermostat': 'csvr',
+    'temperature': 50.0,
+    'time_step': 0.5,
+    'steps': 20,
+    'sampling_interval': 5,
+    'relaxation_time': 20.0,
+    'fixed_elements': ['Au'],
+}
+
+
+@pytest.fixture(params=all_cases(), ids=lambda case: case.name, scope='module')
+def case(request):
+    if request.param.missing:
+        pytest.skip(request.param.missing)
+    return request.param
+
+
+@pytest.fixture(scope='module')
+def dataset(aiida_profile):
+    return DatasetData.from_frames(film_frames(N_FRAMES, seed=1), level_of_theory='Lennard-Jones').store()
+
+
+@pytest.fixture(scope='module')
+def split(aiida_profile):
+    parts = {'training': range(14), 'validation': range(14, 17), 'test': range(17, N_FRAMES)}
+    node = ArrayData()
+    for name, indices in parts.items():
+        node.set_array(name, np.array(indices))
+    return node.store()
+
+
+@pytest.fixture(scope='module')
+def computer(aiida_profile, tmp_path_factory):
+    computer = Computer(
+        label='every-architecture',
+        hostname='localhost',
+        workdir=str(tmp_path_factory.mktemp('work')),
+        transport_type='core.local',
+        scheduler_type='core.direct',
+    ).store()
+    computer.set_minimum_job_poll_interval(0)
+    computer.configure(safe_interval=0)
+    return computer
+
+
+@pytest.fixture(scope='module')
+def assessed(case, dataset, split, computer):
+    """Return the node of the assessment of one architecture."""
+    architecture = load_member(ARCHITECTURES, case.name)
+    code = InstalledCode(
+        label=f'{case.name}-python', computer=computer, filepath_executable=str(case.python.absolute())
+    ).store()
+    _, node = run_get_node(
+        PotentialAssessmentWorkChain,
+        training={
+            'dataset': dataset,
+            'split': split,
+            'architecture': Str(case.name),
+            'hyperparameters': Dict(case.training['hyperparameters']),
+            'seed': Int(1),
+            'precision': Str(architecture.precisions[-1].value),
+            'elements': List(list(ELEMENTS)),
+            'atomic_energies': Dict(ATOMIC_ENERGIES),
+            'gradient_updates': Int(case.training['gradient_updates']),
+            'code': code,
+            'metadata': {'options': {'environment_variables': {'OMP_NUM_THREADS': '1'}}},
+        },
+        structures={'0': dataset},
+        engine=Str('ase'),
+        md_settings=Dict(MD),
+    )
+    return node
+
+
+def test_assessment_finishes(assessed):
+    assert assessed.exit_status == 0, assessed.exit_message
+
+
+def test_potential_says_what_it_is(case, assessed):
+    potential = assessed.outputs.potential
+    assert (potential.architecture, potential.elements) == (case.name, ELEMENTS)
+    assert potential.receptive_field == pytest.approx(potential.n_layers * potential.cutoff_radius)
+    assert potential.base.attributes.get('gradient_updates') >= case.training['gradient_updates']
+
+
+def test_learning_curve_and_errors_are_those_of_all(assessed):
+    curve = assessed.outputs.learning_curve
+    names = ('gradient_updates', 'training_loss', 'validation_energy_rmse', 'validation_force_rmse')
+    assert sorted(curve.get_arraynames()) == list(names)
+    assert assessed.outputs.errors.get_dict()['summary']['n_frames'] == 3
+
+
+def test_trained_model_is_better_than_none(assessed, dataset):
+    predictions = next(
+        child for child in assessed.called if child.process_label == 'EvaluationWorkChain'
+    ).outputs.predictions
+    frames = dataset.frames().select(predictions.get_array('frame_indices'))
+    error = predictions.get_array('forces') - frames.forces
+    assert np.sqrt(np.mean(error**2)) < np.sqrt(np.mean(frames.forces**2))
+
+
+def test_run_has_frames_and_energies(assessed):
+    trajectory = assessed.outputs.trajectories['0'].frames()
+    assert len(trajectory) == MD['steps'] // MD['sampling_interval']
+    assert np.isfinite(trajectory.energies).all()
+
+
+def test_versions_are_in_the_graph(case, assessed):
+    training = next(node for node in assessed.called_descendants if node.process_label == 'TrainingCalculation')
+    versions = training.outputs.training_summary.get_dict()['versions']
+    assert set(versions) == set(load_member(ARCHITECTURES, case.name).packages)
+    assert all(versions.values())
