@@ -31,6 +31,8 @@ PARENT_FOLDER = 'parent'
 """Folder of the working directory with the model from which a training starts."""
 UPDATES_DONE = 'gradient_updates_done'
 """Attribute of a checkpoint: optimiser steps it stands for."""
+CHECKPOINT_IDENTITY = ('architecture', 'elements', 'precision')
+"""Attributes of a checkpoint that must equal the inputs of the training that goes on from it."""
 SUBSETS = ('training', 'validation', 'test')
 """Arrays of a split, each with indices of frames in the dataset."""
 
@@ -191,7 +193,7 @@ class TrainingCalculation(EdlCalculation):
             return str(error)
         message = validate_architecture_code(inputs['code'], architecture.name)
         message = message or validate_labels(inputs) or validate_split(inputs['split'], inputs['dataset'].n_frames)
-        message = message or validate_parent(inputs)
+        message = message or validate_parent(inputs) or validate_checkpoint(inputs)
         if message:
             return message
         return _refusal(architecture, inputs)
@@ -246,6 +248,46 @@ def validate_parent(inputs: Mapping[str, Any]) -> str | None:
     if parent.format != NATIVE:
         return f"the parent is in the format '{parent.format}', a training starts from '{NATIVE}'; give the original"
     return None
+
+
+def validate_checkpoint(inputs: Mapping[str, Any]) -> str | None:
+    """Return one sentence if a checkpoint is that of another training, or beyond the target."""
+    checkpoint = inputs.get('checkpoint')
+    if checkpoint is None:
+        return None
+    attributes = checkpoint.base.attributes.all
+    wanted = training_identity(inputs)
+    for name in CHECKPOINT_IDENTITY:
+        if name in attributes and attributes[name] != wanted[name]:
+            return (
+                f'the checkpoint is of a training with {name} {attributes[name]}, this one has {wanted[name]}; '
+                'leave the checkpoint out to start anew'
+            )
+    done, target = attributes.get(UPDATES_DONE, 0), inputs['gradient_updates'].value
+    if done > target and not is_within_an_epoch(inputs, done):
+        return (
+            f'the checkpoint stands for {done} gradient updates, the target is {target}; '
+            'raise gradient_updates or leave the checkpoint out'
+        )
+    return None
+
+
+def training_identity(inputs: Any) -> dict[str, Any]:
+    """Return what a checkpoint and the training that goes on from it have in common.
+
+    :param inputs: inputs of :class:`TrainingCalculation`.
+    """
+    return {
+        'architecture': inputs['architecture'].value,
+        'elements': inputs['elements'].get_list(),
+        'precision': inputs['precision'].value,
+    }
+
+
+def is_within_an_epoch(inputs: Mapping[str, Any], done: int) -> bool:
+    """Return whether optimiser steps exceed the target by no more than trainers do that count in whole epochs."""
+    updates_per_epoch = len(inputs['split'].get_array('training'))
+    return done <= inputs['gradient_updates'].value + 2 * updates_per_epoch
 
 
 _refusals: dict[str, str | None] = {}

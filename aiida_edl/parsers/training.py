@@ -15,7 +15,7 @@ from ase.data import chemical_symbols
 from aiida_edl.architectures.base import Architecture, LearningCurve, TrainingOutcome, TrainingResult
 from aiida_edl.architectures.run_report import is_there
 from aiida_edl.calculations import exit_codes
-from aiida_edl.calculations.training import UPDATES_DONE
+from aiida_edl.calculations.training import UPDATES_DONE, training_identity
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.parsers.base import EdlParser, cost_and_versions, folder_of_files
@@ -51,7 +51,9 @@ class TrainingParser(EdlParser):
             self.out('learning_curve', learning_curve_array(result.learning_curve))
         if result.checkpoint_files:
             checkpoint = folder_of_files(folder, result.checkpoint_files)
-            checkpoint.base.attributes.set(UPDATES_DONE, result.gradient_updates_done)
+            checkpoint.base.attributes.set_many(
+                {UPDATES_DONE: result.gradient_updates_done, **training_identity(self.node.inputs)}
+            )
             self.out('checkpoint', checkpoint)
         self.out('training_summary', Dict(self._summary(result, folder)))
         if (seen := self.seen_without_output(folder)) is not None:

@@ -7,11 +7,13 @@ import json
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
+from aiida.orm import FolderData
 from aiida.plugins import CalculationFactory
 from calculation_cases import (
     ATOMIC_ENERGIES,
     dataset,
     labelled_frames,
+    potential,
     refusal,
     split,
     stage,
@@ -166,3 +168,77 @@ def test_toy_is_trained_and_then_restarted_to_a_later_target(python_code):
     assert node.is_finished_ok, node.exit_message
     assert results['training_summary']['is_restart'] is True
     assert results['learning_curve'].get_array('gradient_updates').tolist() == list(range(9))
+
+
+def checkpoint(**attributes):
+    """Return a checkpoint of a training of the toy architecture."""
+    node = FolderData()
+    node.base.repository.put_object_from_bytes(b'state', 'checkpoint.npz')
+    identity = {'architecture': 'least_squares', 'elements': ['H', 'O', 'Na', 'Au'], 'precision': 'float64'}
+    node.base.attributes.set_many({**identity, 'gradient_updates_done': 3, **attributes})
+    return node
+
+
+@pytest.mark.parametrize(
+    ('attributes', 'message'),
+    [
+        (
+            {'architecture': 'mace'},
+            'the checkpoint is of a training with architecture mace, this one has least_squares; leave the checkpoint '
+            'out to start anew',
+        ),
+        (
+            {'elements': ['H', 'O']},
+            "the checkpoint is of a training with elements ['H', 'O'], this one has ['H', 'O', 'Na', 'Au']; leave the "
+            'checkpoint out to start anew',
+        ),
+        (
+            {'precision': 'float32'},
+            'the checkpoint is of a training with precision float32, this one has float64; leave the checkpoint out to '
+            'start anew',
+        ),
+        (
+            {'gradient_updates_done': 600},
+            'the checkpoint stands for 600 gradient updates, the target is 6; raise gradient_updates or leave the '
+            'checkpoint out',
+        ),
+    ],
+    ids=['architecture', 'elements', 'precision', 'beyond the target'],
+)
+def test_checkpoint_of_another_training_is_refused(python_code, attributes, message):
+    assert refusal(ENTRY_POINT, training_inputs(python_code, checkpoint=checkpoint(**attributes))) == message
+
+
+def test_checkpoint_says_of_which_training_it_is(python_code):
+    inputs = training_inputs(python_code)
+    _, node = run_get_node(CalculationFactory(ENTRY_POINT), **inputs)
+    attributes = node.outputs.checkpoint.base.attributes.all
+    expected = {**training.training_identity(node.inputs), 'gradient_updates_done': 6}
+    assert {name: attributes[name] for name in expected} == expected
+
+
+def test_fine_tuning_without_a_parent_is_refused(python_code):
+    inputs = training_inputs(python_code, fine_tuning={'mode': 'naive'})
+    assert refusal(ENTRY_POINT, inputs) == 'fine_tuning without a parent_potential; give one or leave them out'
+
+
+def test_parent_is_refused_by_an_architecture_that_cannot_start_from_one(python_code):
+    inputs = training_inputs(python_code, parent_potential=potential())
+    assert refusal(ENTRY_POINT, inputs) == "least_squares has no fine-tuning mode 'naive'; it has: none"
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        (
+            {'mod': 'naive'},
+            "unknown setting of fine_tuning 'mod': did you mean 'mode'? Known: atomic_energies, lora_rank, ",
+        ),
+        ({'mode': 'naiv'}, "unknown mode of fine_tuning 'naiv': did you mean 'naive'? Known: lora, multihead_replay, "),
+        ({'lora_rank': 0}, 'lora_rank of fine_tuning is 0, it must be at least 1'),
+    ],
+    ids=['key', 'mode', 'rank'],
+)
+def test_wrong_setting_of_fine_tuning_is_refused(python_code, values, message):
+    inputs = training_inputs(python_code, parent_potential=potential(), fine_tuning=values)
+    assert refusal(ENTRY_POINT, inputs).startswith(message)
