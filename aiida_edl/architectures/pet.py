@@ -44,8 +44,9 @@ EPOCHS = 'epochs.json'
 TRAINING_FILE = 'training.xyz'
 VALIDATION_FILE = 'validation.xyz'
 MODEL = f'{NAME}.pt'
-CHECKPOINTS = 'outputs/*/*/*.ckpt'
-"""The trainer makes a folder named for date and time at each start."""
+CHECKPOINTS = 'outputs/*/*/[bm]*.ckpt'
+"""``model_<epoch>.ckpt`` and ``best.ckpt``; the trainer makes a folder named for date and time at each start, which
+also holds checkpoints of its scale of energies."""
 TABLES = 'outputs/*/*/train.csv'
 ENERGY_KEY = 'REF_energy'
 FORCES_KEY = 'REF_forces'
@@ -185,6 +186,7 @@ class Pet(Architecture):
         """
         chosen: PetHyperparameters = job.hyperparameters
         check_training_job(job, chosen.batch_size)
+        _check_periodicity(job)
         plan = _plan(job)
         keys = KeyMapping(energy=ENERGY_KEY, forces=FORCES_KEY)
         sets = {TRAINING_FILE: job.training_set, VALIDATION_FILE: job.validation_set}
@@ -236,6 +238,22 @@ def _plan(job: TrainingJob) -> EpochPlan:
     """Return the epochs of a job; the trainer logs and saves after the epochs 0, k, 2k ..., as MACE's does."""
     chosen: PetHyperparameters = job.hyperparameters
     return plan_epochs(len(job.training_set), chosen.batch_size, job.gradient_updates, chosen.n_evaluations)
+
+
+def _check_periodicity(job: TrainingJob) -> None:
+    """Check that 1/r can be summed: the trainer drops cell vectors that are not periodic, and Ewald needs all three.
+
+    :raises TrainingJobError: if a frame is open along some of its cell vectors only.
+    """
+    if not job.hyperparameters.is_long_range:
+        return
+    for name, frames in (('training', job.training_set), ('validation', job.validation_set)):
+        n_periodic = frames.pbc.sum(axis=1)
+        for index in np.flatnonzero((n_periodic > 0) & (n_periodic < 3)):
+            raise TrainingJobError(
+                f'frame {index} of the {name} set is periodic along {n_periodic[index]} of its cell vectors, '
+                'is_long_range of pet needs all or none; make it periodic with a vacuum in its cell'
+            )
 
 
 def _prepared(frames: FrameSet, chosen: PetHyperparameters) -> FrameSet:

@@ -32,7 +32,7 @@ class PotentialData(FolderData):
     KEY_LEVEL_OF_THEORY = 'level_of_theory'
     """What made the labels, in words."""
     KEY_ATOMIC_ENERGIES = 'atomic_energies'
-    """Reference energy of each element [eV]."""
+    """Reference energy of each element [eV]; empty for a model trained elsewhere that embeds them unstated."""
     KEY_EMBEDS_ATOMIC_ENERGIES = 'embeds_atomic_energies'
     """Whether the model's energy includes the atomic energies; if not, they are added on evaluation."""
     KEY_PRECISION = 'precision'
@@ -71,13 +71,15 @@ class PotentialData(FolderData):
         """Return an unstored node with these files; the other parameters are described at the ``KEY_`` constants.
 
         :param files: content by relative path, as later jobs will see them.
-        :raises ValueError: if there is no file, all are empty, or an element has no atomic energy.
+        :raises ValueError: if there is no file, all are empty, or an element has no atomic energy;
+            a model that embeds them may come with none at all.
         """
         if not files:
             raise ValueError('no model file is given')
         if not any(files.values()):
             raise ValueError(f"the model file '{next(iter(files))}' is empty")
-        if missing := [element for element in elements if element not in atomic_energies]:
+        is_unstated = embeds_atomic_energies and not atomic_energies
+        if missing := [element for element in elements if element not in atomic_energies and not is_unstated]:
             raise ValueError(f'no atomic energy is given for {missing}; given: {sorted(atomic_energies)}')
         node = cls()
         for path, content in files.items():
@@ -92,7 +94,9 @@ class PotentialData(FolderData):
                 cls.KEY_RECEPTIVE_FIELD: float(cutoff_radius) * int(n_layers),
                 cls.KEY_TRAINING_CHARGE_LABELS: sorted(training_charge_labels),
                 cls.KEY_LEVEL_OF_THEORY: level_of_theory,
-                cls.KEY_ATOMIC_ENERGIES: {element: float(atomic_energies[element]) for element in elements},
+                cls.KEY_ATOMIC_ENERGIES: {
+                    element: float(atomic_energies[element]) for element in elements if not is_unstated
+                },
                 cls.KEY_EMBEDS_ATOMIC_ENERGIES: embeds_atomic_energies,
                 cls.KEY_PRECISION: precision,
                 cls.KEY_TOTAL_CHARGE_COLUMN: total_charge_column,
@@ -149,7 +153,7 @@ class PotentialData(FolderData):
 
     @property
     def atomic_energies(self) -> dict[str, float]:
-        """Reference energy of each element [eV]."""
+        """Reference energy of each element [eV]; empty if the model embeds them and they are not known."""
         return dict(self._attribute(self.KEY_ATOMIC_ENERGIES))
 
     @property

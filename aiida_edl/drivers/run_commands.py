@@ -55,7 +55,7 @@ OUT_OF_MEMORY = re.compile(
 )
 """What Python, C++, PyTorch, CUDA and shells print when memory of the host or the accelerator is exhausted."""
 THREAD_VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMEXPR_NUM_THREADS')
-ARCHIVE_SUFFIXES = ('.pt', '.ckpt', '.npz')
+ARCHIVE_SUFFIXES = ('.pt', '.pth', '.ckpt', '.npz')
 """Files that are zip archives, so that a truncated one can be told from a whole one."""
 
 received_signals: list[int] = []

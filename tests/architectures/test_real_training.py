@@ -128,12 +128,14 @@ def own_errors(case, folder: Path) -> dict[str, float]:
             )
     (path,) = folder.glob(own['output'])
     text = path.read_text()
-    return {name: float(re.findall(own[name], text)[-1]) for name in ('energy_rmse', 'force_rmse')}
+    factor = own.get('factor', 1.0)
+    return {name: factor * float(re.findall(own[name], text)[-1]) for name in ('energy_rmse', 'force_rmse')}
 
 
 def test_trainer_states_the_same_errors_as_the_driver(case, architecture, trained):
-    if not case.own_evaluation:
-        pytest.skip(f'{case.name} is not compared: its trainer has no evaluation of its own')
+    if 'output' not in case.own_evaluation:
+        reason = case.own_evaluation.get('not_compared', 'its trainer has no evaluation of its own')
+        pytest.skip(f'{case.name} is not compared: {reason}')
     folder, result = trained
     frames = make_job(case, architecture).validation_set
     energies, forces = predictions(case, architecture, folder, result.model_path, frames)
@@ -161,9 +163,10 @@ def test_film_may_lie_anywhere_along_the_open_axis(case, architecture, trained):
     (energy, forces), (other_energy, other_forces) = (
         predictions(case, architecture, folder, result.model_path, item) for item in (frames, shifted)
     )
-    # Rounding of sums of a hundred terms in double precision.
-    np.testing.assert_allclose(other_energy, energy, atol=1e-8)
-    np.testing.assert_allclose(other_forces, forces, atol=1e-8)
+    # Rounding of sums of a hundred terms.
+    tolerance = 1e-8 if architecture.precisions[-1] is Precision.DOUBLE else 1e-4
+    np.testing.assert_allclose(other_energy, energy, atol=tolerance)
+    np.testing.assert_allclose(other_forces, forces, atol=tolerance)
 
 
 def test_same_seed_gives_the_same_model(case, architecture, trained, tmp_path):
@@ -191,7 +194,8 @@ def test_restart_reaches_the_target(case, architecture, tmp_path):
     assert result.outcome is TrainingOutcome.FINISHED, result.message
     assert result.gradient_updates_done >= target
     assert np.all(np.diff(result.learning_curve.gradient_updates) > 0)
-    assert result.learning_curve.gradient_updates[0] <= 1
+    # A trainer that takes no error before the first update begins after the first epoch.
+    assert result.learning_curve.gradient_updates[0] <= len(restarted.training_set)
 
 
 def test_single_precision_trains(case, architecture, tmp_path):

@@ -31,7 +31,8 @@ class TrainingCase:
     own_evaluation: dict[str, Any] = field(default_factory=dict)
     """What the trainer's own evaluation says of the exported model: ``arguments`` of the interpreter (none if the
     trainer has written it already), ``environment``, ``output`` (glob of the file with the errors on the validation
-    set), ``energy_rmse`` and ``force_rmse`` (expressions whose last match holds the value [eV/atom, eV/Å])."""
+    set), ``energy_rmse`` and ``force_rmse`` (expressions whose last match holds the value [eV/atom, eV/Å]), ``factor``
+    by which these are multiplied; or ``not_compared``, the reason why it is not compared."""
 
     @property
     def python(self) -> Path:
