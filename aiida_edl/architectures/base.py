@@ -150,6 +150,8 @@ class TrainingResult:
     """Optimiser steps done, all restarts together."""
     message: str = ''
     """One sentence for the exit message: what was seen in the files."""
+    atomic_energies: Mapping[str, float] | None = None
+    """Atomic energies of the model as the trainer states them [eV]; None if it does not."""
 
 
 class HyperparameterError(ValueError):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, chemical_symbols
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
@@ -81,6 +81,29 @@ def check_fine_tuning(architecture: Architecture, job: TrainingJob) -> None:
         raise TrainingJobError(
             f"a replay_dataset is given, but the mode is '{settings.mode.value}'; use multihead_replay or leave it out"
         )
+
+
+def check_no_isolated_atoms(frames: FrameSet, name: str, cutoff_radius: float) -> None:
+    """Check that no frame is one atom that sees nothing: trainers may take its energy for the atomic energy.
+
+    :param frames: the frames.
+    :param name: what they are, for the message.
+    :param cutoff_radius: cutoff radius of the model [Å].
+    :raises TrainingJobError: with their number and the elements.
+    """
+    singles = np.flatnonzero(np.diff(frames.offsets) == 1).tolist()
+    isolated = [index for index in singles if _is_isolated(frames.frame(index), cutoff_radius)]
+    if isolated:
+        elements = sorted({chemical_symbols[int(frames.frame(index).numbers[0])] for index in isolated})
+        raise TrainingJobError(
+            f'the {name} set holds {len(isolated)} frames of one isolated atom of {elements}, which would compete with '
+            'the stated atomic energies; take them out, and state their energies as atomic_energies if they are meant'
+        )
+
+
+def _is_isolated(frame: Frame, cutoff_radius: float) -> bool:
+    """Return whether the only atom of a frame is farther than the cutoff radius from its periodic images."""
+    return all(np.linalg.norm(vector) > cutoff_radius for vector in frame.cell[np.asarray(frame.pbc, dtype=bool)])
 
 
 def total_charges(frames: FrameSet, column: str) -> NDArray[np.float64]:

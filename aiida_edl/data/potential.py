@@ -32,7 +32,7 @@ class PotentialData(FolderData):
     KEY_LEVEL_OF_THEORY = 'level_of_theory'
     """What made the labels, in words."""
     KEY_ATOMIC_ENERGIES = 'atomic_energies'
-    """Reference energy of each element [eV]; empty for a model trained elsewhere that embeds them unstated."""
+    """Reference energy of each element [eV]; empty for a model that embeds them unstated."""
     KEY_EMBEDS_ATOMIC_ENERGIES = 'embeds_atomic_energies'
     """Whether the model's energy includes the atomic energies; if not, they are added on evaluation."""
     KEY_PRECISION = 'precision'

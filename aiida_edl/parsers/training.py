@@ -13,6 +13,7 @@ from aiida.orm import ArrayData, Dict
 from ase.data import chemical_symbols
 
 from aiida_edl.architectures.base import Architecture, LearningCurve, TrainingOutcome, TrainingResult
+from aiida_edl.architectures.fine_tuning import AtomicEnergyPolicy, FineTuning
 from aiida_edl.architectures.run_report import is_there
 from aiida_edl.calculations import exit_codes
 from aiida_edl.calculations.training import UPDATES_DONE, training_identity
@@ -77,6 +78,19 @@ class TrainingParser(EdlParser):
             **cost_and_versions(folder),
         }
 
+    def _atomic_energies(self, result: TrainingResult) -> Mapping[str, float]:
+        """Return the atomic energies the model has [eV]; none if it embeds them and the trainer does not say which."""
+        inputs = self.node.inputs
+        if 'parent_potential' not in inputs:
+            return dict(inputs.atomic_energies.get_dict())
+        settings = FineTuning.from_dict(inputs.fine_tuning.get_dict() if 'fine_tuning' in inputs else {})
+        of_policy = {
+            AtomicEnergyPolicy.GIVEN: inputs.atomic_energies.get_dict(),
+            AtomicEnergyPolicy.PARENT: inputs.parent_potential.atomic_energies,
+            AtomicEnergyPolicy.ESTIMATED: result.atomic_energies or {},
+        }
+        return of_policy[settings.atomic_energies]
+
     def _potential(
         self, architecture: Architecture, result: TrainingResult, files: Mapping[str, bytes]
     ) -> PotentialData:
@@ -94,7 +108,7 @@ class TrainingParser(EdlParser):
             total_charge_column=architecture.total_charge_column(hyperparameters),
             training_charge_labels=charge_labels(inputs.dataset, inputs.split.get_array('training')),
             level_of_theory=inputs.dataset.level_of_theory,
-            atomic_energies=inputs.atomic_energies.get_dict(),
+            atomic_energies=self._atomic_energies(result),
             embeds_atomic_energies=architecture.embeds_atomic_energies,
             precision=inputs.precision.value,
             seed=inputs.seed.value,

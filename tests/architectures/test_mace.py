@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from aiida_edl.architectures.base import HyperparameterError, TrainingOutcome
-from aiida_edl.architectures.mace import Mace, MaceHyperparameters, plan_epochs, read_results
+from aiida_edl.architectures.mace import Mace, MaceHyperparameters
+from aiida_edl.architectures.mace_log import plan_epochs, read_results
 from aiida_edl.architectures.testing import example_job
 from aiida_edl.science.formats.extended_xyz import KeyMapping, read_extended_xyz
 

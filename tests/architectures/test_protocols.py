@@ -43,7 +43,7 @@ def test_balanced_deep_potential_is_that_of_the_literature():
 def test_unknown_protocol_is_answered_with_the_nearest():
     with pytest.raises(UnknownNameError) as caught:
         hyperparameter_protocol('mace', 'fats')
-    assert str(caught.value) == "unknown protocol of mace 'fats': did you mean 'fast'? Known: balanced, fast."
+    assert str(caught.value) == "unknown protocol of mace 'fats': did you mean 'fast'? Known: balanced, fast, paper_a."
 
 
 def test_unknown_architecture_is_answered_with_the_nearest():
