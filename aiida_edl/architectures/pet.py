@@ -28,7 +28,7 @@ from aiida_edl.architectures.base import (
     check_positive,
 )
 from aiida_edl.architectures.bindings import DEVICE, MODEL_PATH, TOTAL_CHARGE, AseBinding
-from aiida_edl.architectures.mace import EpochPlan, plan_epochs
+from aiida_edl.architectures.mace_log import EpochPlan, plan_epochs
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.architectures.run_report import TrainingLog, judge_training, last_line, read_tail
 from aiida_edl.architectures.training_data import check_training_job, energies_and_forces_only, total_charges
