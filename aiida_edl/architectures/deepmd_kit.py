@@ -112,7 +112,8 @@ class DeepmdArchitecture(Architecture):
     }
     model_file_name = MODEL
     packages = ('deepmd-kit', 'torch', 'ase', 'numpy')
-    install_command = 'DP_ENABLE_TENSORFLOW=0 DP_ENABLE_PYTORCH=0 pip install --no-binary deepmd-kit deepmd-kit==3.2.0'
+    install_command = 'aiida-edl environment create deepmd'
+    environment = 'deepmd'
     embeds_atomic_energies = False
     activation_function: ClassVar[str] = 'tanh'
     """Activation of the fitting network."""

@@ -144,7 +144,8 @@ class MaceArchitecture(Architecture):
     """A model of mace-torch; a subclass has the options of its kind of model."""
 
     packages = ('mace-torch', 'torch', 'e3nn', 'matscipy', 'ase', 'numpy')
-    install_command = 'pip install "mace-torch>=0.3.16,<0.4"'
+    install_command = 'aiida-edl environment create mace'
+    environment = 'mace'
     embeds_atomic_energies = True
     fine_tuning_modes = (FineTuningMode.NAIVE, FineTuningMode.LORA, FineTuningMode.MULTIHEAD_REPLAY)
     references = (MACE,)

@@ -164,7 +164,8 @@ class Pet(Architecture):
     }
     model_file_name = MODEL
     packages = ('metatrain', 'metatomic-torch', 'metatomic-ase', 'torch-pme', 'vesin', 'torch', 'ase', 'numpy')
-    install_command = 'pip install "metatrain[pet]>=2026.4,<2027" metatomic-ase "torch-pme>=0.4,<0.6"'
+    install_command = 'aiida-edl environment create metatrain'
+    environment = 'metatrain'
     embeds_atomic_energies = True
 
     def cutoff_radius(self, hyperparameters: PetHyperparameters) -> float:

@@ -164,7 +164,8 @@ class Sevennet(Architecture):
     }
     model_file_name = MODEL
     packages = ('sevenn', 'torch', 'e3nn', 'torch-geometric', 'matscipy', 'ase', 'numpy')
-    install_command = 'pip install "sevenn>=0.13,<0.14"'
+    install_command = 'aiida-edl environment create sevenn'
+    environment = 'sevenn'
     embeds_atomic_energies = True
     fine_tuning_modes = (FineTuningMode.NAIVE,)
     precisions = (Precision.SINGLE,)

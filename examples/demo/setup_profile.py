@@ -2,11 +2,11 @@
 
 Run after ``source examples/demo/activate``::
 
-    python examples/demo/setup_profile.py [--slots 2] [--workers 2]
+    python examples/demo/setup_profile.py [--slots 2] [--workers 2] [--architectures NAME,NAME]
 
 The profile keeps its database in SQLite and its message broker inside the daemon. It gets one computer, `localhost`,
-and two codes on it: `engines-python` (the interpreter of the engine environment) and `lmp` (LAMMPS). Running it again
-changes only what differs.
+and the codes of the environments on it: `engines-python` (the interpreter of the engine environment), `lmp` (LAMMPS),
+and those of further architectures, e.g. `grace-python`. Running it again changes only what differs.
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ import argparse
 import hashlib
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from aiida.common.exceptions import NotExistent
 from aiida.manage.configuration import create_profile, get_config, load_profile
 from aiida.manage.configuration.config import Config
-from aiida.orm import Computer, InstalledCode, load_code
+from aiida.orm import Computer
+
+from aiida_edl.environments.recipes import Recipe, UnknownEnvironmentError, recipes_for
+from aiida_edl.workflows.environments.codes import CodeError, register_codes
 
 PROFILE = 'aiida-edl'
-CODES = {'engines-python': 'python', 'lmp': 'lmp'}
-"""Label of each code and its executable in ``bin`` of the engine environment."""
+ENGINES = 'engines'
+"""Environment that the demo always needs."""
 
 SLOTS = """\
 # This computer has no batch system: a job waits here until one of {slots} slots is free. A slot is a locked file; the
@@ -58,38 +62,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--slots', type=int, default=2, help='jobs that may run at once (default 2)')
     parser.add_argument('--workers', type=int, default=2, help='workers of the daemon (default 2)')
+    parser.add_argument('--architectures', default='', help='further architectures, separated by commas')
     arguments = parser.parse_args()
     try:
-        root = checkout()
-        work_directory = make_work_directory(root)
+        recipes = recipes_for([ENGINES, *filter(None, arguments.architectures.split(','))])
+        root = checkout(recipes)
+        work_directory = make_work_directory(root, recipes)
         config = get_config(create=True)
         set_up_profile(config, arguments.workers)
         set_up_computer(work_directory, arguments.slots)
-        set_up_codes(work_directory)
-    except SetUpError as error:
+        set_up_codes(work_directory, recipes)
+    except (SetUpError, CodeError, UnknownEnvironmentError) as error:
         sys.exit(f'error: {error}')
 
 
-def checkout() -> Path:
+def checkout(recipes: Sequence[Recipe]) -> Path:
     """Return the checkout, and make sure that the profile will lie in it.
 
-    :raises SetUpError: if ``AIIDA_PATH`` points elsewhere or the engine environment is missing.
+    :param recipes: environments that are needed.
+    :raises SetUpError: if ``AIIDA_PATH`` points elsewhere or an environment is missing.
     """
     root = Path(__file__).resolve().parents[2]
     expected = root / '.aiida-edl'
     given = os.environ.get('AIIDA_PATH', '')
     if not given or Path(given).resolve() != expected:
         raise SetUpError(f"AIIDA_PATH is '{given}', run 'source examples/demo/activate' first")
-    if not (root / '.environments/engines/bin/python').exists():
-        raise SetUpError("the engine environment is missing, run 'examples/demo/install.sh engines' first")
+    for recipe in recipes:
+        if not (root / '.environments' / recipe.name / 'bin/python').exists():
+            command = f'examples/demo/install.sh engines {"" if recipe.name == ENGINES else recipe.name}'.rstrip()
+            raise SetUpError(f"the environment '{recipe.name}' is missing, run '{command}' first")
     return root
 
 
-def make_work_directory(root: Path) -> Path:
+def make_work_directory(root: Path, recipes: Sequence[Recipe]) -> Path:
     """Return the directory in which jobs run: a neutral place, so that no path in the graph names a person.
 
-    A link in it leads to the engine environment; the codes are reached through that link.
+    Links in it lead to the environments; the codes are reached through them.
 
+    :param root: the checkout.
+    :param recipes: environments that are needed.
     :raises SetUpError: if somebody else owns a directory of that name.
     """
     digest = hashlib.sha256(str(root).encode()).hexdigest()[:8]
@@ -97,11 +108,11 @@ def make_work_directory(root: Path) -> Path:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if directory.stat().st_uid != os.getuid():
         raise SetUpError(f'{directory} belongs to another user, name a directory of yours in AIIDA_EDL_SCRATCH')
-    link = directory / 'engines'
-    target = root / '.environments/engines'
-    if not link.is_symlink() or link.readlink() != target:
-        link.unlink(missing_ok=True)
-        link.symlink_to(target)
+    for recipe in recipes:
+        link, target = directory / recipe.name, root / '.environments' / recipe.name
+        if not link.is_symlink() or link.readlink() != target:
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
     return directory
 
 
@@ -153,20 +164,11 @@ def set_up_computer(work_directory: Path, slots: int) -> None:
     computer.configure(safe_interval=0, use_login_shell=False)
 
 
-def set_up_codes(work_directory: Path) -> None:
+def set_up_codes(work_directory: Path, recipes: Sequence[Recipe]) -> None:
     """Make those codes that are missing."""
     computer = Computer.collection.get(label='localhost')
-    for label, executable in CODES.items():
-        try:
-            load_code(f'{label}@localhost')
-        except NotExistent:
-            code = InstalledCode(
-                label=label,
-                computer=computer,
-                filepath_executable=str(work_directory / 'engines/bin' / executable),
-                with_mpi=False,
-            )
-            code.store()
+    for recipe in recipes:
+        register_codes(recipe, computer, work_directory / recipe.name / 'bin')
 
 
 if __name__ == '__main__':

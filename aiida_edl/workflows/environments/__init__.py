@@ -1,0 +1,1 @@
+"""Codes of environments: registered, looked at, and checked by a training."""
