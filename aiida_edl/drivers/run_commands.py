@@ -50,11 +50,18 @@ GRACE_SECONDS = 20.0
 TAIL_BYTES = 65536
 """Part of the output, from its end, in which signs of exhausted memory are sought."""
 OUT_OF_MEMORY = re.compile(
-    r'out of memory|MemoryError|bad_alloc|not enough memory|can.t allocate memory|Cannot allocate memory|^Killed$',
+    r'out of memory|MemoryError|bad_alloc|not enough memory|can.t allocate memory|Cannot allocate memory|^Killed$'
+    r'|OOM when allocating',
     re.MULTILINE | re.IGNORECASE,
 )
-"""What Python, C++, PyTorch, CUDA and shells print when memory of the host or the accelerator is exhausted."""
-THREAD_VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMEXPR_NUM_THREADS')
+"""What Python, C++, PyTorch, TensorFlow, CUDA and shells print when memory of host or accelerator is exhausted."""
+THREAD_VARIABLES = (
+    'OMP_NUM_THREADS',
+    'MKL_NUM_THREADS',
+    'OPENBLAS_NUM_THREADS',
+    'NUMEXPR_NUM_THREADS',
+    'TF_NUM_INTRAOP_THREADS',
+)
 ARCHIVE_SUFFIXES = ('.pt', '.pth', '.ckpt', '.npz')
 """Files that are zip archives, so that a truncated one can be told from a whole one."""
 

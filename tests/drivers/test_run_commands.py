@@ -121,6 +121,7 @@ def test_kill_from_outside_counts_as_out_of_memory(tmp_path):
         'MemoryError',
         'torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB',
         "RuntimeError: DefaultCPUAllocator: can't allocate memory: you tried to allocate 80 bytes",
+        'ResourceExhaustedError: OOM when allocating tensor with shape[80] and type double',
         'Killed',
     ],
 )
