@@ -191,7 +191,7 @@ class Grace(Architecture):
         ),
     }
     model_file_name = MODEL
-    packages = ('tensorpotential', 'tensorflow-cpu', 'tensorflow', 'tf_keras', 'matscipy', 'ase', 'numpy')
+    packages = ('tensorpotential', 'tensorflow-cpu', 'tf_keras', 'matscipy', 'ase', 'numpy')
     install_command = (
         'pip install "tensorflow-cpu<=2.20" "numpy<3" "pandas<3" scipy matscipy sympy ase pyyaml tqdm requests '
         '"questionary>=2" "rich>=13" scikit-learn && pip install --no-deps "tf_keras<=2.20.1" '
