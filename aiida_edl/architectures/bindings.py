@@ -22,6 +22,8 @@ ELEMENTS = '{elements}'
 """Stands for the chemical symbols of the types of atoms, in their order."""
 TOTAL_CHARGE = '{total_charge}'
 """Stands for the total charge of a frame [e]; filled in by the driver, for each frame its own."""
+WHOLE_TOTAL_CHARGE = '{whole_total_charge}'
+"""The same as an ``int``, for calculators that refuse a ``float``."""
 NATIVE = 'native'
 """Format of a model as the trainer exports it."""
 
@@ -65,8 +67,8 @@ class PythonBinding:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Environment variables that must be set before the import."""
     info: Mapping[str, Any] = field(default_factory=dict)
-    """Entries of ``atoms.info`` the calculator reads; those with :data:`TOTAL_CHARGE` are given only to a model that
-    knows a charge. Lists become numpy arrays."""
+    """Entries of ``atoms.info`` the calculator reads; those with :data:`TOTAL_CHARGE` or :data:`WHOLE_TOTAL_CHARGE`
+    are given only to a model that knows a charge. Lists become numpy arrays."""
     formats: tuple[str, ...] = (NATIVE,)
     """Formats of the model that can be loaded so."""
 
@@ -92,7 +94,12 @@ class PythonBinding:
         :param knows_charge: whether the model takes the total charge of a frame.
         """
         values = {MODEL_PATH: model_file, DEVICE: device, PRECISION: precision.value, ELEMENTS: list(elements)}
-        info = {key: value for key, value in self.info.items() if knows_charge or not holds(value, TOTAL_CHARGE)}
+        charges = (TOTAL_CHARGE, WHOLE_TOTAL_CHARGE)
+        info = {
+            key: value
+            for key, value in self.info.items()
+            if knows_charge or not any(holds(value, charge) for charge in charges)
+        }
         return {
             'module': self.module,
             'attribute': self.attribute,

@@ -38,6 +38,8 @@ received_signals: list[int] = []
 """Signals by which the scheduler told this program to stop."""
 TOTAL_CHARGE = '{total_charge}'
 """Stands in ``info`` of a recipe for the total charge of the frame [e]."""
+WHOLE_TOTAL_CHARGE = '{whole_total_charge}'
+"""The same for calculators that take an ``int`` alone; a charge that is none is left for them to refuse."""
 PARTIAL = 'predictions_partial.npz'
 FAILURES = 'failures.json'
 SUMMARY = 'evaluation.json'
@@ -80,7 +82,9 @@ def filled_info(info: dict[str, Any], total_charge: float) -> dict[str, Any]:
     def fill(value: Any) -> Any:
         if isinstance(value, list):
             return [fill(item) for item in value]
-        return total_charge if value == TOTAL_CHARGE else value
+        if value == WHOLE_TOTAL_CHARGE and total_charge.is_integer():
+            return int(total_charge)
+        return total_charge if value in {TOTAL_CHARGE, WHOLE_TOTAL_CHARGE} else value
 
     filled = {key: fill(value) for key, value in info.items()}
     return {key: np.array(value) if isinstance(value, list) else value for key, value in filled.items()}

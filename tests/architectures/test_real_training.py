@@ -179,7 +179,8 @@ def test_same_seed_gives_the_same_model(case, architecture, trained, tmp_path):
 def test_restart_reaches_the_target(case, architecture, tmp_path):
     long_job = make_job(case, architecture, gradient_updates=100_000)
     long_job = replace(long_job, hyperparameters=replace(long_job.hyperparameters, n_evaluations=2000))
-    stopped = train(architecture, replace(long_job, walltime_seconds=45.0), tmp_path, str(case.python))
+    limited = replace(long_job, walltime_seconds=case.training.get('walltime_seconds', 45.0))
+    stopped = train(architecture, limited, tmp_path, str(case.python))
     assert stopped.outcome is TrainingOutcome.OUT_OF_WALLTIME, stopped.message
     assert stopped.checkpoint_files
     # The same target would take an hour: one a little beyond what is done stands for it.

@@ -26,3 +26,11 @@ def test_total_charge_takes_the_place_of_its_name_and_lists_become_arrays():
     info = evaluate_model.filled_info({'fparam': ['{total_charge}'], 'charge': '{total_charge}', 'spin': 1}, -2.0)
     assert info['fparam'].tolist() == [-2.0]
     assert (info['charge'], info['spin']) == (-2.0, 1)
+
+
+def test_whole_charge_is_an_integer_where_the_calculator_wants_one():
+    info = evaluate_model.filled_info({'charge': '{whole_total_charge}'}, -2.0)
+    assert isinstance(info['charge'], int)
+    assert info['charge'] == -2
+    # A fraction is not rounded: the calculator refuses it.
+    assert evaluate_model.filled_info({'charge': '{whole_total_charge}'}, 0.5) == {'charge': 0.5}

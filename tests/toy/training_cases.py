@@ -27,7 +27,8 @@ class TrainingCase:
     """Very small model for the recorded outcomes: ``hyperparameters``, and by outcome what differs."""
     training: dict[str, Any]
     """Small model that learns: ``hyperparameters`` and ``gradient_updates``; ``rmse_tolerance`` if the
-    errors in its log are not exact, with the reason beside it."""
+    errors in its log are not exact, and ``walltime_seconds`` if 45 s are too short for a training that is stopped to
+    have begun, each with the reason beside it."""
     own_evaluation: dict[str, Any] = field(default_factory=dict)
     """What the trainer's own evaluation says of the exported model: ``arguments`` of the interpreter (none if the
     trainer has written it already), ``environment``, ``output`` (glob of the file with the errors on the validation
