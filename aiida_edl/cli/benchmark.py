@@ -40,6 +40,7 @@ def benchmark() -> None:
 )
 @click.option('--code', 'codes', multiple=True, metavar='NAME=LABEL', help='Code of the reference or an architecture.')
 @click.option('--options', type=YAML_FILE, help='YAML file with scheduler options by name of the code, or default.')
+@click.option('--gpus', type=click.IntRange(1), help='Train and run on this many GPUs a job; asked of the scheduler.')
 @click.option('--label', default='', help='Label of the process.')
 @click.option('--output', type=FOLDER, help='Wait, then write report and archive to this folder.')
 @click.option('--wait/--no-wait', default=False, help='Wait until it has ended, showing how far it is.')
@@ -52,6 +53,7 @@ def run(  # noqa: PLR0917  (one parameter per option)
     architectures: str,
     codes: tuple[str, ...],
     options: Path | None,
+    gpus: int | None,
     label: str,
     output: Path | None,
     wait: bool,
@@ -64,12 +66,19 @@ def run(  # noqa: PLR0917  (one parameter per option)
 
     names = [name.strip() for name in architectures.split(',') if name.strip()]
     settings = launch.benchmark_settings(protocol, nested_settings(overrides, assignments), names)
+    if gpus:
+        settings['architectures'] = {
+            name: {**part, 'device': 'cuda'} for name, part in settings['architectures'].items()
+        }
     if dry_run:
         BenchmarkSettings.from_dict(settings)
         click.echo(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).rstrip())
         return
     labels = code_labels(list(settings['architectures']), named_values(codes, 'label'))
-    process = launch.launch_benchmark(settings, labels, nested_settings(options, ()) or None, label, repeat)
+    wished = nested_settings(options, ())
+    if gpus:
+        wished = launch.options_on_gpus(wished, labels, list(settings['architectures']), gpus)
+    process = launch.launch_benchmark(settings, labels, wished or None, label, repeat)
     state = 'has finished already, see --repeat' if process.is_terminated else 'submitted'
     click.echo(f'{process.process_label}<{process.pk}> {process.uuid}: {state}')
     if not (wait or output):

@@ -133,6 +133,18 @@ def check_python(python: str, oldest: tuple[int, int]) -> None:
         raise InstallationError(f"'{python}' is Python {found[0]}.{found[1]}, but {needed}; {PYTHON_HINT}")
 
 
+def check_folder(folder: Path) -> None:
+    """Check that a folder is free, or an environment: whatever lies there is removed.
+
+    :param folder: where the environment goes.
+    :raises InstallationError: if something else is there.
+    """
+    if folder.is_symlink():
+        raise InstallationError(f"'{folder}' is a link to '{folder.readlink()}'; remove it or name another --path")
+    if folder.exists() and not (folder / 'pyvenv.cfg').exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InstallationError(f"'{folder}' is there and is no Python environment; move it or name another --path")
+
+
 def install(installation: Installation, report: Callable[[str], None] = print) -> bool:
     """Make an environment on this machine; do nothing if it is already as requested.
 
@@ -143,6 +155,7 @@ def install(installation: Installation, report: Callable[[str], None] = print) -
     """
     if installation.is_complete():
         return False
+    check_folder(Path(installation.folder))
     check_python(installation.python, installation.recipe.oldest_python)
     folder, log = Path(installation.folder), Path(installation.log)
     try:

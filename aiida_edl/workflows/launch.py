@@ -16,6 +16,7 @@ from aiida_edl.workflows.charged_interface_benchmark import (
     FINISHED_WITH_WARNING,
     ChargedInterfaceBenchmarkWorkChain,
 )
+from aiida_edl.workflows.gpu_options import options_with_gpus
 
 
 class LaunchError(ValueError):
@@ -133,6 +134,27 @@ def launch_benchmark(
         return known
     builder.metadata.label = label or f'charged-interface benchmark, protocol {settings["protocol"]}'
     return submit(builder)
+
+
+def options_on_gpus(
+    options: Mapping[str, Any], codes: Mapping[str, str], architectures: Sequence[str], n_gpus: int
+) -> dict[str, Any]:
+    """Return scheduler options in which the jobs of architectures ask for accelerators; those of the reference do not.
+
+    :param options: options by name of the code, or ``default``.
+    :param codes: labels of codes, see :func:`benchmark_builder`.
+    :param architectures: entry-point names.
+    :param n_gpus: accelerators of each job.
+    :raises ValueError: if a code is not set up, or its scheduler is not known.
+    """
+    labels = {name: codes.get(name) or codes['default'] for name in architectures}
+    labels |= {name: codes[name] for name in map(md_code_name, architectures) if name in codes}
+    schedulers = {}
+    for name, label in labels.items():
+        architecture = name if name in architectures else name.removesuffix(md_code_name(''))
+        code = find_code(label, load_member(ARCHITECTURES, architecture).install_command)
+        schedulers[name] = code.computer.scheduler_type
+    return options_with_gpus(options, schedulers, n_gpus)
 
 
 def known_benchmark(settings: Mapping[str, Any], codes: Mapping[str, str]) -> ProcessNode | None:

@@ -116,6 +116,20 @@ def test_architectures_can_be_chosen(call):
     assert '  mace:' not in text
 
 
+def test_gpus_change_the_device(call):
+    text = call('benchmark', 'run', '--dry-run', '--gpus', '1')
+    assert 'device: cuda' in text
+    assert 'device: cpu' not in text
+
+
+def test_gpus_are_asked_of_the_scheduler_of_each_code(benchmark):
+    from aiida_edl.workflows.launch import options_on_gpus
+
+    codes = {'default': 'engines@cluster', 'pet_md': 'engines@cluster'}
+    two = {'environment_variables': {'CUDA_VISIBLE_DEVICES': '0,1'}}
+    assert options_on_gpus({}, codes, ['mace', 'pet'], 2) == {'mace': two, 'pet': two, 'pet_md': two}
+
+
 def test_missing_code_is_answered_with_its_installation(call, benchmark):
     text = call('benchmark', 'run', exit_code=1)
     assert "Error: code 'lmp' is not set up; install it with:" in text

@@ -126,6 +126,26 @@ def test_folder_that_cannot_be_made_is_refused(recipe, tmp_path):
     assert str(error.value).startswith(f"'{tmp_path / 'file'}' cannot be written: ")
 
 
+def test_folder_with_something_else_is_left_alone(recipe, tmp_path):
+    (tmp_path / 'toy').mkdir()
+    (tmp_path / 'toy' / 'thesis.tex').write_text('')
+    with pytest.raises(InstallationError) as error:
+        install(Installation(recipe, tmp_path / 'toy', python=sys.executable), str)
+    assert str(error.value) == (
+        f"'{tmp_path / 'toy'}' is there and is no Python environment; move it or name another --path"
+    )
+    assert (tmp_path / 'toy' / 'thesis.tex').exists()
+
+
+def test_linked_environment_is_left_alone(made, recipe, tmp_path):
+    (tmp_path / 'toy').symlink_to(made[0].folder)
+    with pytest.raises(InstallationError) as error:
+        install(Installation(recipe, tmp_path / 'toy', python=sys.executable), str)
+    assert str(error.value) == (
+        f"'{tmp_path / 'toy'}' is a link to '{made[0].folder}'; remove it or name another --path"
+    )
+
+
 def test_script_makes_the_same_environment(recipe, tmp_path):
     installation = Installation(recipe, tmp_path / 'with space' / 'toy', python=sys.executable)
     (tmp_path / 'make.sh').write_text(shell_script(installation))

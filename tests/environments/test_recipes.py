@@ -83,10 +83,8 @@ def test_architecture_is_installed_by_the_command_it_names(name):
     member = load_member(ARCHITECTURES, name)
     if not member.environment:
         pytest.skip(f'{name} names no environment of this package')
-    assert member.install_command in (
-        f'aiida-edl environment create {name}',
-        f'aiida-edl environment create {member.environment}',
-    )
+    command = member.install_command.partition('#')[0].strip()
+    assert command in {f'aiida-edl environment create {known}' for known in (name, member.environment)}
     recipe = recipes.recipe_for(name)
     lacking = [package for package in member.packages if package not in pinned(recipe)]
     assert lacking == []
