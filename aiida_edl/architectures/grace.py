@@ -159,6 +159,7 @@ class Grace(Architecture):
     """
 
     name = NAME
+    environment = 'grace'
     references = (
         Reference(
             title='Graph Atomic Cluster Expansion for Semilocal Interactions beyond Equivariant Message Passing',
@@ -192,11 +193,7 @@ class Grace(Architecture):
     }
     model_file_name = MODEL
     packages = ('tensorpotential', 'tensorflow-cpu', 'tf_keras', 'matscipy', 'ase', 'numpy')
-    install_command = (
-        'pip install "tensorflow-cpu<=2.20" "numpy<3" "pandas<3" scipy matscipy sympy ase pyyaml tqdm requests '
-        '"questionary>=2" "rich>=13" scikit-learn && pip install --no-deps "tf_keras<=2.20.1" '
-        '"tensorpotential>=0.6.2,<0.7"  # Academic Software License: non-commercial academic use only'
-    )
+    install_command = 'aiida-edl environment create grace  # its licence: for non-commercial academic use only'
     embeds_atomic_energies = False
 
     def cutoff_radius(self, hyperparameters: GraceHyperparameters) -> float:

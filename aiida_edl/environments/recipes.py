@@ -226,15 +226,15 @@ def recipe_for(name: str) -> Recipe:
     :raises UnknownEnvironmentError: if it is neither; the nearest is named. If an architecture names no environment of
         this package, its own command of installation is.
     """
-    if name in registered_names(ARCHITECTURES):
-        member = load_member(ARCHITECTURES, name)
-        if not member.environment:
-            raise UnknownEnvironmentError(
-                f"architecture '{name}' names no environment of this package; install it with: {member.install_command}"
-            )
+    member = load_member(ARCHITECTURES, name) if name in registered_names(ARCHITECTURES) else None
+    if member is not None and member.environment:
         return load_recipe(member.environment)
     if name in recipe_names():
         return load_recipe(name)
+    if member is not None:
+        raise UnknownEnvironmentError(
+            f"architecture '{name}' names no environment of this package; install it with: {member.install_command}"
+        )
     known = sorted({*registered_names(ARCHITECTURES), *recipe_names()})
     raise UnknownEnvironmentError(unknown_name_message('architecture or environment', name, known))
 

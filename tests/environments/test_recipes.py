@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from calculation_cases import register_toy
 from toy.environment import write_recipe
 
 from aiida_edl.environments import recipes
@@ -109,6 +110,13 @@ def test_one_environment_serves_what_it_provides():
 
 def test_deepmd_serves_both_deep_potentials():
     assert recipes.architectures_of(recipes.load_recipe('deepmd')) == ('deep_potential', 'deep_potential_mp')
+
+
+def test_architecture_without_environment_is_answered_with_its_own_command(monkeypatch):
+    register_toy(monkeypatch)
+    message = r"^architecture 'least_squares' names no environment of this package; install it with: pip install ase$"
+    with pytest.raises(UnknownEnvironmentError, match=message):
+        recipes.recipe_for('least_squares')
 
 
 def changed(folder: Path, **changes) -> Path:
