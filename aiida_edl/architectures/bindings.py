@@ -71,6 +71,9 @@ class PythonBinding:
     are given only to a model that knows a charge. Lists become numpy arrays."""
     formats: tuple[str, ...] = (NATIVE,)
     """Formats of the model that can be loaded so."""
+    is_fully_periodic: bool = False
+    """Whether frames that are periodic along some cell vectors are computed as periodic along all of them, because the
+    model was trained so and would give other energies otherwise."""
 
     @property
     def can_change_precision(self) -> bool:
@@ -106,6 +109,7 @@ class PythonBinding:
             'keyword_arguments': filled(self.keyword_arguments, values),
             'environment': filled(self.environment, values),
             'info': filled(info, values),
+            **({'is_fully_periodic': True} if self.is_fully_periodic else {}),
         }
 
 

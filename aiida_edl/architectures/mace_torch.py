@@ -6,7 +6,7 @@ import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ase.data import atomic_numbers
 
@@ -143,12 +143,16 @@ def mace_binding(model_type: str) -> AseBinding:
 class MaceArchitecture(Architecture):
     """A model of mace-torch; a subclass has the options of its kind of model."""
 
-    packages = ('mace-torch', 'torch', 'e3nn', 'matscipy', 'ase', 'numpy')
+    packages: ClassVar[tuple[str, ...]] = ('mace-torch', 'torch', 'e3nn', 'matscipy', 'ase', 'numpy')
     install_command = 'aiida-edl environment create mace'
     environment = 'mace'
     embeds_atomic_energies = True
-    fine_tuning_modes = (FineTuningMode.NAIVE, FineTuningMode.LORA, FineTuningMode.MULTIHEAD_REPLAY)
-    references = (MACE,)
+    fine_tuning_modes: ClassVar[tuple[FineTuningMode, ...]] = (
+        FineTuningMode.NAIVE,
+        FineTuningMode.LORA,
+        FineTuningMode.MULTIHEAD_REPLAY,
+    )
+    references: ClassVar[tuple[Reference, ...]] = (MACE,)
 
     @abc.abstractmethod
     def model_options(self, hyperparameters: Any) -> Mapping[str, Any]:

@@ -2,7 +2,8 @@
 
 Runs on the compute node in the environment of the calculator; besides it needs numpy and ASE alone. The input holds
 
-- ``recipe``: ``module``, ``attribute``, ``keyword_arguments``, ``environment`` and ``info`` of the calculator;
+- ``recipe``: ``module``, ``attribute``, ``keyword_arguments``, ``environment`` and ``info`` of the calculator, and
+  ``is_fully_periodic`` if it must see partly periodic frames as periodic along all cell vectors;
 - ``frames``: an ``.npz`` file with ``numbers``, ``positions`` [Å], ``offsets``, ``cells`` [Å], ``pbc`` and, if the
   model asks for it, ``column_total_charge`` [e];
 - ``predictions``: the ``.npz`` file to write;
@@ -88,6 +89,11 @@ def filled_info(info: dict[str, Any], total_charge: float) -> dict[str, Any]:
 
     filled = {key: fill(value) for key, value in info.items()}
     return {key: np.array(value) if isinstance(value, list) else value for key, value in filled.items()}
+
+
+def periodicity(recipe: dict[str, Any], pbc: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return along which cell vectors the model sees a frame as periodic: all if its recipe says so and any is."""
+    return np.full(3, True) if recipe.get('is_fully_periodic') and np.any(pbc) else np.asarray(pbc)
 
 
 def shifts_by_number(energy_shifts: dict[str, float]) -> NDArray[np.float64]:
@@ -207,7 +213,7 @@ def evaluate(
             numbers=numbers,
             positions=frames['positions'][atoms_slice],
             cell=frames['cells'][index],
-            pbc=frames['pbc'][index],
+            pbc=periodicity(recipe, frames['pbc'][index]),
         )
         atoms.info.update(filled_info(recipe.get('info') or {}, float(charges[index])))
         calculator = make_object(recipe) if calculator is None else calculator

@@ -2,7 +2,8 @@
 
 Runs on the compute node in the environment of the calculator; besides it needs numpy and ASE alone. The input holds
 
-- ``recipe``: ``module``, ``attribute``, ``keyword_arguments``, ``environment`` and ``info`` of the calculator;
+- ``recipe``: ``module``, ``attribute``, ``keyword_arguments``, ``environment`` and ``info`` of the calculator, and
+  ``is_fully_periodic`` if it must see partly periodic frames as periodic along all cell vectors;
 - ``initial``: an ``.npz`` file with one frame, with or without ``velocities`` [Å/fs] and ``column_total_charge`` [e];
 - ``settings``: the molecular-dynamics settings, all of them;
 - ``units``: ``boltzmann`` [eV/K] and ``atomic_mass`` [eV fs²/Å² per u];
@@ -95,6 +96,11 @@ def filled_info(info: dict[str, Any], total_charge: float) -> dict[str, Any]:
 
     filled = {key: fill(value) for key, value in info.items()}
     return {key: np.array(value) if isinstance(value, list) else value for key, value in filled.items()}
+
+
+def periodicity(recipe: dict[str, Any], pbc: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return along which cell vectors the model sees a frame as periodic: all if its recipe says so and any is."""
+    return np.full(3, True) if recipe.get('is_fully_periodic') and np.any(pbc) else np.asarray(pbc)
 
 
 @dataclass(frozen=True)
@@ -372,7 +378,8 @@ def prepare(document: dict[str, Any]) -> tuple[Dynamics, State]:
             sys.exit(f'wall_height is {settings["wall_height"]} Å above the topmost fixed atom, but no atom is fixed')
         top = float(initial['positions'][~mobile, 2].max())
         wall = Wall(top + settings['wall_height'], settings['wall_force_constant'], mobile)
-    atoms = Atoms(numbers=numbers, positions=initial['positions'], cell=initial['cells'][0], pbc=initial['pbc'][0])
+    pbc = periodicity(document['recipe'], initial['pbc'][0])
+    atoms = Atoms(numbers=numbers, positions=initial['positions'], cell=initial['cells'][0], pbc=pbc)
     charge = initial.get('column_total_charge', np.zeros(1))
     atoms.info.update(filled_info(document['recipe'].get('info') or {}, float(charge[0])))
     shift = sum(document['energy_shifts'].get(symbol, 0.0) for symbol in atoms.get_chemical_symbols())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 
+import numpy as np
 import pytest
 
 from aiida_edl.drivers import evaluate_model, run_ase_md
 
 
-@pytest.mark.parametrize('name', ['make_object', 'filled_info', 'remember_signal', 'should_stop'])
+@pytest.mark.parametrize('name', ['make_object', 'filled_info', 'periodicity', 'remember_signal', 'should_stop'])
 def test_function_is_the_same_in_all_drivers(name):
     assert inspect.getsource(getattr(run_ase_md, name)) == inspect.getsource(getattr(evaluate_model, name))
 
@@ -34,3 +35,10 @@ def test_whole_charge_is_an_integer_where_the_calculator_wants_one():
     assert info['charge'] == -2
     # A fraction is not rounded: the calculator refuses it.
     assert evaluate_model.filled_info({'charge': '{whole_total_charge}'}, 0.5) == {'charge': 0.5}
+
+
+def test_model_that_was_trained_so_sees_a_film_as_periodic_along_all_cell_vectors():
+    film, cluster = np.array([True, True, False]), np.array([False] * 3)
+    assert evaluate_model.periodicity({'is_fully_periodic': True}, film).all()
+    assert not evaluate_model.periodicity({'is_fully_periodic': True}, cluster).any()
+    assert evaluate_model.periodicity({}, film).tolist() == [True, True, False]

@@ -1,0 +1,109 @@
+"""Fine-tuning through the graph: a parent is trained, other labels are learnt from it, and lineage is asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import ArrayData, Computer, Dict, InstalledCode, Int, List, QueryBuilder, Str
+from mace_cases import SHIFTED_ENERGIES, relabelled
+from toy.training import ATOMIC_ENERGIES, ELEMENTS, film_frames
+from toy.training_cases import training_case
+
+from aiida_edl.calculations.training import TrainingCalculation
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.data.potential import PotentialData
+from aiida_edl.workflows.training import TrainingWorkChain
+
+pytestmark = pytest.mark.slow
+
+CASE = training_case('mace')
+
+
+@pytest.fixture(scope='module')
+def inputs(aiida_profile, tmp_path_factory):
+    """Return the inputs that both trainings share."""
+    if CASE.missing:
+        pytest.skip(CASE.missing)
+    computer = Computer(
+        label='fine-tuning',
+        hostname='localhost',
+        workdir=str(tmp_path_factory.mktemp('work')),
+        transport_type='core.local',
+        scheduler_type='core.direct',
+    ).store()
+    computer.set_minimum_job_poll_interval(0)
+    computer.configure(safe_interval=0)
+    split = ArrayData()
+    for name, indices in {'training': range(14), 'validation': range(14, 17), 'test': range(17, 20)}.items():
+        split.set_array(name, np.array(indices))
+    return {
+        'split': split.store(),
+        'architecture': Str('mace'),
+        'hyperparameters': Dict({**CASE.training['hyperparameters'], 'n_evaluations': 2}),
+        'seed': Int(1),
+        'elements': List(list(ELEMENTS)),
+        'gradient_updates': Int(60),
+        'code': InstalledCode(
+            label='mace-python', computer=computer, filepath_executable=str(CASE.python.absolute())
+        ).store(),
+        'metadata': {'options': {'environment_variables': {'OMP_NUM_THREADS': '1'}}},
+    }
+
+
+@pytest.fixture(scope='module')
+def parent(inputs):
+    """Return the node of the training of the parent."""
+    dataset = DatasetData.from_frames(film_frames(20, seed=1), level_of_theory='Lennard-Jones').store()
+    _, node = run_get_node(
+        TrainingWorkChain,
+        training={**inputs, 'dataset': dataset, 'atomic_energies': Dict(ATOMIC_ENERGIES)},
+    )
+    assert node.exit_status == 0, node.exit_message
+    return node
+
+
+@pytest.fixture(scope='module')
+def tuned(inputs, parent):
+    """Return the node of a training on another level of theory that replays the frames of the parent."""
+    dataset = DatasetData.from_frames(relabelled(film_frames(20, seed=21)), level_of_theory='stronger').store()
+    _, node = run_get_node(
+        TrainingWorkChain,
+        training={
+            **inputs,
+            'dataset': dataset,
+            'atomic_energies': Dict(SHIFTED_ENERGIES),
+            'parent_potential': parent.outputs.potential,
+            'fine_tuning': Dict({'mode': 'multihead_replay', 'atomic_energies': 'estimated'}),
+            'replay_dataset': parent.inputs.training.dataset,
+        },
+    )
+    assert node.exit_status == 0, node.exit_message
+    return node
+
+
+def test_parent_of_a_potential_can_be_asked_for(parent, tuned):
+    query = QueryBuilder()
+    query.append(PotentialData, tag='parent', project='uuid')
+    query.append(TrainingCalculation, with_incoming='parent', edge_filters={'label': 'parent_potential'}, tag='job')
+    query.append(PotentialData, with_incoming='job', filters={'uuid': tuned.outputs.potential.uuid})
+    assert query.all(flat=True) == [parent.outputs.potential.uuid]
+
+
+def test_potential_has_the_shape_of_its_parent_and_the_level_of_its_data(parent, tuned):
+    of_parent, potential = parent.outputs.potential, tuned.outputs.potential
+    assert (potential.cutoff_radius, potential.n_layers) == (of_parent.cutoff_radius, of_parent.n_layers)
+    assert potential.level_of_theory == 'stronger'
+
+
+def test_potential_has_the_atomic_energies_that_the_trainer_estimated(tuned):
+    energies = tuned.outputs.potential.atomic_energies
+    assert set(energies) == set(ELEMENTS)
+    assert energies != ATOMIC_ENERGIES
+    assert energies != SHIFTED_ENERGIES
+
+
+def test_head_that_was_exported_is_recorded(tuned):
+    job = next(node for node in tuned.called_descendants if node.process_label == 'TrainingCalculation')
+    assert '--head_name' in job.base.repository.get_object_content('commands.json')
+    assert 'export.out' in job.outputs.retrieved.base.repository.list_object_names()
