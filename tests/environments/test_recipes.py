@@ -87,13 +87,8 @@ def test_architecture_is_installed_by_the_command_it_names(name):
     command = member.install_command.partition('#')[0].strip()
     assert command in {f'aiida-edl environment create {known}' for known in (name, member.environment)}
     recipe = recipes.recipe_for(name)
-    lacking = [package for package in member.packages if package not in pinned(recipe)]
-    assert lacking == []
-
-
-def pinned(recipe) -> list[str]:
-    """Return the distributions that a recipe pins, also by the other name on an accelerator."""
-    return [line.split('==')[0] for line in recipe.constraints.splitlines()] + list(CPU_NAMES)
+    pinned = {recipes.canonical(line.split('==')[0]) for line in recipe.constraints.splitlines()}
+    assert [package for package in member.packages if recipes.canonical(package) not in pinned] == []
 
 
 def test_unknown_name_is_answered_with_the_nearest():
