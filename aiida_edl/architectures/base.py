@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiida_edl.architectures.bindings import EngineBinding
+from aiida_edl.architectures.conversion import Conversion
 from aiida_edl.architectures.fine_tuning import FineTuning, FineTuningMode, ParentModel
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.registry import unknown_name_message
@@ -204,6 +205,8 @@ class Architecture(abc.ABC):
     """Environment of this package that holds the backend, see ``aiida_edl/environments``; empty if none does."""
     embeds_atomic_energies: ClassVar[bool]
     """Whether the model's energy includes the atomic energies; if not, the drivers add them."""
+    conversions: ClassVar[Mapping[str, Conversion]] = {}
+    """How a model is converted, by the format that comes out."""
     fine_tuning_modes: ClassVar[tuple[FineTuningMode, ...]] = ()
     """How a training can start from a parent; empty if it cannot."""
     precisions: ClassVar[tuple[Precision, ...]] = (Precision.SINGLE, Precision.DOUBLE)

@@ -20,6 +20,8 @@ PRECISION = '{precision}'
 """Stands for ``'float32'`` or ``'float64'``."""
 ELEMENTS = '{elements}'
 """Stands for the chemical symbols of the types of atoms, in their order."""
+ATOMIC_NUMBERS = '{atomic_numbers}'
+"""Stands for the atomic numbers of the types of atoms, in their order."""
 TOTAL_CHARGE = '{total_charge}'
 """Stands for the total charge of a frame [e]; filled in by the driver, for each frame its own."""
 WHOLE_TOTAL_CHARGE = '{whole_total_charge}'
@@ -130,9 +132,19 @@ class LammpsBinding:
     pair_style: str
     """Arguments of ``pair_style``, with placeholders."""
     pair_coeff: str
-    """Arguments of ``pair_coeff``, with placeholders; :data:`ELEMENTS` for one symbol per type of atom."""
+    """Arguments of ``pair_coeff``, with placeholders; :data:`ELEMENTS` or :data:`ATOMIC_NUMBERS` for one symbol or
+    number per type of atom. A line for each command, e.g. for the parts of ``hybrid/overlay``."""
     commands: tuple[str, ...] = ()
     """Commands before the box is made, e.g. ``'atom_modify map yes'``."""
+    charge_arguments: str = ''
+    """Further arguments of ``pair_style`` for a model that knows a charge, with :data:`TOTAL_CHARGE`; empty if the pair
+    style cannot be given one."""
+    final_commands: tuple[str, ...] = ()
+    """Commands after ``pair_coeff``, e.g. ``'kspace_style pppm 1e-6'``."""
+    atom_style: str = 'atomic'
+    """``'atomic'``, or ``'charge'`` for a pair style that reads the charges of the frame."""
+    gpu_arguments: tuple[str, ...] = ()
+    """Command-line arguments with which the executable runs on an accelerator, e.g. ``('-k', 'on', 'g', '1')``."""
     packages: tuple[str, ...] = ()
     """Packages or plug-ins the executable must have, e.g. ``'ML-GRACE'``."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -150,13 +162,16 @@ class LammpsBinding:
         elements: Sequence[str] = (),
         knows_charge: bool = False,
     ) -> dict[str, Any]:
-        """Return the commands that load the model; :data:`ELEMENTS` is left for the engine, which numbers the types.
+        """Return the commands that load the model.
+
+        :data:`ELEMENTS` and :data:`ATOMIC_NUMBERS` are left for the engine, which numbers the types, and so is
+        :data:`TOTAL_CHARGE`, which belongs to a frame.
 
         :param model_file: path of the model in the working directory.
         :param device: ``'cpu'`` or ``'cuda'``.
         :param precision: precision of the arithmetic.
         :param elements: chemical symbols the model knows.
-        :param knows_charge: whether the model takes the total charge of a frame; no pair style does.
+        :param knows_charge: whether the model takes the total charge of a frame.
         """
         values = {MODEL_PATH: model_file or '', DEVICE: device, PRECISION: precision.value}
 
@@ -166,9 +181,12 @@ class LammpsBinding:
             return text
 
         return {
-            'pair_style': fill(self.pair_style),
+            'pair_style': ' '.join(filter(None, [fill(self.pair_style), knows_charge * self.charge_arguments])),
             'pair_coeff': fill(self.pair_coeff),
             'commands': [fill(command) for command in self.commands],
+            'final_commands': [fill(command) for command in self.final_commands],
+            'atom_style': self.atom_style,
+            'arguments': list(self.gpu_arguments) if device == 'cuda' else [],
             'packages': list(self.packages),
             'environment': filled(self.environment, values),
         }

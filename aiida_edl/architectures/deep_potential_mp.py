@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 from aiida_edl.architectures.base import HyperparameterError, Reference, TrainingJob, check_positive
-from aiida_edl.architectures.deepmd_kit import DEEPMD_KIT, DeepmdArchitecture, DeepmdHyperparameters
+from aiida_edl.architectures.bindings import EngineBinding
+from aiida_edl.architectures.deepmd_kit import DEEPMD_KIT, LAMMPS, DeepmdArchitecture, DeepmdHyperparameters
 from aiida_edl.architectures.training_data import maximum_neighbours
 from aiida_edl.science.frames import FrameSet
 
@@ -110,6 +111,11 @@ class DeepPotentialMp(DeepmdArchitecture):
         DEEPMD_KIT,
     )
     hyperparameters_class = DeepPotentialMpHyperparameters
+    bindings: ClassVar[Mapping[str, EngineBinding]] = {
+        **DeepmdArchitecture.bindings,
+        # Messages reach ghost atoms by the identity of the atoms they are images of.
+        'lammps': replace(LAMMPS, commands=('atom_modify map yes',)),
+    }
     activation_function = 'silut:10.0'
 
     def n_layers(self, hyperparameters: DeepPotentialMpHyperparameters) -> int:

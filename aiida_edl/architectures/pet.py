@@ -27,7 +27,15 @@ from aiida_edl.architectures.base import (
     TrainingResult,
     check_positive,
 )
-from aiida_edl.architectures.bindings import DEVICE, MODEL_PATH, TOTAL_CHARGE, AseBinding
+from aiida_edl.architectures.bindings import (
+    ATOMIC_NUMBERS,
+    DEVICE,
+    MODEL_PATH,
+    TOTAL_CHARGE,
+    AseBinding,
+    EngineBinding,
+    LammpsBinding,
+)
 from aiida_edl.architectures.mace_log import EpochPlan, plan_epochs
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.architectures.run_report import TrainingLog, judge_training, last_line, read_tail
@@ -154,13 +162,18 @@ class Pet(Architecture):
         ),
     )
     hyperparameters_class = PetHyperparameters
-    bindings: ClassVar[Mapping[str, AseBinding]] = {
+    bindings: ClassVar[Mapping[str, EngineBinding]] = {
         'ase': AseBinding(
             module='metatomic_ase',
             attribute='MetatomicCalculator',
             keyword_arguments={'model': MODEL_PATH, 'device': DEVICE},
             info={'charge': TOTAL_CHARGE},
-        )
+        ),
+        'lammps': LammpsBinding(
+            pair_style=f'metatomic {MODEL_PATH} device {DEVICE}',
+            pair_coeff=f'* * {ATOMIC_NUMBERS}',
+            packages=('ML-METATOMIC',),
+        ),
     }
     model_file_name = MODEL
     packages = ('metatrain', 'metatomic-torch', 'metatomic-ase', 'torch-pme', 'vesin', 'torch', 'ase', 'numpy')

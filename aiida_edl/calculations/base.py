@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
@@ -21,6 +22,9 @@ DEVICES = ('cpu', 'cuda')
 """Where a model may run."""
 CODE_KINDS = {'python': ('python', 'pypy'), 'lammps': ('lmp', 'lammps')}
 """How the executable of each kind of code begins; an executable of another name is taken on trust."""
+
+THREAD_VARIABLES = ('OMP_NUM_THREADS', 'DP_INTRA_OP_PARALLELISM_THREADS', 'DP_INTER_OP_PARALLELISM_THREADS')
+"""Variables by which executables are told how many threads they may use; the latter two are those of DeePMD-kit."""
 
 
 class EdlCalculation(CalcJob):
@@ -84,16 +88,16 @@ class EdlCalculation(CalcJob):
         arguments = [jobs.RUN_COMMANDS, jobs.COMMANDS_FILE]
         return jobs.stage(folder, complete, self.inputs.code, arguments, jobs.RUN_COMMANDS_OUTPUT)
 
-    def stage_executable(self, folder: Folder, job: jobs.JobFiles, arguments: Sequence[str], stdout: str) -> CalcInfo:
+    def stage_executable(self, folder: Folder, job: jobs.JobFiles, command: Command) -> CalcInfo:
         """Stage a job whose code is the program itself, e.g. ``lmp``.
 
         :param folder: sandbox folder.
         :param job: files of the job.
-        :param arguments: command-line arguments of the program.
-        :param stdout: file that takes its standard output and error.
+        :param command: its arguments, environment variables, and the file that takes its output.
         """
-        calc_info = jobs.stage(folder, job, self.inputs.code, arguments, stdout)
-        calc_info.prepend_text = f'export OMP_NUM_THREADS={self.threads}'
+        calc_info = jobs.stage(folder, job, self.inputs.code, command.arguments, command.stdout)
+        variables = {**dict.fromkeys(THREAD_VARIABLES, str(self.threads)), **command.environment}
+        calc_info.prepend_text = '\n'.join(f'export {name}={shlex.quote(value)}' for name, value in variables.items())
         return calc_info
 
 

@@ -63,6 +63,12 @@ EXPORT_FAILED = ExitCodeDefinition(
     'The training finished, but the model could not be exported: {detail}',
     'The export command of an architecture failed after its training had succeeded.',
 )
+CONVERSION_FAILED = ExitCodeDefinition(
+    314,
+    'ERROR_CONVERSION_FAILED',
+    'The model could not be converted: {detail}',
+    'A command of a conversion failed or left no model.',
+)
 OUT_OF_WALLTIME = ExitCodeDefinition(
     400,
     'ERROR_OUT_OF_WALLTIME',
@@ -99,6 +105,7 @@ EXIT_CODES = (
     OUTPUT_UNREADABLE,
     LOG_INCOMPLETE,
     EXPORT_FAILED,
+    CONVERSION_FAILED,
     OUT_OF_WALLTIME,
     OUT_OF_MEMORY,
     LOSS_DIVERGED,

@@ -10,7 +10,6 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJobProcessSpec
 from aiida.orm import ArrayData, Dict, FolderData, Int, Str
 
-from aiida_edl.architectures.base import Command
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.calculations import exit_codes
 from aiida_edl.calculations.base import EdlCalculation, validate_code_kind, validate_device, validate_precision
@@ -124,8 +123,9 @@ class MolecularDynamicsCalculation(EdlCalculation):
         if message is not None:
             return message
         potential = inputs.get('potential')
-        member = engine if potential is None else load_member(ARCHITECTURES, potential.architecture)
-        kind = 'architecture' if potential is not None else 'engine'
+        member, kind = engine, 'engine'
+        if potential is not None and engine.code_kind == 'python':
+            member, kind = load_member(ARCHITECTURES, potential.architecture), 'architecture'
         message = validate_code_kind(
             inputs['code'], engine.code_kind, f"{kind} '{member.name}'", member.install_command
         )
@@ -151,14 +151,8 @@ class MolecularDynamicsCalculation(EdlCalculation):
         commands = engine.commands(job)
         if engine.code_kind == 'python':
             return self.stage_python(folder, staged, commands, tuple(dict.fromkeys((*packages, *engine.packages))))
-        return self.stage_executable(folder, staged, *_only_command(commands))
-
-
-def _only_command(commands: Any) -> tuple[tuple[str, ...], str]:
-    """Return arguments and output file of the one command of an executable."""
-    (command,) = commands
-    assert isinstance(command, Command)
-    return command.arguments, command.stdout
+        (command,) = commands
+        return self.stage_executable(folder, staged, command)
 
 
 def _validate_structure(inputs: Mapping[str, Any], settings: MDSettings) -> str | None:

@@ -9,7 +9,7 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJobProcessSpec
 from aiida.orm import AbstractCode, ArrayData, Dict
 
-from aiida_edl.architectures.base import Retrieval
+from aiida_edl.architectures.base import Command, Retrieval
 from aiida_edl.calculations import exit_codes, jobs
 from aiida_edl.calculations.base import EdlCalculation, validate_code_kind
 from aiida_edl.data.dataset import DatasetData
@@ -87,4 +87,4 @@ class ElectrodeCalculation(EdlCalculation):
             derived=electrode_labels.derived_files(plan),
             retrieval=Retrieval(keep=(electrode_labels.LOG, STDOUT), parse_only=(electrode_labels.LABELS,)),
         )
-        return self.stage_executable(folder, job, electrode_labels.ARGUMENTS, STDOUT)
+        return self.stage_executable(folder, job, Command(electrode_labels.ARGUMENTS, STDOUT))

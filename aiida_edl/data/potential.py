@@ -108,6 +108,19 @@ class PotentialData(FolderData):
         )
         return node
 
+    def with_files(self, files: Mapping[str, bytes], model_format: str) -> PotentialData:
+        """Return an unstored potential that says of itself what this one says, with its model in another format.
+
+        :param files: content by relative path.
+        :param model_format: format of the files.
+        """
+        node = PotentialData()
+        for path, content in files.items():
+            node.base.repository.put_object_from_filelike(io.BytesIO(content), path)
+        changed = {self.KEY_FORMAT: model_format, self.KEY_SHA256: checksum(files)}
+        node.base.attributes.set_many({**self.base.attributes.all, **changed})
+        return node
+
     def _attribute(self, key: str) -> Any:
         return self.base.attributes.get(key)
 

@@ -11,32 +11,38 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase.data import atomic_numbers
+from numpy.typing import NDArray
 
 from aiida_edl.architectures.base import Command, Retrieval
 from aiida_edl.md_engines.base import MDEngine, MDJob, MDResult, MDSettings, MDSettingsError
-from aiida_edl.md_engines.electrode_output import (
+from aiida_edl.md_engines.lammps_output import (
     CHECKPOINT,
     DUMP,
-    END_MARK,
     LOG,
-    PRODUCTION_MARK,
+    Dialect,
     Schedule,
     read_run,
 )
+from aiida_edl.md_engines.lammps_script import STORE_MODEL_FORCES, explosion_lines, production_lines, walltime_lines
 from aiida_edl.science import units
-from aiida_edl.science.frames import Frame
+from aiida_edl.science.charge_state import count_ions
+from aiida_edl.science.frames import Floats, Frame
 from aiida_edl.science.reference_model import (
     METAL,
     ReferenceModel,
     data_file,
     electrode_lines,
     force_field_lines,
+    symbols_of,
 )
 
 INPUT = 'in.lammps'
 DATA = 'initial.data'
 STDOUT = 'lammps.out'
+RELAXATION_FRACTION = 0.25
+"""Part of the equilibration in which displacements are limited and the thermostat is strong."""
 CHECKPOINT_STEPS = 10000
 """Steps between two checkpoints, rounded up to a multiple of the sampling interval."""
 THERMO = ('step', 'temp', 'pe', 'ke', 'econserve', 'f_wall', 'f_electrode[1]')
@@ -45,6 +51,17 @@ RELAXATION_DISPLACEMENT = 0.05
 """Largest displacement of an atom in a step of the first part of the equilibration [Å]."""
 RELAXATION_TIME = 20.0
 """Relaxation time of the thermostat in that part [fs]."""
+
+
+def _frame_columns(frame: Frame, printed: Mapping[str, Floats]) -> Mapping[str, NDArray[Any]]:
+    """Return the potential of the metal [V] and the number of ions, each of shape ``(n_frames,)``."""
+    n_ions = sum(count_ions(symbols_of(frame)).values())
+    potential = printed['f_electrode[1]']
+    return {'metal_potential': potential, 'charge_state': np.full(len(potential), n_ions, dtype=np.int64)}
+
+
+DIALECT = Dialect(energy=units.KILOCALORIE_PER_MOL, velocity=1.0, columns=_frame_columns, has_charges=True)
+"""Units ``real`` of LAMMPS."""
 
 
 class ElectrodeEngine(MDEngine):
@@ -99,7 +116,7 @@ class ElectrodeEngine(MDEngine):
 
     def read(self, folder: Path, frame: Frame, settings: MDSettings) -> MDResult:
         """Read log, dump and checkpoint; a run that stopped early is read up to its checkpoint."""
-        return read_run(folder, frame, settings)
+        return read_run(folder, frame, settings, DIALECT)
 
     def level_of_theory(self, model_recipe: Mapping[str, Any]) -> str:
         """Return the reference model in words."""
@@ -120,14 +137,11 @@ def _input_script(job: MDJob, model: ReferenceModel) -> str:
         'thermo_modify temp mobile_temperature format float %.12g flush yes lost error',
     ]
     lines = [*_system_lines(job, model), *electrode_lines(job.frame, model, is_metal_static=True), *thermo]
-    if job.walltime_seconds is not None:
-        lines.append(f'timer timeout {max(int(job.walltime_seconds), 1)} every 100')
+    lines += walltime_lines(job.walltime_seconds, interval=100)
     if not job.is_restart:
         lines += _start_lines(job, schedule)
     lines += [
-        'variable temperature equal c_mobile_temperature',
-        f'fix explosion all halt {min(settings.sampling_interval, 100)} v_temperature > '
-        f'{settings.maximum_temperature:.10g} error soft message yes',
+        *explosion_lines(settings),
         *_equilibration_lines(settings, schedule),
         *_production_lines(settings, schedule),
     ]
@@ -161,7 +175,7 @@ def _wall_lines(job: MDJob) -> list[str]:
         )
     strength = settings.wall_force_constant / 2 / units.KILOCALORIE_PER_MOL if settings.wall_height > 0 else 0.0
     return [
-        'fix model_force all store/force  # before the wall: forces of the model alone',
+        STORE_MODEL_FORCES,
         f'fix wall mobile wall/harmonic zhi EDGE {strength:.10g} 1.0 {height - wall:.10g} units box',
     ]
 
@@ -185,11 +199,12 @@ def _equilibration_lines(settings: MDSettings, schedule: Schedule) -> list[str]:
     if not settings.equilibration_steps:
         return []
     temperature = f'{settings.temperature:.10g} {settings.temperature:.10g}'
+    relaxed = schedule.begin + math.ceil(RELAXATION_FRACTION * settings.equilibration_steps)
     return [
         f'fix relax_motion mobile nve/limit {RELAXATION_DISPLACEMENT:g}',
         f'fix relax_heat mobile temp/csvr {temperature} {RELAXATION_TIME:g} {settings.seed + 1}',
         'compute_modify relax_heat_temp extra/dof 0',
-        f'if "$(step) < {schedule.relaxed}" then "run {schedule.relaxed} upto"',
+        f'if "$(step) < {relaxed}" then "run {relaxed} upto"',
         'unfix relax_motion',
         'unfix relax_heat',
         'fix motion mobile nve',
@@ -202,13 +217,7 @@ def _equilibration_lines(settings: MDSettings, schedule: Schedule) -> list[str]:
 
 
 def _production_lines(settings: MDSettings, schedule: Schedule) -> list[str]:
-    """Return production: frames at every sampling interval but the first one, and checkpoints that replace each other.
-
-    A loop stops when a run falls short of its goal: the time limit was reached, or the temperature passed the maximum.
-    """
-    interval = settings.sampling_interval
-    stride = interval * math.ceil(CHECKPOINT_STEPS / interval)
-    forces = ' '.join(f'f_model_force[{k}]' for k in (1, 2, 3))
+    """Return integrator, thermostat and the loop of production."""
     lines = ['fix motion mobile nve']
     if settings.ensemble == 'nvt':
         temperature = f'{settings.temperature:.10g} {settings.temperature:.10g}'
@@ -216,22 +225,4 @@ def _production_lines(settings: MDSettings, schedule: Schedule) -> list[str]:
             f'fix production_heat mobile temp/csvr {temperature} {settings.relaxation_time:.10g} {settings.seed + 2}',
             'compute_modify production_heat_temp extra/dof 0',
         ]
-    return [
-        *lines,
-        f'print "{PRODUCTION_MARK} $(step)"',
-        'variable first equal $(step)',
-        'variable is_first equal "step == v_first"',
-        'variable saved string $(step)',
-        f'dump trajectory all custom {interval} {DUMP} id xu yu zu vx vy vz {forces} q',
-        'dump_modify trajectory sort id format float %.12g flush yes skip v_is_first',
-        'label production',
-        f'variable goal equal $(ternary(step+{stride}<{schedule.end},step+{stride},{schedule.end}))',
-        'run ${goal} upto',
-        'write_restart checkpoint.new',
-        f'shell mv checkpoint.new {CHECKPOINT.format("$(step)")}',
-        f'if "${{saved}} != $(step)" then "shell rm -f {CHECKPOINT.format("${saved}")}"',
-        'variable saved delete',
-        'variable saved string $(step)',
-        f'if "$(step) == ${{goal}} && $(step) < {schedule.end}" then "jump SELF production"',
-        f'print "{END_MARK} $(step)"',
-    ]
+    return [*lines, *production_lines(settings, schedule, CHECKPOINT_STEPS, has_charges=True)]

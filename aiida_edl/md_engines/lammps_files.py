@@ -48,6 +48,8 @@ class Snapshot:
     """Names of the columns."""
     rows: NDArray[np.str_]
     """Values as text in the order of the file, shape ``(n_atoms, n_columns)``."""
+    bounds: tuple[str, str, str] = ('', '', '')
+    """Lines that bound the box along x, y and z."""
 
     def values(self, *names: str) -> Floats:
         """Return columns as numbers, shape ``(n_atoms, len(names))``.
@@ -55,6 +57,19 @@ class Snapshot:
         :param names: names of columns.
         """
         return self.rows[:, [self.columns.index(name) for name in names]].astype(np.float64)
+
+    def box(self) -> tuple[Floats, Floats]:
+        """Return cell vectors as rows, shape ``(3, 3)``, and the corner from which they begin, shape ``(3,)``.
+
+        Of a tilted box the file bounds the smallest orthogonal one around it.
+        """
+        numbers = np.array([line.split() for line in self.bounds], dtype=np.float64)
+        xy, xz, yz = numbers[:, 2] if numbers.shape[1] == 3 else (0.0, 0.0, 0.0)
+        low, high = numbers[:, 0].copy(), numbers[:, 1].copy()
+        low -= [min(0.0, xy, xz, xy + xz), min(0.0, yz), 0.0]
+        high -= [max(0.0, xy, xz, xy + xz), max(0.0, yz), 0.0]
+        x, y, z = high - low
+        return np.array([[x, 0.0, 0.0], [xy, y, 0.0], [xz, yz, z]]), low
 
 
 def read_log(path: Path) -> Log:
@@ -108,7 +123,8 @@ def _read_snapshot(handle: TextIO) -> Snapshot | None:
     if len(lines) < n_atoms or not lines[-1].endswith('\n'):
         return None
     rows = np.array([line.split() for line in lines])
-    return Snapshot(step=int(head[1]), columns=columns, rows=rows)
+    x, y, z = head[5:8]
+    return Snapshot(step=int(head[1]), columns=columns, rows=rows, bounds=(x, y, z))
 
 
 def write_dump_snapshot(step: int, box_lengths: Floats, types: NDArray[np.int64], positions: Floats) -> str:

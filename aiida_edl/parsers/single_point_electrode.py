@@ -9,7 +9,7 @@ from aiida.orm import ArrayData, Dict
 
 from aiida_edl.calculations import exit_codes
 from aiida_edl.md_engines import electrode_labels
-from aiida_edl.md_engines.electrode_output import OUT_OF_MEMORY_MARKS
+from aiida_edl.md_engines.lammps_output import OUT_OF_MEMORY_MARKS
 from aiida_edl.parsers.base import EdlParser
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.reference_model import ReferenceModel

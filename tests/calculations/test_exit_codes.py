@@ -12,6 +12,7 @@ from aiida_edl.calculations.exit_codes import EXIT_CODES, ExitCodeDefinition
 CALCULATIONS = (
     'edl.training',
     'edl.evaluation',
+    'edl.conversion',
     'edl.molecular_dynamics',
     'edl.single_point.ase_calculator',
     'edl.single_point.electrode',

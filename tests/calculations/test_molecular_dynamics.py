@@ -32,7 +32,7 @@ def electrode_inputs(code, **changes):
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'engine': 'asse'}, "unknown MD engine 'asse': did you mean 'ase'? Known: ase, electrode."),
+        ({'engine': 'asse'}, "unknown MD engine 'asse': did you mean 'ase'? Known: ase, electrode, lammps."),
         ({'frame_index': 4}, 'frame_index is 4, the structure has 4 frames'),
         ({'frame_index': -5}, 'frame_index is -5, the structure has 4 frames'),
         ({'settings': {'steps': 0}}, "MD setting 'steps' is 0, it must be positive"),
@@ -112,7 +112,11 @@ def test_executable_is_run_directly(lammps_code, tmp_path):
     code_info = calc_info.codes_info[0]
     assert code_info.cmdline_params == ['-in', 'in.lammps', '-log', 'log.lammps', '-screen', 'none']
     assert code_info.stdout_name == 'lammps.out'
-    assert calc_info.prepend_text == 'export OMP_NUM_THREADS=1'
+    assert calc_info.prepend_text.splitlines() == [
+        'export OMP_NUM_THREADS=1',
+        'export DP_INTRA_OP_PARALLELISM_THREADS=1',
+        'export DP_INTER_OP_PARALLELISM_THREADS=1',
+    ]
     assert ('trajectory.dump', '.', 1) in calc_info.retrieve_temporary_list
 
 

@@ -12,6 +12,7 @@ from ase_cases import FIXTURES
 from ase_cases import job as ase_job
 from electrode_cases import MODEL, small_cell
 from electrode_cases import SETTINGS as ELECTRODE_SETTINGS
+from lammps_cases import job as lammps_job
 
 from aiida_edl.md_engines.base import MDEngine, MDJob, MDSettings, MDSettingsError
 from aiida_edl.md_engines.testing import CHECKS, ConformanceCase
@@ -23,7 +24,7 @@ def electrode_job() -> MDJob:
     return MDJob(small_cell(1), ELECTRODE_SETTINGS, MODEL.to_dict(), {})
 
 
-JOBS = {'ase': ase_job, 'electrode': electrode_job}
+JOBS = {'ase': ase_job, 'electrode': electrode_job, 'lammps': lammps_job}
 """A small job for each registered engine."""
 
 

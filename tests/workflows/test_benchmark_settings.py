@@ -79,7 +79,10 @@ def test_test_frames_do_not_depend_on_the_training_set():
             'the split needs 198 frames of each charge state (training, validation and test), but 160 are labelled; '
             'raise labelling.frames_per_run or lower the split',
         ),
-        ({'production': {'engine': 'asse'}}, "unknown MD engine 'asse': did you mean 'ase'? Known: ase, electrode."),
+        (
+            {'production': {'engine': 'asse'}},
+            "unknown MD engine 'asse': did you mean 'ase'? Known: ase, electrode, lammps.",
+        ),
         (
             {'architectures': {'mase': {'protocol': 'fast'}}},
             "unknown architecture 'mase': did you mean 'mace'? Known: deep_potential, ",

@@ -1,22 +1,20 @@
-"""What a run of the reference model leaves: log, dump and checkpoint as a result in the words of all engines."""
+"""What a run of LAMMPS leaves: log, dump and checkpoint as a result in the words of all engines."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aiida_edl.md_engines.base import MDOutcome, MDResult, MDSettings
 from aiida_edl.md_engines.lammps_files import Log, Snapshot, read_dump, read_log
-from aiida_edl.science import units
-from aiida_edl.science.charge_state import count_ions
 from aiida_edl.science.frames import Floats, Frame, FrameSet
-from aiida_edl.science.reference_model import symbols_of
 
 LOG = 'log.lammps'
 DUMP = 'trajectory.dump'
@@ -30,8 +28,10 @@ EXPLOSION_MARKS = ('Lost atoms', 'Out of range atoms', 'Bond atom', 'Angle atom'
 ``missing`` alone would take the missing argument of a command for an explosion."""
 OUT_OF_MEMORY_MARKS = ('Failed to allocate', 'Failed to reallocate', 'bad_alloc')
 """What LAMMPS says when memory is exhausted."""
-RELAXATION_FRACTION = 0.25
-"""Part of the equilibration in which displacements are limited and the thermostat is strong."""
+ENERGY_SHIFT = 'atomic energies [eV] to be added:'
+"""Mark of the line of the log with the energies of isolated atoms that the model leaves out."""
+MODEL_FORCES = tuple(f'f_model_force[{k}]' for k in (1, 2, 3))
+"""Columns of the dump with the forces before walls and thermostats act."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +39,45 @@ class Schedule:
     """Steps as LAMMPS counts them; production begins at a multiple of the sampling interval."""
 
     begin: int
-    relaxed: int
+    """First step."""
     production: int
+    """Step at which the equilibration ends."""
     end: int
+    """Last step."""
 
     @classmethod
     def of(cls, settings: MDSettings) -> Schedule:
         """Return the schedule of a run."""
         begin = -settings.equilibration_steps % settings.sampling_interval
         production = begin + settings.equilibration_steps
-        relaxed = begin + math.ceil(RELAXATION_FRACTION * settings.equilibration_steps)
-        return cls(begin=begin, relaxed=relaxed, production=production, end=production + settings.steps)
+        return cls(begin=begin, production=production, end=production + settings.steps)
 
 
-def read_run(folder: Path, frame: Frame, settings: MDSettings) -> MDResult:
+@dataclass(frozen=True)
+class Dialect:
+    """What the runs of one engine print, and in which units."""
+
+    energy: float
+    """One unit of energy [eV]."""
+    velocity: float
+    """One unit of velocity [Å/fs]."""
+    columns: Callable[[Frame, Mapping[str, Floats]], Mapping[str, NDArray[Any]]]
+    """Returns further columns of the trajectory from the initial frame and the columns of the log at its steps."""
+    has_charges: bool = False
+    """Whether the dump holds charges."""
+    rotation: Floats | None = None
+    """Matrix that turns vectors of the run to the axes of the frame, shape ``(3, 3)``; None if they are the same."""
+    is_cell_variable: bool = False
+    """Whether the cell of each frame is that of its snapshot."""
+
+
+def read_run(folder: Path, frame: Frame, settings: MDSettings, dialect: Dialect) -> MDResult:
     """Read log, dump and checkpoint; a run that stopped early is read up to its checkpoint.
 
     :param folder: folder with the retrieved files.
     :param frame: initial frame.
     :param settings: what was to be run.
+    :param dialect: what the engine prints.
     """
     schedule = Schedule.of(settings)
     checkpoint_step, checkpoint = _find_checkpoint(folder)
@@ -68,10 +88,11 @@ def read_run(folder: Path, frame: Frame, settings: MDSettings) -> MDResult:
     outcome, message = _outcome(log, settings)
     has_whole_log = outcome in (MDOutcome.FINISHED, MDOutcome.EXPLODED)
     last_step = schedule.end if has_whole_log else checkpoint_step
-    series, potential = _series(log, settings, last_step)
+    rows = _read_rows(log, settings, last_step, dialect)
+    series = rows.series
     trajectory = None
     if len(series['step']) and (folder / DUMP).is_file():
-        trajectory = _trajectory(read_dump(folder / DUMP), frame, settings, series, potential)
+        trajectory = _trajectory(read_dump(folder / DUMP), frame, settings, rows, dialect)
     n_frames = 0 if trajectory is None else len(trajectory)
     steps_done = max(checkpoint_step - schedule.production, 0)
     n_before, n_expected = _expected_frames(log, settings, last_step)
@@ -158,8 +179,24 @@ def _outcome(log: Log, settings: MDSettings) -> tuple[MDOutcome, str]:
     return MDOutcome.FINISHED, ''
 
 
-def _series(log: Log, settings: MDSettings, last_step: int) -> tuple[dict[str, Floats], Floats]:
-    """Return the series at the sampling interval, and the potential of the metal [V].
+def _energy_shift(log: Log) -> float:
+    """Return the energies of isolated atoms that the model leaves out [eV]; 0 if the log names none."""
+    found = re.search(rf'^{re.escape(ENERGY_SHIFT)} (\S+)$', log.text, re.MULTILINE)
+    return float(found.group(1)) if found else 0.0
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of the log at the sampling interval."""
+
+    series: dict[str, Floats]
+    """Series in house units, each of shape ``(n_rows,)``."""
+    printed: dict[str, Floats]
+    """All columns of the log as they are printed, each of shape ``(n_rows,)``."""
+
+
+def _read_rows(log: Log, settings: MDSettings, last_step: int, dialect: Dialect) -> _Rows:
+    """Return the rows of production.
 
     The step at which a run begins belongs to the run before it. Nothing is kept from the first row on that holds a
     number that is not finite.
@@ -167,24 +204,26 @@ def _series(log: Log, settings: MDSettings, last_step: int) -> tuple[dict[str, F
     :param log: the log.
     :param settings: give time step, sampling interval and the steps that came before production.
     :param last_step: last step that is kept, as LAMMPS counts.
+    :param dialect: gives the units.
     """
     first, production = _marked_step(log, PRODUCTION_MARK), Schedule.of(settings).production
     if first is None or not log.columns:
-        return {'step': np.zeros(0)}, np.zeros(0)
+        return _Rows({'step': np.zeros(0)}, {})
     steps = log.columns['Step'].astype(np.int64)
     kept = (steps > max(first, production)) & (steps <= last_step) & (steps % settings.sampling_interval == 0)
     kept &= np.logical_and.accumulate(_finite_rows(log))
     production_steps = (steps[kept] - production).astype(np.float64)
     columns = {name: values[kept] for name, values in log.columns.items()}
+    wall, shift = columns.get('f_wall', 0.0), _energy_shift(log)
     series = {
         'step': production_steps,
         'time': production_steps * settings.time_step,
         'temperature': columns['Temp'],
-        'potential_energy': columns['PotEng'] * units.KILOCALORIE_PER_MOL,
-        'kinetic_energy': columns['KinEng'] * units.KILOCALORIE_PER_MOL,
-        'conserved_energy': (columns['Econserve'] + columns['f_wall']) * units.KILOCALORIE_PER_MOL,
+        'potential_energy': columns['PotEng'] * dialect.energy + shift,
+        'kinetic_energy': columns['KinEng'] * dialect.energy,
+        'conserved_energy': (columns['Econserve'] + wall) * dialect.energy + shift,
     }
-    return series, columns['f_electrode[1]']
+    return _Rows(series, columns)
 
 
 def _expected_frames(log: Log, settings: MDSettings, last_step: int) -> tuple[int, int]:
@@ -202,13 +241,18 @@ def _expected_frames(log: Log, settings: MDSettings, last_step: int) -> tuple[in
 
 
 def _trajectory(
-    snapshots: Iterable[Snapshot], frame: Frame, settings: MDSettings, series: Mapping[str, Floats], potential: Floats
+    snapshots: Iterable[Snapshot],
+    frame: Frame,
+    settings: MDSettings,
+    rows: _Rows,
+    dialect: Dialect,
 ) -> FrameSet | None:
     """Return the snapshots of the first rows of the series as frames, up to a row that has none; None without any."""
     production = Schedule.of(settings).production
-    rows = {int(step): row for row, step in enumerate(series['step'])}
-    by_row = {rows[step]: item for item in snapshots if (step := item.step - production) in rows}
-    n_frames, n_atoms = next((row for row in range(len(rows)) if row not in by_row), len(rows)), len(frame.numbers)
+    series, row_of = rows.series, {int(step): row for row, step in enumerate(rows.series['step'])}
+    by_row = {row_of[step]: item for item in snapshots if (step := item.step - production) in row_of}
+    n_rows, n_atoms = len(row_of), len(frame.numbers)
+    n_frames = next((row for row in range(n_rows) if row not in by_row), n_rows)
     if not n_frames:
         return None
     found = [by_row[row] for row in range(n_frames)]
@@ -216,20 +260,28 @@ def _trajectory(
     def gather(*names: str) -> Floats:
         return np.concatenate([item.values(*names) for item in found])
 
+    def turned(vectors: Floats) -> Floats:
+        return vectors if dialect.rotation is None else vectors @ dialect.rotation
+
+    positions, cells = gather('xu', 'yu', 'zu'), np.tile(frame.cell, (n_frames, 1, 1))
+    if dialect.is_cell_variable:
+        boxes = [item.box() for item in found]
+        positions = positions - np.repeat([origin for _, origin in boxes], n_atoms, axis=0)
+        cells = turned(np.array([cell for cell, _ in boxes]))
+    kept = {name: values[:n_frames] for name, values in rows.printed.items()}
     return FrameSet(
         numbers=np.tile(frame.numbers, n_frames),
-        positions=gather('xu', 'yu', 'zu'),
+        positions=turned(positions),
         offsets=np.arange(n_frames + 1, dtype=np.int64) * n_atoms,
-        cells=np.tile(frame.cell, (n_frames, 1, 1)),
+        cells=cells,
         pbc=np.tile(frame.pbc, (n_frames, 1)),
         energies=series['potential_energy'][:n_frames],
-        forces=gather(*(f'f_model_force[{k}]' for k in (1, 2, 3))) * units.KILOCALORIE_PER_MOL,
-        charges=gather('q')[:, 0],
-        velocities=gather('vx', 'vy', 'vz'),
+        forces=turned(gather(*MODEL_FORCES)) * dialect.energy,
+        charges=gather('q')[:, 0] if dialect.has_charges else None,
+        velocities=turned(gather('vx', 'vy', 'vz')) * dialect.velocity,
         columns={
             'step': series['step'][:n_frames].astype(np.int64),
             'time': series['time'][:n_frames],
-            'metal_potential': potential[:n_frames],
-            'charge_state': np.full(n_frames, sum(count_ions(symbols_of(frame)).values()), dtype=np.int64),
+            **dialect.columns(frame, kept),
         },
     )
