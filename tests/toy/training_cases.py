@@ -35,6 +35,9 @@ class TrainingCase:
     set), ``energy_rmse`` and ``force_rmse`` (expressions whose last match holds the value [eV/atom, eV/Å]), ``factor``
     by which these are multiplied; or ``not_compared``, the reason why it is not compared."""
 
+    absent_packages: tuple[str, ...] = ()
+    """Packages whose versions are recorded, but which the tested environment need not have."""
+
     @property
     def python(self) -> Path:
         """Interpreter of the environment; ``AIIDA_EDL_PYTHON_<ENVIRONMENT>`` names another."""
