@@ -100,7 +100,7 @@ class Esen(Architecture):
     }
     model_file_name = MODEL
     packages = ('fairchem-core', 'torch', 'e3nn', 'ase', 'numpy')
-    install_command = 'pip install "fairchem-core>=2.24,<2.25"'
+    install_command = 'aiida-edl environment create fairchem'
     environment = 'fairchem'
     embeds_atomic_energies = True
     fine_tuning_modes = (FineTuningMode.NAIVE,)
