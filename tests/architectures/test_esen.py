@@ -22,6 +22,7 @@ from aiida_edl.architectures.fine_tuning import AtomicEnergyPolicy, FineTuning, 
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.architectures.testing import example_frames, example_job
 from aiida_edl.drivers import train_fairchem
+from aiida_edl.science.frames import Frame, FrameSet
 
 FIXTURES = Path(__file__).parent.parent / 'fixtures' / 'training' / 'esen'
 
@@ -289,6 +290,25 @@ def test_forces_are_the_gradient_of_the_energy(parent):
     _, forces = predictions(case, Esen(), folder, trained.model_path, frames)
     # Third derivatives of some 10 eV/Å³ leave an error of 1e-7 eV/Å.
     assert forces[-1, 2] == pytest.approx(-(moved[0] - moved[1]) / (2 * step), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_atoms_feel_each_other_through_layers_and_embedding(parent):
+    case, folder, job, trained = parent
+    frames = []
+    # A chain whose atoms have their next ones alone within the cutoff radius; one atom is moved aside.
+    for moved in (None, 4, 5):
+        positions = np.outer(np.arange(8), [3.0, 0.0, 0.0])
+        if moved is not None:
+            positions[moved, 1] += 0.3
+        numbers = np.full(8, 8, dtype=np.uint8)
+        frames.append(Frame(numbers, positions, np.diag([40.0, 20.0, 20.0]), np.array([False] * 3)))
+    _, forces = predictions(case, Esen(), folder, trained.model_path, FrameSet.from_frames(frames))
+    base, fourth, fifth = forces.reshape(3, 8, 3)[:, 0]
+    # Two atoms feel each other if one atom has both of them within the receptive field, here two steps wide.
+    assert Esen().receptive_field(job.hyperparameters) == 8.0
+    assert np.abs(fourth - base).max() > 1e-9
+    np.testing.assert_allclose(fifth, base, rtol=0, atol=1e-13)
 
 
 RENAME = """
