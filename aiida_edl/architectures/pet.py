@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +17,6 @@ from aiida_edl.architectures.base import (
     Architecture,
     Command,
     HyperparameterError,
-    LearningCurve,
     Reference,
     Retrieval,
     TrainingJob,
@@ -37,6 +34,7 @@ from aiida_edl.architectures.bindings import (
     LammpsBinding,
 )
 from aiida_edl.architectures.mace_log import EpochPlan, plan_epochs
+from aiida_edl.architectures.metatrain_log import CHECKPOINTS, EPOCHS, TABLES, newest_whole_checkpoint, read_tables
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.architectures.run_report import TrainingLog, judge_training, last_line, read_tail
 from aiida_edl.architectures.training_data import check_training_job, energies_and_forces_only, total_charges
@@ -47,15 +45,9 @@ NAME = 'pet'
 STDOUT = 'train.out'
 EXPORT_STDOUT = 'export.out'
 OPTIONS = 'options.yaml'
-EPOCHS = 'epochs.json'
-"""What the table of the trainer lacks: gradient updates per epoch."""
 TRAINING_FILE = 'training.xyz'
 VALIDATION_FILE = 'validation.xyz'
 MODEL = f'{NAME}.pt'
-CHECKPOINTS = 'outputs/*/*/[bm]*.ckpt'
-"""``model_<epoch>.ckpt`` and ``best.ckpt``; the trainer makes a folder named for date and time at each start, which
-also holds checkpoints of its scale of energies."""
-TABLES = 'outputs/*/*/train.csv'
 ENERGY_KEY = 'REF_energy'
 FORCES_KEY = 'REF_forces'
 CHARGE_KEY = 'REF_total_charge'
@@ -74,11 +66,6 @@ TAKE_LAST_WEIGHTS = (
     f'torch.save(checkpoint, "{LAST}")'
 )
 """Program that makes the trainer export the last weights, so that models are compared at equal gradient updates."""
-COLUMNS = {
-    'energy': ('validation energy RMSE (per atom)', {'meV': 1e-3, 'eV': 1.0}),
-    'forces': ('validation forces RMSE', {'meV/A': 1e-3, 'eV/A': 1.0}),
-}
-"""Column of the table for each error, and the factor from each unit it may have to the house unit."""
 
 
 @dataclass(frozen=True)
@@ -357,62 +344,3 @@ def _options(job: TrainingJob, plan: EpochPlan) -> dict[str, Any]:
         'test_set': 0.0,
         'final_eval': False,
     }
-
-
-def newest_whole_checkpoint(folder: Path) -> Path | None:
-    """Return the checkpoint of the latest start and epoch that is not cut short, None without one.
-
-    :param folder: folder with the retrieved files.
-    """
-    whole = [path for path in folder.glob(CHECKPOINTS) if zipfile.is_zipfile(path)]
-    return max(whole, key=_age, default=None)
-
-
-def _age(path: Path) -> tuple[str, float]:
-    """Return what orders checkpoints in time: start and epoch; that of the end of a training has no number."""
-    found = re.fullmatch(r'model_(\d+)', path.stem)
-    return path.parent.as_posix(), float(found.group(1)) if found else np.inf
-
-
-def read_tables(folder: Path) -> LearningCurve | None:
-    """Return the learning curve from the tables of all starts, None if they have no row.
-
-    A restart goes on from a checkpoint: what was logged after it is dropped. The first row is taken after the first
-    epoch. ``training_loss`` is the mean loss of the batches of an epoch.
-
-    :param folder: folder with the retrieved files.
-    """
-    try:
-        updates_per_epoch = int(json.loads((folder / EPOCHS).read_text(encoding='utf-8'))['updates_per_epoch'])
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    rows: list[tuple[int, float, float, float]] = []
-    for path in sorted(folder.glob(TABLES)):
-        added = _read_table(path)
-        rows = [row for row in rows if not added or row[0] < added[0][0]] + added
-    if not rows:
-        return None
-    epochs, energies, forces, losses = (np.array(column) for column in zip(*rows))
-    return LearningCurve(
-        gradient_updates=(epochs.astype(np.int64) + 1) * updates_per_epoch,
-        validation_energy_rmse=energies,
-        validation_force_rmse=forces,
-        training_loss=losses / updates_per_epoch,
-    )
-
-
-def _read_table(path: Path) -> list[tuple[int, float, float, float]]:
-    """Return epoch, energy error [eV/atom], force error [eV/Å] and summed loss of each row; a cut row is left out."""
-    lines = path.read_text(encoding='utf-8', errors='replace').splitlines(keepends=True)
-    # The last line is whole only if it ends.
-    table = list(csv.reader(line for line in lines if line.endswith('\n')))
-    if len(table) < 3:
-        return []
-    names, units = table[0], dict(zip(table[0], table[1]))
-    factors = {name: known[units[name]] for name, known in COLUMNS.values()}
-    rows = []
-    for values in table[2:]:
-        row = dict(zip(names, values))
-        errors = [float(row[name]) * factors[name] for name, _ in COLUMNS.values()]
-        rows.append((int(row['Epoch']), errors[0], errors[1], float(row['training loss'])))
-    return rows

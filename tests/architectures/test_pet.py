@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from aiida_edl.architectures.base import HyperparameterError, TrainingJobError, TrainingOutcome
-from aiida_edl.architectures.pet import Pet, PetHyperparameters, read_tables
+from aiida_edl.architectures.metatrain_log import read_tables
+from aiida_edl.architectures.pet import Pet, PetHyperparameters
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.architectures.testing import example_job
 from aiida_edl.science.formats.extended_xyz import KeyMapping, read_extended_xyz
@@ -123,6 +124,12 @@ def test_last_weights_are_exported_and_not_those_of_the_best_epoch(job):
     assert train.arguments[-1] == 'best.pt'
     assert 'checkpoint["best_model_state_dict"] = checkpoint["model_state_dict"]' in take_last.arguments[1]
     assert export.arguments == ('-m', 'metatrain', 'export', 'last.ckpt', '-o', 'pet.pt')
+
+
+def test_lammps_loads_the_model_by_atomic_numbers():
+    recipe = Pet().bindings['lammps'].recipe('pet.pt', 'cpu', Precision.DOUBLE)
+    assert (recipe['pair_style'], recipe['pair_coeff']) == ('metatomic pet.pt device cpu', '* * {atomic_numbers}')
+    assert recipe['packages'] == ['ML-METATOMIC']
 
 
 def test_walltime_becomes_the_timeout_of_the_training(job):
