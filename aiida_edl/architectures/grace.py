@@ -1,15 +1,7 @@
 """GRACE: graph atomic cluster expansion, trained by the program gracemaker of the package tensorpotential.
 
-**Licence.** Tensorpotential is under the Academic Software License: for non-commercial, academic use only. It is no
-dependency of this package, which never imports it and holds none of its code: it is called as an external command, in
-an environment of its own that the user makes and for which the user accepts that licence.
-
-**The ACE limit.** The preset ``fs`` has one layer, no network after the basis, and a few densities under fixed
-exponents: it is the atomic cluster expansion in the Finnis-Sinclair form (R. Drautz, 2019). With the one exponent 1 it
-is the linear expansion. ``grace_1l`` puts a network after the basis of one layer, ``grace_2l`` passes messages once.
-
-**No total charge.** GRACE has no input for the total charge of a frame: frames of different charge states are the same
-to it if the atoms around are.
+That package is under the Academic Software License, for non-commercial academic use only. It is no dependency of this
+one, which never imports it and holds none of its code: it is called as an external command.
 """
 
 from __future__ import annotations
@@ -152,10 +144,22 @@ def plan_epochs(n_training: int, batch_size: int, gradient_updates: int, n_evalu
 
 
 class Grace(Architecture):
-    """Graph atomic cluster expansion (A. Bochkarev, Y. Lysogorskiy, R. Drautz, 2024); needs a licence, see the module.
+    """Graph atomic cluster expansion (A. Bochkarev, Y. Lysogorskiy, R. Drautz, 2024).
+
+    **Licence.** The package tensorpotential is for non-commercial academic use only (Academic Software License). It is
+    called as an external command in an environment of its own, whose user accepts that licence.
+
+    **The limit of the atomic cluster expansion.** The preset ``fs`` has one layer, no network after the basis, and a
+    few densities under fixed exponents: it is the atomic cluster expansion in the Finnis-Sinclair form (R. Drautz,
+    2019), and with the one exponent 1 the linear expansion. ``grace_1l`` puts a network after the basis of one layer,
+    ``grace_2l`` passes messages once more.
+
+    **No total charge.** The model has no input for the charge of a frame: frames of different charge states are the
+    same to it where the atoms around are.
 
     Gracemaker counts epochs and is told how many come to the asked number of gradient updates. A restart does those
-    that remain, and its step size begins where that of the run before ended.
+    that remain, and its step size begins where that of the run before ended. In LAMMPS, a model of two layers runs on
+    one process only.
     """
 
     name = NAME
@@ -182,8 +186,7 @@ class Grace(Architecture):
             keyword_arguments={'model': MODEL_PATH},
             environment=ENVIRONMENT,
         ),
-        # The pair style is in the branch of LAMMPS that the authors of GRACE keep, linked with TensorFlow; a model of
-        # two layers runs on one process only.
+        # In the branch of LAMMPS that the authors of GRACE keep, in this package if linked with TensorFlow.
         'lammps': LammpsBinding(
             pair_style='grace',
             pair_coeff=f'* * {MODEL_PATH} {ELEMENTS}',
