@@ -10,6 +10,7 @@ from typing import Any
 
 import ase_cases
 import numpy as np
+import torch_sim_cases
 from aiida.common import LinkType
 from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
@@ -202,6 +203,29 @@ def md_inputs(code: Any, **changes: Any) -> dict[str, Any]:
     return _as_nodes(inputs)
 
 
+def replica_inputs(code: Any, **changes: Any) -> dict[str, Any]:
+    """Return inputs of the recorded run of three replicas, one of which explodes."""
+    frames = {label: job.frame for label, job in torch_sim_cases.replicas().items()}
+    settings = {'ensemble': 'nvt', 'thermostat': 'csvr', 'temperature': 300.0, 'time_step': 2.0, 'steps': 40}
+    inputs = {
+        'code': code,
+        'structures': {
+            label: stored_once(
+                f'structure {label}',
+                lambda frame=frame: DatasetData.from_frames(FrameSet.from_frames([frame]), origin='made by hand'),
+            )
+            for label, frame in frames.items()
+        },
+        'replicas': {label: {'structure': label, 'seed': seed} for seed, label in enumerate(frames, start=1)},
+        'engine': 'torch_sim',
+        'settings': {**settings, 'equilibration_steps': 5, 'sampling_interval': 5, 'maximum_temperature': 1950.0},
+        'model_parameters': {'recipe': dict(torch_sim_cases.LENNARD_JONES), 'level_of_theory': 'pair potential'},
+        **changes,
+    }
+    structures = inputs.pop('structures')
+    return {**_as_nodes(inputs), 'structures': structures}
+
+
 def single_point_inputs(code: Any, **changes: Any) -> dict[str, Any]:
     """Return inputs of single points with effective-medium theory, for frames of gold and copper."""
     node = stored_once('metals', lambda: DatasetData.from_frames(ase_cases.frames(), origin='made by hand'))
@@ -213,6 +237,7 @@ INPUTS = {
     'edl.training': training_inputs,
     'edl.evaluation': evaluation_inputs,
     'edl.molecular_dynamics': md_inputs,
+    'edl.replica_dynamics': replica_inputs,
     'edl.single_point.ase_calculator': single_point_inputs,
 }
 """Inputs of each calculation by entry point."""
@@ -255,8 +280,11 @@ def finished_node(
         node.set_exit_status(scheduler_status)
     complete = process_class.spec().inputs.pre_process(dict(inputs))
     for name, value in complete.items():
-        if name != 'metadata':
-            node.base.links.add_incoming(value.store(), LinkType.INPUT_CALC, name)
+        if name == 'metadata':
+            continue
+        members = {f'{name}__{key}': member for key, member in value.items()} if name == 'structures' else {name: value}
+        for label, member in members.items():
+            node.base.links.add_incoming(member.store(), LinkType.INPUT_CALC, label)
     node.store()
     retrieved = FolderData()
     if isinstance(files, Path):

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from aiida_edl.architectures.bindings import ELEMENTS, MODEL_PATH, PRECISION, EngineBinding, LammpsBinding
+from aiida_edl.architectures.bindings import (
+    DEVICE,
+    ELEMENTS,
+    MODEL_PATH,
+    PRECISION,
+    EngineBinding,
+    LammpsBinding,
+    TorchSimBinding,
+)
 from aiida_edl.architectures.conversion import Conversion
 from aiida_edl.architectures.mace_torch import (
     CHARGE_KEY,
@@ -46,6 +54,22 @@ class Mace(MaceArchitecture):
     hyperparameters_class = MaceHyperparameters
     bindings: ClassVar[Mapping[str, EngineBinding]] = {
         'ase': mace_binding('MACE'),
+        'torch_sim': TorchSimBinding(
+            module='torch_sim.models.mace',
+            attribute='MaceModel',
+            keyword_arguments={
+                'model': {
+                    'module': 'torch',
+                    'attribute': 'load',
+                    'keyword_arguments': {'f': MODEL_PATH, 'map_location': DEVICE, 'weights_only': False},
+                },
+                'device': DEVICE,
+                'dtype': PRECISION,
+                'compute_stress': False,
+            },
+            # e3nn reads its tables as pickles, and the model may be what imports it first
+            environment={'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD': '1'},
+        ),
         'lammps': LammpsBinding(
             pair_style=f'mliap unified {MODEL_PATH} 0',
             pair_coeff=f'* * {ELEMENTS}',

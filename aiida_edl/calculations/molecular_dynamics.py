@@ -28,8 +28,8 @@ from aiida_edl.data.potential import PotentialData
 from aiida_edl.md_engines.base import MDEngine, MDJob, MDSettings, MDSettingsError
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
 
-RECIPE_BINDING = 'ase'
-"""Kind of binding for which ``model_parameters`` hold a recipe; other engines have parameters of their own."""
+RECIPE_BINDINGS = ('ase', 'torch_sim')
+"""Kinds of binding for which ``model_parameters`` hold a recipe; other engines have parameters of their own."""
 
 
 def validate_settings(value: Dict, _: Any) -> str | None:
@@ -119,15 +119,12 @@ class MolecularDynamicsCalculation(EdlCalculation):
         """Return one sentence if structure, engine, settings, model or code do not fit together."""
         engine: MDEngine = load_member(MD_ENGINES, inputs['engine'].value)
         settings = MDSettings.from_dict(inputs['settings'].get_dict())
-        message = engine.refuse(settings) or _validate_structure(inputs, settings) or _validate_model(inputs, engine)
-        if message is not None:
-            return message
-        potential = inputs.get('potential')
-        member, kind = engine, 'engine'
-        if potential is not None and engine.code_kind == 'python':
-            member, kind = load_member(ARCHITECTURES, potential.architecture), 'architecture'
-        message = validate_code_kind(
-            inputs['code'], engine.code_kind, f"{kind} '{member.name}'", member.install_command
+        index = inputs['frame_index'].value
+        message = (
+            engine.refuse(settings)
+            or validate_frame(inputs['structure'], index, settings, 'the structure')
+            or validate_model(inputs, engine, inputs['structure'])
+            or validate_engine_code(inputs, engine)
         )
         if message is not None:
             return message
@@ -155,18 +152,28 @@ class MolecularDynamicsCalculation(EdlCalculation):
         return self.stage_executable(folder, staged, command)
 
 
-def _validate_structure(inputs: Mapping[str, Any], settings: MDSettings) -> str | None:
-    """Return one sentence if there is no such frame, or a fixed element does not occur in it."""
-    structure, index = inputs['structure'], inputs['frame_index'].value
+def validate_frame(structure: DatasetData, index: int, settings: MDSettings, name: str) -> str | None:
+    """Return one sentence if there is no such frame, or a fixed element does not occur in it.
+
+    :param structure: frames.
+    :param index: index of the initial one; negative counts from the end.
+    :param settings: what to run.
+    :param name: what the frames are called in the message.
+    """
     if not -structure.n_frames <= index < structure.n_frames:
-        return f'frame_index is {index}, the structure has {structure.n_frames} frames'
+        return f'frame_index is {index}, {name} has {structure.n_frames} frames'
     if missing := [symbol for symbol in settings.fixed_elements if symbol not in structure.elements]:
-        return f'fixed_elements names {", ".join(missing)}, the structure holds {", ".join(structure.elements)}'
+        return f'fixed_elements names {", ".join(missing)}, {name} holds {", ".join(structure.elements)}'
     return None
 
 
-def _validate_model(inputs: Mapping[str, Any], engine: MDEngine) -> str | None:
-    """Return one sentence unless there is exactly one model, which the engine can load."""
+def validate_model(inputs: Mapping[str, Any], engine: MDEngine, structure: DatasetData) -> str | None:
+    """Return one sentence unless there is exactly one model, which the engine can load and which knows all elements.
+
+    :param inputs: inputs with ``potential`` or ``model_parameters``, and ``precision``.
+    :param engine: the engine.
+    :param structure: frames to run.
+    """
     potential, parameters = inputs.get('potential'), inputs.get('model_parameters')
     if (potential is None) == (parameters is None):
         given = 'neither' if potential is None else 'both'
@@ -174,12 +181,23 @@ def _validate_model(inputs: Mapping[str, Any], engine: MDEngine) -> str | None:
     if potential is not None and engine.binding_kind is None:
         return f'engine {engine.name} has a model of its own and loads no potential; give model_parameters instead'
     if potential is not None:
-        return validate_potential(
-            potential, str(engine.binding_kind), inputs['structure'], value_of(inputs.get('precision'))
-        )
-    if engine.binding_kind == RECIPE_BINDING and parameters is not None:
+        return validate_potential(potential, str(engine.binding_kind), structure, value_of(inputs.get('precision')))
+    if engine.binding_kind in RECIPE_BINDINGS and parameters is not None:
         return validate_parameters(parameters.get_dict())
     return None
+
+
+def validate_engine_code(inputs: Mapping[str, Any], engine: MDEngine) -> str | None:
+    """Return one sentence if the code is plainly not what the engine, or the architecture in it, needs.
+
+    :param inputs: inputs with ``code`` and perhaps ``potential``.
+    :param engine: the engine.
+    """
+    potential = inputs.get('potential')
+    member, kind = engine, 'engine'
+    if potential is not None and engine.code_kind == 'python':
+        member, kind = load_member(ARCHITECTURES, potential.architecture), 'architecture'
+    return validate_code_kind(inputs['code'], engine.code_kind, f"{kind} '{member.name}'", member.install_command)
 
 
 def _md_job(inputs: Any, walltime_seconds: float | None) -> tuple[MDJob, tuple[NodeFile, ...], tuple[str, ...]]:
@@ -190,7 +208,7 @@ def _md_job(inputs: Any, walltime_seconds: float | None) -> tuple[MDJob, tuple[N
     """
     engine: MDEngine = load_member(MD_ENGINES, inputs['engine'].value)
     frame = inputs['structure'].frame(inputs['frame_index'].value)
-    model = _model(inputs, engine)
+    model = loadable_model(inputs, engine)
     job = MDJob(
         frame=frame,
         settings=MDSettings.from_dict(inputs['settings'].get_dict()),
@@ -204,8 +222,12 @@ def _md_job(inputs: Any, walltime_seconds: float | None) -> tuple[MDJob, tuple[N
     return job, tuple(model.node_files), tuple(model.packages)
 
 
-def _model(inputs: Any, engine: MDEngine) -> LoadableModel:
-    """Return the model of a run: a potential, a recipe, or parameters of a model of the engine's own."""
+def loadable_model(inputs: Any, engine: MDEngine) -> LoadableModel:
+    """Return the model of a run: a potential, a recipe, or parameters of a model of the engine's own.
+
+    :param inputs: inputs with ``potential`` or ``model_parameters``, ``device`` and ``precision``.
+    :param engine: the engine.
+    """
     if inputs.get('potential') is not None:
         precision = value_of(inputs.get('precision'))
         return model_of_potential(
@@ -215,6 +237,6 @@ def _model(inputs: Any, engine: MDEngine) -> LoadableModel:
             None if precision is None else Precision(precision),
         )
     parameters = inputs['model_parameters'].get_dict()
-    if engine.binding_kind == RECIPE_BINDING:
+    if engine.binding_kind in RECIPE_BINDINGS:
         return model_of_parameters(parameters)
     return LoadableModel(recipe=parameters, level_of_theory='', packages=(), energy_shifts={})

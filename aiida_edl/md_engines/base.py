@@ -188,6 +188,8 @@ class MDEngine(abc.ABC):
     """Kind of binding by which it loads a trained potential; None for an engine that has a model of its own only."""
     code_kind: ClassVar[str]
     """``'python'`` if the code is the Python interpreter of an environment, ``'lammps'`` if it is ``lmp``."""
+    is_batched: ClassVar[bool] = False
+    """Whether it runs many replicas in one job, see :class:`BatchedMDEngine`."""
 
     @abc.abstractmethod
     def refuse(self, settings: MDSettings) -> str | None:
@@ -216,3 +218,44 @@ class MDEngine(abc.ABC):
     @abc.abstractmethod
     def read(self, folder: Path, frame: Frame, settings: MDSettings) -> MDResult:
         """Read what a run left in ``folder``; truncated output is an outcome, not an exception."""
+
+
+@dataclass(frozen=True)
+class ReplicaResults:
+    """What a run of several replicas left behind."""
+
+    outcome: MDOutcome
+    """How the run as a whole ended; a replica that exploded does not keep the others from finishing."""
+    results: Mapping[str, MDResult]
+    """Result of each replica, by label."""
+    checkpoint_files: tuple[str, ...] = ()
+    """Files from which all replicas that have not ended can go on."""
+    message: str = ''
+    """One sentence for the exit message."""
+
+    @property
+    def exploded(self) -> dict[str, str]:
+        """Sentence on each replica that exploded, by label."""
+        return {name: run.message for name, run in self.results.items() if run.outcome is MDOutcome.EXPLODED}
+
+
+class BatchedMDEngine(MDEngine):
+    """An MD code that runs many replicas of one model at once; a single run is a batch of one."""
+
+    is_batched = True
+
+    @abc.abstractmethod
+    def replica_files(self, jobs: Mapping[str, MDJob]) -> Mapping[str, bytes]:
+        """Return the input files of a run of several replicas by relative path.
+
+        :param jobs: job of each replica by label; they differ in frame and seed alone.
+        """
+
+    @abc.abstractmethod
+    def read_replicas(self, folder: Path, frames: Mapping[str, Frame], settings: MDSettings) -> ReplicaResults:
+        """Read what a run of several replicas left; truncated output is an outcome, not an exception.
+
+        :param folder: folder of the run.
+        :param frames: initial frame of each replica by label, in the order of ``replica_files``.
+        :param settings: what all replicas share.
+        """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from aiida.engine import ExitCode
 from aiida.orm import ArrayData, Dict
+from numpy.typing import NDArray
 
 from aiida_edl.calculations import exit_codes
 from aiida_edl.calculations.models import level_of_theory_of_potential
@@ -43,12 +45,10 @@ class MolecularDynamicsParser(EdlParser):
                 self.out('checkpoint', folder_of_files(folder, result.checkpoint_files))
             self.out('md_summary', Dict(self._summary(result, settings, folder)))
         if result.series is not None:
-            node = ArrayData()
-            for name, values in result.series.items():
-                node.set_array(name, values)
-            self.out('series', node)
+            self.out('series', series_node(result.series))
         if result.trajectory is not None:
-            self.out('trajectory', self._trajectory(result.trajectory, settings))
+            inputs = self.node.inputs
+            self.out('trajectory', trajectory_node(inputs, result.trajectory, settings, inputs.structure))
         if seen is not None:
             return self.fail(exit_codes.OUTPUT_MISSING, f'no file of the engine came back, and {seen}')
         if result.outcome is not MDOutcome.FINISHED:
@@ -69,28 +69,41 @@ class MolecularDynamicsParser(EdlParser):
             **result.cost,
         }
 
-    def _trajectory(self, frames: FrameSet, settings: MDSettings) -> DatasetData:
-        """Return the frames with what a reader of the trajectory asks for first."""
-        inputs = self.node.inputs
-        if 'potential' in inputs:
-            level_of_theory = level_of_theory_of_potential(inputs.potential)
-        else:
-            engine: MDEngine = load_member(MD_ENGINES, inputs.engine.value)
-            level_of_theory = engine.level_of_theory(inputs.model_parameters.get_dict())
-        structure = inputs.structure
-        attributes = {
-            'engine': inputs.engine.value,
-            'ensemble': settings.ensemble,
-            'thermostat': settings.thermostat if settings.ensemble == 'nvt' else None,
-            'temperature': settings.temperature,
-            'time_step': settings.time_step,
-            'sampling_interval': settings.sampling_interval,
-            'seed': settings.seed,
-        }
-        return DatasetData.from_frames(
-            frames,
-            level_of_theory=level_of_theory,
-            origin=f'molecular dynamics with engine {inputs.engine.value}',
-            n_wet_sides=structure.n_wet_sides,
-            attributes=attributes,
-        )
+
+def series_node(series: Mapping[str, NDArray[Any]]) -> ArrayData:
+    """Return thermodynamic series as a node."""
+    node = ArrayData()
+    for name, values in series.items():
+        node.set_array(name, values)
+    return node
+
+
+def trajectory_node(inputs: Any, frames: FrameSet, settings: MDSettings, structure: DatasetData) -> DatasetData:
+    """Return frames with what a reader of the trajectory asks for first.
+
+    :param inputs: inputs of the calculation: ``engine``, and ``potential`` or ``model_parameters``.
+    :param frames: stored frames.
+    :param settings: what was run.
+    :param structure: the data set that the run began from.
+    """
+    if 'potential' in inputs:
+        level_of_theory = level_of_theory_of_potential(inputs.potential)
+    else:
+        engine: MDEngine = load_member(MD_ENGINES, inputs.engine.value)
+        level_of_theory = engine.level_of_theory(inputs.model_parameters.get_dict())
+    attributes = {
+        'engine': inputs.engine.value,
+        'ensemble': settings.ensemble,
+        'thermostat': settings.thermostat if settings.ensemble == 'nvt' else None,
+        'temperature': settings.temperature,
+        'time_step': settings.time_step,
+        'sampling_interval': settings.sampling_interval,
+        'seed': settings.seed,
+    }
+    return DatasetData.from_frames(
+        frames,
+        level_of_theory=level_of_theory,
+        origin=f'molecular dynamics with engine {inputs.engine.value}',
+        n_wet_sides=structure.n_wet_sides,
+        attributes=attributes,
+    )

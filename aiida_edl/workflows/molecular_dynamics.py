@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiida.engine import ExitCode
@@ -31,7 +32,7 @@ class MolecularDynamicsWorkChain(InterruptibleWorkChain):
     def results(self) -> ExitCode | None:
         """Attach the outputs; the trajectory and its series are those of all restarts together."""
         exit_code = super().results()
-        parts = [child for child in self.continued_children() if 'trajectory' in child.outputs]
+        parts = [child for child in continued_children(self.ctx.children) if 'trajectory' in child.outputs]
         if exit_code is not None or not parts or parts == self.ctx.children[-1:]:
             return exit_code
         for name, join in (('trajectory', join_datasets), ('series', join_series)):
@@ -40,14 +41,17 @@ class MolecularDynamicsWorkChain(InterruptibleWorkChain):
             self.out(name, self.call_once(join, join.__name__, **pieces) if others else piece)
         return None
 
-    def continued_children(self) -> list[CalcJobNode]:
-        """Return the calculations that form one run: the last one, and each from whose checkpoint the next went on.
 
-        One that left no checkpoint was repeated: its frames are left out, or they would be there twice.
-        """
-        run = [self.ctx.children[-1]]
-        for child in reversed(self.ctx.children[:-1]):
-            checkpoint = run[0].inputs.checkpoint if 'checkpoint' in run[0].inputs else None
-            if checkpoint is not None and 'checkpoint' in child.outputs and child.outputs.checkpoint == checkpoint:
-                run.insert(0, child)
-        return run
+def continued_children(children: Sequence[CalcJobNode]) -> list[CalcJobNode]:
+    """Return the calculations that form one run: the last one, and each from whose checkpoint the next went on.
+
+    One that left no checkpoint was repeated: its frames are left out, or they would be there twice.
+
+    :param children: calculations of a work chain in the order of their submission.
+    """
+    run = [children[-1]]
+    for child in reversed(children[:-1]):
+        checkpoint = run[0].inputs.checkpoint if 'checkpoint' in run[0].inputs else None
+        if checkpoint is not None and 'checkpoint' in child.outputs and child.outputs.checkpoint == checkpoint:
+            run.insert(0, child)
+    return run

@@ -14,6 +14,7 @@ CALCULATIONS = (
     'edl.evaluation',
     'edl.conversion',
     'edl.molecular_dynamics',
+    'edl.replica_dynamics',
     'edl.single_point.ase_calculator',
     'edl.single_point.electrode',
 )

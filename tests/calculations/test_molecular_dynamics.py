@@ -32,7 +32,7 @@ def electrode_inputs(code, **changes):
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'engine': 'asse'}, "unknown MD engine 'asse': did you mean 'ase'? Known: ase, electrode, lammps."),
+        ({'engine': 'asse'}, "unknown MD engine 'asse': did you mean 'ase'? Known: ase, electrode, lammps, torch_sim."),
         ({'frame_index': 4}, 'frame_index is 4, the structure has 4 frames'),
         ({'frame_index': -5}, 'frame_index is -5, the structure has 4 frames'),
         ({'settings': {'steps': 0}}, "MD setting 'steps' is 0, it must be positive"),

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from aiida_edl.drivers import evaluate_model, run_ase_md
 
+TORCH_SIM = Path(run_ase_md.__file__).with_name('run_torch_sim_md.py')
+"""Needs torch, which is not there to import."""
+
+
+def source_of_function(path, name):
+    """Return the text of a function of a file that is not imported."""
+    text = path.read_text()
+    (found,) = (node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and node.name == name)
+    return ast.get_source_segment(text, found) + '\n'
+
 
 @pytest.mark.parametrize('name', ['make_object', 'filled_info', 'periodicity', 'remember_signal', 'should_stop'])
 def test_function_is_the_same_in_all_drivers(name):
     assert inspect.getsource(getattr(run_ase_md, name)) == inspect.getsource(getattr(evaluate_model, name))
+
+
+@pytest.mark.parametrize('name', ['make_object', 'remember_signal', 'should_stop', 'save'])
+def test_function_is_the_same_in_both_drivers_of_dynamics(name):
+    assert source_of_function(TORCH_SIM, name) == inspect.getsource(getattr(run_ase_md, name))
 
 
 def test_argument_that_is_a_recipe_is_made_first():

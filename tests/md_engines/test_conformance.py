@@ -13,6 +13,7 @@ from ase_cases import job as ase_job
 from electrode_cases import MODEL, small_cell
 from electrode_cases import SETTINGS as ELECTRODE_SETTINGS
 from lammps_cases import job as lammps_job
+from torch_sim_cases import job as torch_sim_job
 
 from aiida_edl.md_engines.base import MDEngine, MDJob, MDSettings, MDSettingsError
 from aiida_edl.md_engines.testing import CHECKS, ConformanceCase
@@ -24,7 +25,7 @@ def electrode_job() -> MDJob:
     return MDJob(small_cell(1), ELECTRODE_SETTINGS, MODEL.to_dict(), {})
 
 
-JOBS = {'ase': ase_job, 'electrode': electrode_job, 'lammps': lammps_job}
+JOBS = {'ase': ase_job, 'electrode': electrode_job, 'lammps': lammps_job, 'torch_sim': torch_sim_job}
 """A small job for each registered engine."""
 
 
@@ -68,8 +69,7 @@ def test_setting_out_of_range_is_refused(values, message):
 @pytest.mark.parametrize('name', sorted(JOBS))
 def test_import_needs_no_backend(name):
     module = type(load_member(MD_ENGINES, name)).__module__
-    program = (
-        f"import sys, {module}; print(sorted({{'aiida', 'torch', 'lammps', 'mace', 'deepmd'}} & set(sys.modules)))"
-    )
+    backends = {'aiida', 'torch', 'torch_sim', 'lammps', 'mace', 'deepmd'}
+    program = f'import sys, {module}; print(sorted({backends!r} & set(sys.modules)))'
     result = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True)
     assert result.stdout == '[]\n'

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ase_cases import MORSE
 from calculation_cases import finished_node, md_inputs, parse
+from torch_sim_cases import LENNARD_JONES
 
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.md_engines.testing import recorded_inputs
@@ -25,10 +26,16 @@ EXIT_STATUS = {
     ('electrode', 'out_of_walltime'): 400,
     ('electrode', 'exploded'): 451,
     ('electrode', 'output_incomplete'): 312,
+    ('torch_sim', 'finished'): None,
+    ('torch_sim', 'out_of_walltime'): 400,
+    ('torch_sim', 'out_of_memory'): 410,
+    ('torch_sim', 'exploded'): 451,
+    ('torch_sim', 'output_incomplete'): 312,
 }
 PARAMETERS = {
     'ase': {'recipe': {**MORSE, 'environment': {}}, 'level_of_theory': 'Morse potential'},
     'electrode': {},
+    'torch_sim': {'recipe': dict(LENNARD_JONES), 'level_of_theory': 'pair potential'},
 }
 
 

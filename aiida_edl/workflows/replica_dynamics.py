@@ -1,0 +1,74 @@
+"""Run molecular dynamics of many replicas in one job to a target number of steps, whatever interrupts it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from aiida.engine import ExitCode
+from aiida.orm import CalcJobNode
+
+from aiida_edl.calculations.functions.join_datasets import join_datasets
+from aiida_edl.calculations.functions.join_series import join_series
+from aiida_edl.calculations.replica_dynamics import ReplicaDynamicsCalculation
+from aiida_edl.workflows.molecular_dynamics import continued_children
+from aiida_edl.workflows.restart import InterruptibleWorkChain
+
+JOINS: dict[str, Callable[..., Any]] = {'trajectories': join_datasets, 'series': join_series}
+"""How the parts of each namespace of outputs are joined."""
+
+
+class ReplicaDynamicsWorkChain(InterruptibleWorkChain):
+    """Run many replicas of one potential at once; an interrupted run continues all of them to the same target.
+
+    A replica that explodes does not keep the others from finishing: the chain then ends with a warning that names it.
+    """
+
+    _process_class = ReplicaDynamicsCalculation
+    _input_namespace = 'md'
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Define outputs."""
+        super().define(spec)
+        spec.expose_outputs(ReplicaDynamicsCalculation)
+        spec.exit_code(
+            700,
+            'WARNING_REPLICAS_EXPLODED',
+            message='{n_exploded} of {n_replicas} replicas exploded, their frames before that are kept: {reasons}',
+        )
+
+    def results(self) -> ExitCode | None:
+        """Attach the outputs, those of all restarts together; say so if replicas exploded."""
+        exit_code = super().results()
+        if exit_code is not None:
+            return exit_code
+        last = self.ctx.children[-1]
+        parts = continued_children(self.ctx.children)
+        for namespace, join in JOINS.items():
+            for label in last.inputs.replicas.get_dict():
+                self.join_parts(parts, namespace, label, join)
+        summary = last.outputs.md_summary.get_dict() if 'md_summary' in last.outputs else {'exploded': {}}
+        if not last.is_finished_ok or not summary['exploded']:
+            return None
+        reasons = '; '.join(f'{label}: {message}' for label, message in summary['exploded'].items())
+        warning: ExitCode = self.exit_codes.WARNING_REPLICAS_EXPLODED
+        n_exploded, n_replicas = len(summary['exploded']), len(summary['replicas'])
+        return warning.format(n_exploded=n_exploded, n_replicas=n_replicas, reasons=reasons)
+
+    def join_parts(self, parts: list[CalcJobNode], namespace: str, label: str, join: Callable[..., Any]) -> None:
+        """Attach the output of one replica, joined from the calculations in which it stored something.
+
+        :param parts: calculations that form one run.
+        :param namespace: namespace of outputs.
+        :param label: label of the replica.
+        :param join: calcfunction that joins them.
+        """
+        having = [part for part in parts if namespace in part.outputs and label in part.outputs[namespace]]
+        stored = [part.outputs[namespace][label] for part in having]
+        pieces = {f'part_{number:04d}': piece for number, piece in enumerate(stored, start=1)}
+        if not pieces:
+            return
+        (piece, *others) = pieces.values()
+        joined = self.call_once(join, f'{join.__name__}_{label}', **pieces) if others else piece
+        self.out(f'{namespace}.{label}', joined)
