@@ -15,20 +15,22 @@ from aiida.orm import ArrayData, Dict, FolderData, Str
 from aiida_edl.architectures.base import Command, Retrieval
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.calculations import exit_codes
-from aiida_edl.calculations.base import EdlCalculation, validate_device, validate_precision
-from aiida_edl.calculations.jobs import JobFiles, driver_source, folder_files, to_json_bytes
+from aiida_edl.calculations.base import EdlCalculation, validate_code_kind, validate_device, validate_precision
+from aiida_edl.calculations.jobs import JobFiles, driver_source, folder_files, large_files, to_json_bytes
 from aiida_edl.calculations.models import (
     LoadableModel,
     model_of_potential,
     total_charges,
     validate_architecture_code,
+    validate_engine,
     validate_potential,
     value_of,
 )
 from aiida_edl.calculations.training import SUBSETS, validate_split
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
-from aiida_edl.registry import unknown_name_message
+from aiida_edl.md_engines.single_points import SinglePointEngine, SinglePointJob
+from aiida_edl.registry import MD_ENGINES, load_member, registered_names, unknown_name_message
 from aiida_edl.science.frames import FrameSet
 
 DRIVER = 'evaluate_model.py'
@@ -44,6 +46,8 @@ STDOUT = 'evaluate.out'
 COMMANDS = (Command(arguments=(DRIVER, INPUT), stdout=STDOUT),)
 BINDING = 'ase'
 """Kind of binding by which the driver loads models."""
+ENGINE = 'ase'
+"""Engine whose calculators the driver asks; other engines have programs of their own."""
 
 
 def evaluation_files(
@@ -110,6 +114,13 @@ class EvaluationCalculation(EdlCalculation):
         )
         spec.input('potential', valid_type=PotentialData, help='The potential.')
         spec.input(
+            'engine',
+            valid_type=Str,
+            default=lambda: Str(ENGINE),
+            validator=validate_single_point_engine,
+            help='Program that computes: `ase` for the driver of all evaluations, or an MD engine to compare with it.',
+        )
+        spec.input(
             'precision',
             valid_type=Str,
             required=False,
@@ -135,29 +146,80 @@ class EvaluationCalculation(EdlCalculation):
     def validate(cls, inputs: Mapping[str, Any]) -> str | None:
         """Return one sentence if potential, frames, split or code do not fit together."""
         dataset, potential = inputs['dataset'], inputs['potential']
-        message = validate_potential(potential, BINDING, dataset, value_of(inputs.get('precision')))
+        engine: Any = load_member(MD_ENGINES, inputs['engine'].value)
+        message = validate_potential(potential, engine.binding_kind, dataset, value_of(inputs.get('precision')))
         if message is None and inputs.get('split') is not None:
             message = validate_split(inputs['split'], dataset.n_frames)
         if message is None and not len(chosen_frames(inputs)):
             message = f"the subset '{inputs['subset'].value}' of the split is empty, there is nothing to evaluate"
         if message is not None:
             return message
-        return validate_architecture_code(inputs['code'], potential.architecture)
+        if engine.code_kind == 'python':
+            return validate_architecture_code(inputs['code'], potential.architecture)
+        return validate_code_kind(inputs['code'], engine.code_kind, f"engine '{engine.name}'", engine.install_command)
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
-        """Write the driver, its input, and the frames."""
+        """Write the program, its input, and the frames."""
+        engine: Any = load_member(MD_ENGINES, self.inputs.engine.value)
         precision = value_of(self.inputs.get('precision'))
         model = model_of_potential(
             self.inputs.potential,
-            BINDING,
+            engine.binding_kind,
             self.inputs.device.value,
             None if precision is None else Precision(precision),
         )
         frames = self.inputs.dataset.frames()
         if 'split' in self.inputs:
             frames = frames.select(chosen_frames(self.inputs))
-        job = evaluation_files(frames, model, self.program_walltime_seconds, self.inputs.get('checkpoint'))
-        return self.stage_python(folder, job, COMMANDS, evaluation_packages(model))
+        if engine.name == ENGINE:
+            job = evaluation_files(frames, model, self.program_walltime_seconds, self.inputs.get('checkpoint'))
+            return self.stage_python(folder, job, COMMANDS, evaluation_packages(model))
+        return self._stage_engine(folder, engine, frames, model)
+
+    def _stage_engine(self, folder: Folder, engine: Any, frames: FrameSet, model: LoadableModel) -> CalcInfo:
+        """Write what an MD engine asks for."""
+        job = SinglePointJob(
+            frames=frames.without_labels(),
+            model_recipe=model.recipe,
+            elements=self.inputs.potential.elements,
+            energy_shifts=model.energy_shifts,
+            total_charges=total_charges(model, frames),
+            device=self.inputs.device.value,
+            walltime_seconds=self.program_walltime_seconds,
+        )
+        files = engine.single_point_files(job)
+        staged = JobFiles(
+            files=files,
+            node_files=model.node_files,
+            derived=large_files(files),
+            retrieval=engine.single_point_retrieve(job),
+        )
+        commands = engine.single_point_commands(job)
+        if engine.code_kind == 'python':
+            packages = tuple(dict.fromkeys((*model.packages, *engine.packages)))
+            return self.stage_python(folder, staged, commands, packages)
+        (command,) = commands
+        return self.stage_executable(folder, staged, command)
+
+
+def validate_single_point_engine(value: Str, _: Any) -> str | None:
+    """Return one sentence if there is no such engine, or it cannot compute given frames."""
+    if value is None:
+        return None
+    if message := validate_engine(value.value):
+        return message
+    able = [name for name in registered_names(MD_ENGINES) if computes_single_points(name)]
+    if value.value not in able:
+        return f"engine '{value.value}' cannot compute given frames; engines that can: {', '.join(able)}"
+    return None
+
+
+def computes_single_points(engine: str) -> bool:
+    """Return whether an engine can compute energies and forces of given frames.
+
+    :param engine: entry-point name.
+    """
+    return engine == ENGINE or isinstance(load_member(MD_ENGINES, engine), SinglePointEngine)
 
 
 def validate_subset(value: Str, _: Any) -> str | None:

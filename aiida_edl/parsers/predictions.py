@@ -79,7 +79,7 @@ class PredictionsParser(EdlParser):
         """
         with self.retrieved_files(kwargs.get('retrieved_temporary_folder')) as folder:
             try:
-                predictions = read_predictions(folder, self.n_frames())
+                predictions = self.read(folder)
             except PredictionsError as error:
                 return self.fail(exit_codes.OUTPUT_UNREADABLE, str(error))
             if predictions is None:
@@ -90,6 +90,14 @@ class PredictionsParser(EdlParser):
             detail = f'all {len(predictions.arrays["converged"])} frames failed, the first for {reason}'
             return self.fail(exit_codes.NO_FRAME_CONVERGED, detail)
         return None
+
+    def read(self, folder: Path) -> Predictions | None:
+        """Return the predictions, None if the program did not come to writing them.
+
+        :param folder: folder with all files.
+        :raises PredictionsError: if a file is there but is not what the program writes.
+        """
+        return read_predictions(folder, self.n_frames())
 
     @abc.abstractmethod
     def n_frames(self) -> int:

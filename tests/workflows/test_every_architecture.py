@@ -122,6 +122,13 @@ def test_trained_model_is_better_than_none(assessed, dataset):
     assert np.sqrt(np.mean(error**2)) < np.sqrt(np.mean(frames.forces**2))
 
 
+def test_potential_passed_the_parity_gate_before_it_ran(assessed):
+    verdict = assessed.outputs.parity.get_dict()
+    assert verdict['passed'], verdict['reasons']
+    runs = [child for child in assessed.called if child.process_label == 'MolecularDynamicsWorkChain']
+    assert [run.inputs.parity.uuid for run in runs] == [assessed.outputs.parity.uuid]
+
+
 def test_run_has_frames_and_energies(assessed):
     trajectory = assessed.outputs.trajectories['0'].frames()
     assert len(trajectory) == MD['steps'] // MD['sampling_interval']

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from aiida.common.links import LinkType
 from aiida.engine import run_get_node
-from aiida.orm import CalcJobNode, FolderData, Int
+from aiida.orm import Bool, CalcJobNode, FolderData, Int
 from calculation_cases import TESTS, dataset, md_inputs, stored_once
 
 from aiida_edl.calculations.functions.join_datasets import join_datasets
@@ -72,7 +72,7 @@ def test_joined_trajectory_keeps_what_its_parts_share(interrupted_and_whole):
 
 
 def test_lost_node_without_checkpoint_starts_again(make_chain, python_code, aiida_localhost):
-    chain = make_chain(MolecularDynamicsWorkChain, md=md_inputs(python_code))
+    chain = make_chain(MolecularDynamicsWorkChain, md=md_inputs(python_code), skip_parity_check=Bool(True))
     node = CalcJobNode(computer=aiida_localhost, process_type=MolecularDynamicsCalculation.build_process_type()).store()
     node.set_exit_status(140)
     assert chain.handle_interruption(node).exit_code.status == 0
@@ -81,7 +81,9 @@ def test_lost_node_without_checkpoint_starts_again(make_chain, python_code, aiid
 
 def test_explosion_ends_the_chain_as_it_ended_the_run(python_code):
     settings = {'steps': 20, 'sampling_interval': 5, 'temperature': 100.0, 'maximum_temperature': 1e-3}
-    outputs, node = run_get_node(MolecularDynamicsWorkChain, md=md_inputs(python_code, settings=settings))
+    outputs, node = run_get_node(
+        MolecularDynamicsWorkChain, md=md_inputs(python_code, settings=settings), skip_parity_check=Bool(True)
+    )
     assert node.exit_status == 451
     assert 'the maximum is 0 K' in node.exit_message
     assert len(node.called) == 1
@@ -120,5 +122,5 @@ def test_joined_parts_of_different_theory_are_refused(python_code):
 
 
 def test_call_link_is_labelled(python_code):
-    _, node = run_get_node(MolecularDynamicsWorkChain, md=md_inputs(python_code))
+    _, node = run_get_node(MolecularDynamicsWorkChain, md=md_inputs(python_code), skip_parity_check=Bool(True))
     assert node.base.links.get_outgoing(link_type=LinkType.CALL_CALC).all_link_labels() == ['iteration_01']

@@ -1,0 +1,186 @@
+"""The parity gate: a wrong conversion is caught, and nothing runs that did not pass."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import ArrayData, Bool, Dict, Int, Str
+from calculation_cases import dataset, evaluation_inputs, labelled_frames, md_inputs, potential, refusal
+from toy.least_squares import LeastSquares
+
+from aiida_edl.calculations.functions.parity_verdict import parity_verdict
+from aiida_edl.calculations.functions.select_parity_frames import select_parity_frames
+from aiida_edl.calculations.parity import is_reference, route_of, validate_parity
+from aiida_edl.data.potential import PotentialData
+from aiida_edl.workflows.molecular_dynamics import validate_gate
+from aiida_edl.workflows.parity import ParityWorkChain, validate_routes
+
+REMEDY = 'run edl.parity for it, or set skip_parity_check to true, which is recorded'
+
+
+@pytest.fixture
+def converted(monkeypatch, toy_architecture):
+    """Return a function that gives the toy potential in another format, with an energy error [eV] per frame."""
+    binding = replace(LeastSquares.bindings['ase'], formats=('native', 'table'))
+    monkeypatch.setattr(LeastSquares, 'bindings', {**LeastSquares.bindings, 'ase': binding})
+
+    def convert(error: float) -> PotentialData:
+        original = potential()
+        (name,) = original.model_files
+        source = original.base.repository.get_object_content(name)
+        wrong = source.replace('@ self.coefficients) + repulsion\n', f'@ self.coefficients) + repulsion + {error}\n')
+        if error:
+            assert wrong != source
+        node = potential(model_format='table')
+        node.base.repository.put_object_from_bytes(wrong.encode(), name)
+        node.base.attributes.set(PotentialData.KEY_SHA256, f'checksum of the table that is off by {error}')
+        return node.store()
+
+    return convert
+
+
+def route(node: PotentialData | None = None, **changes: str) -> dict[str, str]:
+    return {**route_of(node or potential(), 'ase'), **changes}
+
+
+def verdict_of(passed: bool, **changes: str) -> Dict:
+    judged = {**route(**changes), 'passed': passed, 'reasons': [] if passed else ['its force is off by 1 eV/Å']}
+    return Dict({'routes': {'md': judged}})
+
+
+def test_frames_of_every_charge_state_are_chosen(aiida_profile):
+    chosen = select_parity_frames(dataset(), Int(2))
+    frames = chosen.frames()
+    assert frames.columns['source_index'].tolist() == [0, 9, 2, 7]
+    assert (frames.energies, frames.forces) == (None, None)
+
+
+def test_wrong_conversion_is_caught_and_the_right_one_passes(converted, python_code):
+    routes = {
+        'right': {'engine': Str('ase'), 'code': python_code, 'potential': converted(0.0)},
+        'wrong': {'engine': Str('ase'), 'code': python_code, 'potential': converted(0.4)},
+    }
+    outputs, node = run_get_node(
+        ParityWorkChain, dataset=dataset(), potential=potential(), code=python_code, routes=routes, n_frames=Int(1)
+    )
+    assert node.exit_status == 453
+    reason = r'its energy is off by 0\.05 eV/atom in frame [01], allowed are 1e-06'
+    assert re.fullmatch(f'The potential is not the same by every route: wrong: {reason}', node.exit_message), (
+        node.exit_message
+    )
+    verdict = outputs['verdict'].get_dict()
+    assert verdict['passed'] is False
+    assert verdict['charge_states'] == ['0', '2Na']
+    assert (verdict['routes']['right']['passed'], verdict['routes']['wrong']['passed']) == (True, False)
+    right, wrong = (routes[name]['potential'] for name in ('right', 'wrong'))
+    assert validate_parity(outputs['verdict'], route(right)) is None
+    assert re.fullmatch(
+        f"the ase engine with the format 'table' in float64 failed the parity gate: {reason}; "
+        'use another route, or set skip_parity_check to true, which is recorded',
+        validate_parity(outputs['verdict'], route(wrong)),
+    )
+
+
+def test_route_whose_program_fails_does_not_pass(converted, python_code):
+    broken = converted(0.0).clone()
+    (name,) = broken.model_files
+    broken.base.repository.put_object_from_bytes(b'raise SystemExit(3)\n', name)
+    outputs, node = run_get_node(
+        ParityWorkChain,
+        dataset=dataset(),
+        potential=potential(),
+        code=python_code,
+        routes={'broken': {'engine': Str('ase'), 'code': python_code, 'potential': broken.store()}},
+        n_frames=Int(1),
+    )
+    assert node.exit_status == 453
+    judged = outputs['verdict'].get_dict()['routes']['broken']
+    assert (judged['passed'], judged['max_energy_difference'], judged['is_reference']) == (False, None, False)
+    assert judged['reasons'][0].startswith('EvaluationCalculation failed with exit status 312: ')
+
+
+def test_reference_passes_if_its_results_are_finite(toy_architecture):
+    frames = labelled_frames()
+    reference = ArrayData(
+        {
+            'energies': frames.energies,
+            'forces': frames.forces,
+            'offsets': frames.offsets,
+            'frame_indices': np.arange(len(frames)),
+        }
+    )
+    verdict = parity_verdict(dataset(), potential(), reference, Dict({'md': route()})).get_dict()
+    assert verdict['passed']
+    assert verdict['routes']['md']['is_reference']
+
+
+def test_way_of_the_trainer_is_the_reference(toy_architecture, converted):
+    assert is_reference(potential(), 'ase')
+    assert not is_reference(potential(), 'lammps')
+    assert not is_reference(potential(), 'ase', Str('float32'))
+    assert not is_reference(converted(0.0), 'ase')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        ({'engine': 'lammps'}, "the ase engine with the format 'native' in float64"),
+        ({'precision': 'float32'}, "the ase engine with the format 'native' in float64"),
+        ({'potential_sha256': 'of another'}, "the ase engine with the format 'native' in float64"),
+    ],
+)
+def test_verdict_on_something_else_does_not_count(toy_architecture, changes, said):
+    message = validate_parity(verdict_of(True, **changes), route())
+    assert message == f'the parity verdict says nothing about {said} and this potential; {REMEDY}'
+
+
+def test_production_without_a_verdict_is_refused(python_code):
+    inputs = {'md': md_inputs(python_code)}
+    way = "the ase engine with the format 'native' in float64"
+    assert validate_gate(inputs, None) == f'no parity verdict is given for {way}; {REMEDY}'
+    assert validate_gate({**inputs, 'parity': verdict_of(True)}, None) is None
+
+
+def test_production_against_the_verdict_is_refused_unless_it_is_overridden(python_code):
+    inputs = {'md': md_inputs(python_code), 'parity': verdict_of(False)}
+    assert validate_gate(inputs, None) == (
+        "the ase engine with the format 'native' in float64 failed the parity gate: its force is off by 1 eV/Å; "
+        'use another route, or set skip_parity_check to true, which is recorded'
+    )
+    assert validate_gate({**inputs, 'skip_parity_check': Bool(False)}, None) is not None
+    assert validate_gate({**inputs, 'skip_parity_check': Bool(True)}, None) is None
+
+
+def test_reference_models_need_no_verdict(python_code):
+    run = {**md_inputs(python_code), 'model_parameters': Dict({})}
+    run.pop('potential')
+    assert validate_gate({'md': run}, None) is None
+
+
+@pytest.mark.parametrize(
+    ('routes', 'message'),
+    [
+        ({}, 'no route is given; name at least one way to run the potential'),
+        ({'md': {'engine': 'ase'}}, "route 'md' lacks code"),
+        (
+            {'md': {'engine': 'ase', 'code': 1, 'potentials': 2}},
+            "unknown input of route 'md' 'potentials': did you mean 'potential'? "
+            'Known: code, engine, options, potential, precision.',
+        ),
+        (
+            {'reference': {}},
+            "a route is called 'reference', which stands for the trainer's own calculator; rename it",
+        ),
+    ],
+)
+def test_incomplete_route_is_refused(routes, message):
+    assert validate_routes(routes, None) == message
+
+
+def test_engine_that_cannot_compute_given_frames_is_refused(python_code):
+    message = refusal('edl.evaluation', evaluation_inputs(python_code, engine='electrode'))
+    assert message.startswith("engine 'electrode' cannot compute given frames; engines that can: ase")
