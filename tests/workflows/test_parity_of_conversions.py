@@ -60,7 +60,7 @@ def models(tmp_path_factory):
         *((TENSORFLOW, 'model.dp', f'model.{name}') for name in FORMATS),
     ):
         subprocess.run(
-            [str(python), *DP, source, target], cwd=folder, check=True, env={**os.environ, **VARIABLES}, timeout=300
+            [str(python), *DP, source, target], cwd=folder, check=True, env={**os.environ, **VARIABLES}, timeout=900
         )
     paths = {NATIVE: folder / result.model_path, **{name: folder / f'model.{name}' for name in FORMATS}}
     return {name: files_of(path) for name, path in paths.items()}

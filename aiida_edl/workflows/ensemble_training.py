@@ -1,0 +1,179 @@
+"""Train one architecture with many seeds on training sets of several sizes, and say what more data would bring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida.engine import ToContext, WorkChain
+from aiida.orm import ArrayData, Dict, Int, List, Str
+
+from aiida_edl.calculations.functions.committee_deviation import committee_deviation
+from aiida_edl.calculations.functions.learning_curve_over_size import learning_curve_over_size
+from aiida_edl.calculations.functions.nested_training_sets import nested_training_sets, size_label
+from aiida_edl.calculations.training import TrainingCalculation
+from aiida_edl.data.potential import PotentialData
+from aiida_edl.workflows.evaluation import EvaluationWorkChain
+from aiida_edl.workflows.submission import SubmitOnceMixin
+from aiida_edl.workflows.training import TrainingWorkChain
+
+
+def validate_seeds(value: List | None, _: Any) -> str | None:
+    """Return one sentence if there is no seed, one is given twice, or one is negative."""
+    seeds = value.get_list() if value is not None else [0]
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        return f'seeds is {seeds}; give at least one, none twice and none negative'
+    return None
+
+
+def validate_ensemble(inputs: Any, _: Any) -> str | None:
+    """Return one sentence if a size is not one of a part of the training set."""
+    if 'training_set_sizes' not in inputs or 'training' not in inputs:
+        return None
+    sizes, largest = inputs['training_set_sizes'].get_list(), len(inputs['training']['split'].get_array('training'))
+    if not sizes or len(set(sizes)) < len(sizes) or not all(0 < size <= largest for size in sizes):
+        return f'training_set_sizes is {sizes}; give numbers from 1 to {largest}, the frames of the training set'
+    return None
+
+
+class EnsembleTrainingWorkChain(SubmitOnceMixin, WorkChain):
+    """Train an ensemble: seeds times sizes of the training set, all to the same number of gradient updates.
+
+    The sets are nested. All potentials are tested on the same frames. A member that fails is reported, the others make
+    the result.
+    """
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Define ports, outline and exit codes."""
+        super().define(spec)
+        spec.expose_inputs(TrainingCalculation, namespace='training', exclude=('checkpoint', 'seed'))
+        spec.input('seeds', valid_type=List, validator=validate_seeds, help='Seeds of the members, for every size.')
+        spec.input(
+            'training_set_sizes',
+            valid_type=List,
+            required=False,
+            help='Frames of the training sets; the whole training set of the split without it.',
+        )
+        spec.input(
+            'subset_seed', valid_type=Int, default=lambda: Int(0), help='Seed of the order in which frames are taken.'
+        )
+        spec.input('max_iterations', valid_type=Int, default=lambda: Int(5), help='How often a job is started at most.')
+        spec.inputs.validator = validate_ensemble
+        spec.output_namespace('potentials', valid_type=PotentialData, dynamic=True, help='Potential by member.')
+        spec.output_namespace('errors', valid_type=Dict, dynamic=True, help='Errors on the test frames by member.')
+        spec.output_namespace(
+            'deviations', valid_type=ArrayData, dynamic=True, help='Deviation of the members by size, if two or more.'
+        )
+        spec.output('learning_curve_over_size', valid_type=ArrayData, help='Errors against size, with error bars.')
+        spec.outline(cls.cut_training_sets, cls.train, cls.inspect_training, cls.inspect_evaluations, cls.analyse)
+        spec.exit_code(511, 'ERROR_NO_POTENTIAL', message='No member could be trained and tested; failures: {failures}')
+        spec.exit_code(700, 'WARNING_PARTS_FAILED', message='The ensemble lacks members that failed: {failures}')
+
+    def cut_training_sets(self) -> None:
+        """Cut the training sets of all sizes out of the split."""
+        self.ctx.failures = []
+        training = self.inputs.training
+        if 'training_set_sizes' not in self.inputs:
+            self.ctx.sizes = [len(training.split.get_array('training'))]
+            self.ctx.splits = {size_label(self.ctx.sizes[0]): training.split}
+            return
+        self.ctx.sizes = sorted(self.inputs.training_set_sizes.get_list())
+        self.ctx.splits = self.call_once(
+            nested_training_sets,
+            'nested_training_sets',
+            dataset=training.dataset,
+            split=training.split,
+            sizes=self.inputs.training_set_sizes,
+            seed=self.inputs.subset_seed,
+        )
+
+    def _members(self) -> dict[str, tuple[int, int]]:
+        """Return size and seed of each member by its label."""
+        seeds = self.inputs.seeds.get_list()
+        return {f'{size_label(size)}_seed_{seed:02d}': (size, seed) for size in self.ctx.sizes for seed in seeds}
+
+    def train(self) -> ToContext:
+        """Train every member to the same number of gradient updates."""
+        children = {}
+        for label, (size, seed) in self._members().items():
+            training = {
+                **self.exposed_inputs(TrainingCalculation, 'training'),
+                'split': self.ctx.splits[size_label(size)],
+                'seed': Int(seed),
+            }
+            children[f'training_{label}'] = self.submit(
+                TrainingWorkChain,
+                training=training,
+                max_iterations=self.inputs.max_iterations,
+                metadata={'call_link_label': f'training_{label}'},
+            )
+        self.report(f'training {len(children)} potentials')
+        return ToContext(**children)
+
+    def inspect_training(self) -> ToContext:
+        """Test every potential on the same frames; remember what failed."""
+        training = self.inputs.training
+        options = {key: value for key, value in training.metadata.options.items() if key != 'parser_name'}
+        children = {}
+        for label in self._members():
+            child = self.ctx[f'training_{label}']
+            if not child.is_finished_ok:
+                self._remember_failure(child, f'training of {label}')
+                continue
+            self.out(f'potentials.{label}', child.outputs.potential)
+            device = {'device': training.device} if 'device' in training else {}
+            children[f'evaluation_{label}'] = self.submit(
+                EvaluationWorkChain,
+                evaluation={
+                    **device,
+                    'potential': child.outputs.potential,
+                    'code': training.code,
+                    'dataset': training.dataset,
+                    'split': training.split,
+                    'subset': Str('test'),
+                    'metadata': {'options': options},
+                },
+                max_iterations=self.inputs.max_iterations,
+                metadata={'call_link_label': f'evaluation_{label}'},
+            )
+        return ToContext(**children)
+
+    def _remember_failure(self, child: Any, what: str) -> None:
+        failure = f'{what} ({child.process_label}<{child.pk}>, exit status {child.exit_status}: {child.exit_message})'
+        self.ctx.failures.append(failure)
+        self.report(f'failed: {failure}')
+
+    def inspect_evaluations(self) -> Any:
+        """Take the errors of all members; stop if there are none."""
+        self.ctx.errors, self.ctx.predictions = {}, {}
+        for label in self._members():
+            child = self.ctx.get(f'evaluation_{label}')
+            if child is None:
+                continue
+            if not child.is_finished_ok:
+                self._remember_failure(child, f'evaluation of {label}')
+            if 'errors' in child.outputs:
+                self.ctx.errors[label] = child.outputs.errors
+                self.ctx.predictions[label] = child.outputs.predictions
+                self.out(f'errors.{label}', child.outputs.errors)
+        if not self.ctx.errors:
+            return self.exit_codes.ERROR_NO_POTENTIAL.format(failures='; '.join(self.ctx.failures))
+        return None
+
+    def analyse(self) -> Any:
+        """Draw up errors against size, and how far the members of each size differ."""
+        members = self._members()
+        sizes = {label: members[label][0] for label in self.ctx.errors}
+        curve = self.call_once(
+            learning_curve_over_size, 'learning_curve_over_size', sizes=Dict(sizes), **self.ctx.errors
+        )
+        self.out('learning_curve_over_size', curve)
+        for size in self.ctx.sizes:
+            committee = {key: node for key, node in self.ctx.predictions.items() if members[key][0] == size}
+            if len(committee) > 1:
+                name = size_label(size)
+                deviation = self.call_once(committee_deviation, f'committee_deviation_{name}', **committee)
+                self.out(f'deviations.{name}', deviation)
+        if self.ctx.failures:
+            return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.ctx.failures))
+        return None

@@ -1,0 +1,116 @@
+"""An ensemble of seeds and sizes: nested sets, one test set, members that fail are reported."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import ArrayData, Int, List
+from calculation_cases import dataset, split, stored_once, training_inputs
+
+from aiida_edl.calculations.functions.committee_deviation import committee_deviation
+from aiida_edl.calculations.functions.nested_training_sets import nested_training_sets
+from aiida_edl.workflows.ensemble_training import EnsembleTrainingWorkChain, validate_ensemble, validate_seeds
+
+SIZES = [2, 6]
+SEEDS = [1, 2]
+MEMBERS = [f'n_{size:05d}_seed_{seed:02d}' for size in SIZES for seed in SEEDS]
+
+
+@pytest.fixture
+def ensemble(python_code):
+    """Return a finished ensemble; it is trained once for all tests."""
+
+    def train():
+        inputs = training_inputs(python_code)
+        inputs.pop('seed')
+        return run_get_node(
+            EnsembleTrainingWorkChain, training=inputs, seeds=List(SEEDS), training_set_sizes=List(SIZES)
+        )[1]
+
+    return stored_once('ensemble', train)
+
+
+def test_every_member_gives_a_potential_and_errors(ensemble):
+    assert ensemble.is_finished_ok, ensemble.exit_message
+    assert sorted(ensemble.outputs.potentials) == sorted(ensemble.outputs.errors) == MEMBERS
+
+
+def test_all_members_are_trained_to_the_same_gradient_updates(ensemble):
+    potentials = [ensemble.outputs.potentials[name] for name in MEMBERS]
+    assert {node.base.attributes.get('gradient_updates') for node in potentials} == {6}
+
+
+def test_curve_has_error_bars_over_seeds(ensemble):
+    curve = ensemble.outputs.learning_curve_over_size
+    assert curve.get_array('size').tolist() == SIZES
+    assert curve.get_array('n_models').tolist() == [2, 2]
+    rmse = [ensemble.outputs.errors[name].get_dict()['summary']['force_rmse_ev_per_angstrom'] for name in MEMBERS]
+    np.testing.assert_allclose(curve.get_array('force_rmse'), [np.mean(rmse[:2]), np.mean(rmse[2:])])
+    np.testing.assert_allclose(curve.get_array('force_rmse_error'), [np.ptp(rmse[:2]) / 2, np.ptp(rmse[2:]) / 2])
+
+
+def test_deviation_is_that_of_the_predictions(ensemble):
+    deviation = ensemble.outputs.deviations['n_00006']
+    evaluations = [
+        child.outputs.predictions.get_array('energies')
+        for child in ensemble.called
+        if child.process_label == 'EvaluationWorkChain'
+        and child.inputs.evaluation.potential.uuid in {ensemble.outputs.potentials[name].uuid for name in MEMBERS[2:]}
+    ]
+    expected = np.std(evaluations, axis=0, ddof=1) / 8  # atoms of a frame
+    np.testing.assert_allclose(deviation.get_array('energy_deviation'), expected)
+    assert deviation.base.attributes.get('ddof') == 1
+    assert deviation.get_array('frame_indices').tolist() == [5, 9]
+
+
+def test_member_that_fails_is_a_warning(python_code, monkeypatch):
+    inputs = training_inputs(python_code)
+    inputs.pop('seed')
+    chain_inputs = {'training': inputs, 'seeds': List([1]), 'training_set_sizes': List([2])}
+    monkeypatch.setattr(EnsembleTrainingWorkChain, 'inspect_training', lambda self: self.ctx.failures.append('one'))
+    _, node = run_get_node(EnsembleTrainingWorkChain, **chain_inputs)
+    assert (node.exit_status, node.exit_message) == (
+        511,
+        'No member could be trained and tested; failures: one',
+    )
+
+
+def test_training_sets_are_nested_and_hold_all_charge_states(toy_architecture):
+    whole = split()
+    cut = nested_training_sets(dataset(), whole, List([2, 4, 6]), Int(5))
+    sets = [set(cut[name].get_array('training').tolist()) for name in ('n_00002', 'n_00004', 'n_00006')]
+    assert [len(indices) for indices in sets] == [2, 4, 6]
+    assert sets[0] < sets[1] < sets[2] == set(whole.get_array('training').tolist())
+    # Frames 2, 3, 6 and 7 hold sodium, 0 and 1 do not.
+    assert len(sets[0] & {2, 3, 6, 7}) == 1 or len(sets[0] & {0, 1}) == 1
+    for node in cut.values():
+        assert node.get_array('test').tolist() == whole.get_array('test').tolist()
+
+
+def test_same_seed_gives_the_same_sets_and_another_seed_others(toy_architecture):
+    first, again, other = (
+        nested_training_sets(dataset(), split(), List([3]), Int(seed))['n_00003'].get_array('training').tolist()
+        for seed in (0, 0, 3)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_size_beyond_the_training_set_is_refused(python_code):
+    inputs = {'training': training_inputs(python_code), 'training_set_sizes': List([2, 7])}
+    assert validate_ensemble(inputs, None) == (
+        'training_set_sizes is [2, 7]; give numbers from 1 to 6, the frames of the training set'
+    )
+
+
+@pytest.mark.parametrize('seeds', [[], [1, 1], [-1]])
+def test_seeds_are_checked(seeds):
+    assert validate_seeds(List(seeds), None) == f'seeds is {seeds}; give at least one, none twice and none negative'
+
+
+def test_members_asked_about_other_frames_are_refused(toy_architecture):
+    arrays = {'energies': np.zeros(1), 'forces': np.zeros((1, 3)), 'offsets': np.array([0, 1])}
+    one, other = (ArrayData({**arrays, 'frame_indices': np.array([index])}) for index in (0, 1))
+    with pytest.raises(ValueError, match=r'^the members of a committee must be asked about the same frames, these'):
+        committee_deviation(a_1=one, a_2=other)
