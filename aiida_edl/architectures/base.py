@@ -30,6 +30,7 @@ class TrainingOutcome(str, Enum):
     FINISHED = 'finished'
     OUT_OF_WALLTIME = 'out_of_walltime'
     OUT_OF_MEMORY = 'out_of_memory'
+    DEVICE_LOST = 'device_lost'
     LOSS_DIVERGED = 'loss_diverged'
     LOG_INCOMPLETE = 'log_incomplete'
     EXPORT_FAILED = 'export_failed'

@@ -20,6 +20,7 @@ LARGEST_ENERGY_ERROR = 100.0
 """Error above which a trained model cannot be meant seriously [eV/atom]; chosen here."""
 OUTCOME_OF_COMMAND = {
     'out_of_memory': TrainingOutcome.OUT_OF_MEMORY,
+    'device_lost': TrainingOutcome.DEVICE_LOST,
     'timed_out': TrainingOutcome.OUT_OF_WALLTIME,
     'terminated': TrainingOutcome.OUT_OF_WALLTIME,
 }
@@ -28,6 +29,7 @@ OUTCOME_OF_COMMAND = {
 HOW_COMMAND_ENDED = {
     'failed': 'failed',
     'out_of_memory': 'ran out of memory',
+    'device_lost': 'lost its accelerator',
     'timed_out': 'was stopped at its time limit',
     'terminated': 'was told to stop from outside',
     'running': 'was still running when the job was killed',
@@ -45,8 +47,8 @@ class CommandReport:
     is_export: bool
     """Whether it exports the model."""
     outcome: str
-    """``'finished'``, ``'failed'``, ``'out_of_memory'``, ``'timed_out'``, ``'terminated'``, ``'running'`` or
-    ``'not_run'``."""
+    """``'finished'``, ``'failed'``, ``'out_of_memory'``, ``'device_lost'``, ``'timed_out'``, ``'terminated'``,
+    ``'running'`` or ``'not_run'``."""
     returncode: int | None
     """Return code, negative for a signal; None if it did not end."""
     wall_seconds: float | None

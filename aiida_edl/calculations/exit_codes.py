@@ -81,6 +81,12 @@ OUT_OF_MEMORY = ExitCodeDefinition(
     'The program ran out of memory: {detail}',
     'The output says that memory of the host or of the accelerator was exhausted.',
 )
+DEVICE_LOST = ExitCodeDefinition(
+    411,
+    'ERROR_DEVICE_LOST',
+    'The accelerator was lost: {detail}',
+    'The output says that an accelerator failed or went away under the program.',
+)
 LOSS_DIVERGED = ExitCodeDefinition(
     450,
     'ERROR_LOSS_DIVERGED',
@@ -108,6 +114,7 @@ EXIT_CODES = (
     CONVERSION_FAILED,
     OUT_OF_WALLTIME,
     OUT_OF_MEMORY,
+    DEVICE_LOST,
     LOSS_DIVERGED,
     MD_EXPLODED,
     NO_FRAME_CONVERGED,

@@ -101,6 +101,7 @@ class TrainingCalculation(EdlCalculation):
         exit_codes.EXPORT_FAILED,
         exit_codes.OUT_OF_WALLTIME,
         exit_codes.OUT_OF_MEMORY,
+        exit_codes.DEVICE_LOST,
         exit_codes.LOSS_DIVERGED,
     )
 
@@ -173,6 +174,12 @@ class TrainingCalculation(EdlCalculation):
             valid_type=DatasetData,
             required=False,
             help='Labelled frames of the training of the parent, learnt again so that they are not forgotten.',
+        )
+        spec.input(
+            'remedies',
+            valid_type=List,
+            required=False,
+            help='What earlier attempts ran into and what was changed for this one; listed in its summary.',
         )
         spec.output('potential', valid_type=PotentialData, help='The trained potential.')
         spec.output(

@@ -19,6 +19,7 @@ one ``outcome``:
 finished      its return code is 0
 failed        its return code is not 0 and nothing below applies
 out_of_memory it was killed by SIGKILL from outside, or its output says that memory was exhausted
+device_lost   its output says that the accelerator failed or went away
 timed_out     ``timeout_seconds`` had passed
 terminated    this program was told to stop by SIGTERM or SIGINT, e.g. by the scheduler
 running       this program was killed while the command ran
@@ -55,6 +56,12 @@ OUT_OF_MEMORY = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 """What Python, C++, PyTorch, TensorFlow, CUDA and shells print when memory of host or accelerator is exhausted."""
+DEVICE_LOST = re.compile(
+    r'CUDA error: (unspecified launch failure|unknown error|uncorrectable ECC error|.*busy or unavailable)'
+    r'|CUDA_ERROR_(LAUNCH_FAILED|ECC_UNCORRECTABLE|UNKNOWN)|GPU is lost|fallen off the bus',
+    re.IGNORECASE,
+)
+"""What PyTorch, TensorFlow and the driver print when an accelerator fails under a program that was using it."""
 THREAD_VARIABLES = (
     'OMP_NUM_THREADS',
     'MKL_NUM_THREADS',
@@ -141,6 +148,16 @@ def keep_newest(pattern: str) -> None:
             path.unlink()
 
 
+def failure_in(output: str) -> str:
+    """Return the outcome of a command that failed, from the end of its output.
+
+    :param output: text.
+    """
+    if OUT_OF_MEMORY.search(output):
+        return 'out_of_memory'
+    return 'device_lost' if DEVICE_LOST.search(output) else 'failed'
+
+
 def run(command: dict[str, Any], threads: int) -> dict[str, Any]:
     """Run one command and return what is known of it.
 
@@ -165,7 +182,7 @@ def run(command: dict[str, Any], threads: int) -> dict[str, Any]:
         keep_newest(pattern)
     if reason is None and returncode != 0:
         is_killed = returncode == -signal.SIGKILL
-        reason = 'out_of_memory' if is_killed or OUT_OF_MEMORY.search(tail(output)) else 'failed'
+        reason = 'out_of_memory' if is_killed else failure_in(tail(output))
     # Linux counts in kibibytes, macOS in bytes.
     peak_bytes = usage.ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
     return {

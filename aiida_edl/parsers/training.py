@@ -26,6 +26,7 @@ from aiida_edl.science.charge_state import charge_state_of_ions, count_ions
 EXIT_CODE_OF_OUTCOME = {
     TrainingOutcome.OUT_OF_WALLTIME: exit_codes.OUT_OF_WALLTIME,
     TrainingOutcome.OUT_OF_MEMORY: exit_codes.OUT_OF_MEMORY,
+    TrainingOutcome.DEVICE_LOST: exit_codes.DEVICE_LOST,
     TrainingOutcome.LOSS_DIVERGED: exit_codes.LOSS_DIVERGED,
     TrainingOutcome.LOG_INCOMPLETE: exit_codes.LOG_INCOMPLETE,
     TrainingOutcome.EXPORT_FAILED: exit_codes.EXPORT_FAILED,
@@ -75,6 +76,7 @@ class TrainingParser(EdlParser):
             'gradient_updates_done': result.gradient_updates_done,
             'gradient_updates': self.node.inputs.gradient_updates.value,
             'is_restart': 'checkpoint' in self.node.inputs,
+            'remedies': self.node.inputs.remedies.get_list() if 'remedies' in self.node.inputs else [],
             **cost_and_versions(folder),
         }
 

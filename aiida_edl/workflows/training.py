@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.engine import ProcessHandlerReport, process_handler
-from aiida.orm import CalcJobNode, Dict
+from aiida.orm import CalcJobNode, Dict, List
 
 from aiida_edl.architectures.protocols import hyperparameter_protocol
 from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.registry import ARCHITECTURES, load_member
-from aiida_edl.workflows.restart import InterruptibleWorkChain
+from aiida_edl.workflows.restart import InterruptibleWorkChain, continue_from_checkpoint
 
 LEARNING_RATE_FACTOR = 0.3
 """By which the learning rate is multiplied after a divergence; dimensionless, chosen here."""
@@ -45,10 +45,28 @@ class TrainingWorkChain(InterruptibleWorkChain):
         member.make_hyperparameters(values)
         return values
 
-    def _change_hyperparameter(self, name: str, value: float) -> None:
-        """Give the next training a hyperparameter of its own, starting from the beginning."""
-        self.ctx.inputs.hyperparameters = Dict({**self.ctx.inputs.hyperparameters.get_dict(), name: value})
+    def _change_hyperparameter(self, calculation: CalcJobNode, name: str, old: float, new: float) -> None:
+        """Give the next training a hyperparameter of its own, starting from the beginning, and take note of it."""
+        self.ctx.inputs.hyperparameters = Dict({**self.ctx.inputs.hyperparameters.get_dict(), name: new})
         self.ctx.inputs.pop('checkpoint', None)
+        self._note_remedy(calculation, {'changed': name, 'from': old, 'to': new})
+
+    def _note_remedy(self, calculation: CalcJobNode, remedy: dict[str, Any]) -> None:
+        """Tell the next training what was done about a failure; its summary lists it."""
+        noted = self.ctx.inputs.remedies.get_list() if 'remedies' in self.ctx.inputs else []
+        failure = {'exit_status': calculation.exit_status, 'exit_message': calculation.exit_message}
+        self.ctx.inputs.remedies = List([*noted, {**failure, **remedy}])
+
+    def _repeat_once(self, calculation: CalcJobNode, action: str) -> ProcessHandlerReport:
+        """Go on from the checkpoint, or from the beginning without one; give up if the last attempt ended alike."""
+        earlier = self.ctx.children[:-1]
+        if earlier and earlier[-1].exit_status == calculation.exit_status:
+            self.report(f'{calculation.process_label}<{calculation.pk}> failed twice alike: giving up')
+            return ProcessHandlerReport(True, calculation.exit_code)
+        continued = 'checkpoint' in calculation.outputs
+        self.report(f'{action}: {continue_from_checkpoint(self.ctx.inputs, calculation)}')
+        self._note_remedy(calculation, {'repeated': 'from its checkpoint' if continued else 'as it was'})
+        return ProcessHandlerReport(True)
 
     def _hyperparameter(self, name: str) -> Any:
         """Return the value of a hyperparameter as it was used, default or not; None if there is no such one."""
@@ -68,7 +86,7 @@ class TrainingWorkChain(InterruptibleWorkChain):
         if not batch_size or batch_size <= 1:
             self.report(f'{calculation.process_label}<{calculation.pk}> ran out of memory with batch size {batch_size}')
             return ProcessHandlerReport(True, calculation.exit_code)
-        self._change_hyperparameter('batch_size', batch_size // 2)
+        self._change_hyperparameter(calculation, 'batch_size', batch_size, batch_size // 2)
         self.report(
             f'{calculation.process_label}<{calculation.pk}> ran out of memory: '
             f'batch size lowered from {batch_size} to {batch_size // 2}, training from the beginning'
@@ -77,13 +95,32 @@ class TrainingWorkChain(InterruptibleWorkChain):
 
     @process_handler(priority=400, exit_codes=[TrainingCalculation.exit_codes.ERROR_LOSS_DIVERGED])
     def handle_loss_diverged(self, calculation: CalcJobNode) -> ProcessHandlerReport:
-        """Lower the learning rate and start again."""
+        """Lower the learning rate and start again: a checkpoint may be spoilt long before the errors show it."""
         rate = self._hyperparameter('learning_rate')
         if rate is None:
             return ProcessHandlerReport(True, calculation.exit_code)
-        self._change_hyperparameter('learning_rate', rate * LEARNING_RATE_FACTOR)
+        self._change_hyperparameter(calculation, 'learning_rate', rate, rate * LEARNING_RATE_FACTOR)
         self.report(
             f'{calculation.process_label}<{calculation.pk}> diverged: learning rate lowered from {rate:g} '
             f'to {rate * LEARNING_RATE_FACTOR:g}, training from the beginning'
         )
         return ProcessHandlerReport(True)
+
+    @process_handler(priority=300, exit_codes=[TrainingCalculation.exit_codes.ERROR_DEVICE_LOST])
+    def handle_device_lost(self, calculation: CalcJobNode) -> ProcessHandlerReport:
+        """Submit once more, hoping for another device."""
+        return self._repeat_once(calculation, 'the accelerator was lost')
+
+    @process_handler(priority=290, exit_codes=[TrainingCalculation.exit_codes.ERROR_LOG_INCOMPLETE])
+    def handle_log_incomplete(self, calculation: CalcJobNode) -> ProcessHandlerReport | None:
+        """Go on once from the checkpoint of a training that stopped for no known reason; without one it never began."""
+        if 'checkpoint' not in calculation.outputs:
+            return None
+        return self._repeat_once(calculation, 'the log is incomplete')
+
+    @process_handler(priority=280, exit_codes=[TrainingCalculation.exit_codes.ERROR_EXPORT_FAILED])
+    def handle_export_failed(self, calculation: CalcJobNode) -> ProcessHandlerReport | None:
+        """Export once more: the training goes on from a checkpoint at its target, so there is nothing else to do."""
+        if 'checkpoint' not in calculation.outputs:
+            return None
+        return self._repeat_once(calculation, 'the model could not be exported')

@@ -72,6 +72,7 @@ def test_missing_or_truncated_report_is_none(tmp_path, content):
         (('timed_out', 'not_run'), TrainingOutcome.OUT_OF_WALLTIME),
         (('terminated', 'not_run'), TrainingOutcome.OUT_OF_WALLTIME),
         (('out_of_memory', 'not_run'), TrainingOutcome.OUT_OF_MEMORY),
+        (('device_lost', 'not_run'), TrainingOutcome.DEVICE_LOST),
         (('failed', 'not_run'), TrainingOutcome.LOG_INCOMPLETE),
         (('running', 'not_run'), TrainingOutcome.LOG_INCOMPLETE),
         (('finished', 'failed'), TrainingOutcome.EXPORT_FAILED),

@@ -217,3 +217,23 @@ def test_driver_needs_the_standard_library_alone(tmp_path):
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, '')
+
+
+@pytest.mark.parametrize(
+    'line',
+    [
+        'RuntimeError: CUDA error: unspecified launch failure',
+        'RuntimeError: CUDA error: all CUDA-capable devices are busy or unavailable',
+        'CUDA_ERROR_ECC_UNCORRECTABLE: uncorrectable ECC error encountered',
+        'Unable to determine the device handle for GPU 0000:3B:00.0: GPU is lost.  Reboot the system',
+    ],
+)
+def test_lost_accelerator_is_found_in_the_output_of_a_failure(tmp_path, line):
+    _, report = run(tmp_path, python(f'print({line!r}, flush=True); raise SystemExit(1)'))
+    assert outcomes(report) == ['device_lost']
+
+
+def test_environment_without_an_accelerator_has_not_lost_one(tmp_path):
+    line = 'RuntimeError: Found no NVIDIA driver on your system.'
+    _, report = run(tmp_path, python(f'print({line!r}, flush=True); raise SystemExit(1)'))
+    assert outcomes(report) == ['failed']

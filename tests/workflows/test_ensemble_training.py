@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import ArrayData, Int, List
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
+from aiida.orm import ArrayData, Int, List, WorkChainNode
 from calculation_cases import dataset, split, stored_once, training_inputs
 
 from aiida_edl.calculations.functions.committee_deviation import committee_deviation
@@ -64,15 +66,48 @@ def test_deviation_is_that_of_the_predictions(ensemble):
     assert deviation.get_array('frame_indices').tolist() == [5, 9]
 
 
-def test_member_that_fails_is_a_warning(python_code, monkeypatch):
+@pytest.fixture
+def half_failed(python_code):
+    """Return a chain of two members, the training of the first of which has failed."""
     inputs = training_inputs(python_code)
     inputs.pop('seed')
-    chain_inputs = {'training': inputs, 'seeds': List([1]), 'training_set_sizes': List([2])}
-    monkeypatch.setattr(EnsembleTrainingWorkChain, 'inspect_training', lambda self: self.ctx.failures.append('one'))
-    _, node = run_get_node(EnsembleTrainingWorkChain, **chain_inputs)
-    assert (node.exit_status, node.exit_message) == (
-        511,
-        'No member could be trained and tested; failures: one',
+    chain = instantiate_process(
+        get_manager().get_runner(), EnsembleTrainingWorkChain, training=inputs, seeds=List(SEEDS)
+    )
+    chain.cut_training_sets()
+    node = WorkChainNode()
+    node.set_process_label('TrainingWorkChain')
+    node.set_process_state('finished')
+    node.set_exit_status(450)
+    node.set_exit_message('The training diverged')
+    chain.ctx['training_n_00006_seed_01'] = chain.ctx['training_n_00006_seed_02'] = node.store()
+    chain.failure = (
+        f'training of n_00006_seed_01 (TrainingWorkChain<{node.pk}>, exit status 450: The training diverged)'
+    )
+    return chain
+
+
+def test_without_any_member_the_chain_fails(half_failed):
+    half_failed.inspect_training()
+    exit_code = half_failed.inspect_evaluations()
+    assert exit_code.status == 511
+    assert exit_code.message.startswith(f'No member could be trained and tested; failures: {half_failed.failure}; ')
+
+
+def test_member_that_failed_is_a_warning(half_failed, ensemble, monkeypatch):
+    monkeypatch.setattr(half_failed, 'submit', lambda *_, **__: None)
+    half_failed.ctx['training_n_00006_seed_02'] = next(
+        child for child in ensemble.called if child.process_label == 'TrainingWorkChain'
+    )
+    half_failed.inspect_training()
+    half_failed.ctx['evaluation_n_00006_seed_02'] = next(
+        child for child in ensemble.called if child.process_label == 'EvaluationWorkChain'
+    )
+    assert half_failed.inspect_evaluations() is None
+    exit_code = half_failed.analyse()
+    assert (exit_code.status, exit_code.message) == (
+        700,
+        f'The ensemble lacks members that failed: {half_failed.failure}',
     )
 
 

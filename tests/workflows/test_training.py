@@ -81,3 +81,44 @@ def test_unknown_hyperparameter_of_a_protocol_is_refused(toy_architecture):
 def test_unknown_architecture_is_refused(toy_architecture):
     with pytest.raises(UnknownNameError, match="unknown architecture 'mase': did you mean 'mace'"):
         TrainingWorkChain.get_protocol_hyperparameters('mase', 'fast', {})
+
+
+def test_what_a_handler_changed_is_an_input_of_the_next_training(chain, aiida_localhost):
+    chain.handle_out_of_memory(failed(TrainingCalculation.exit_codes.ERROR_OUT_OF_MEMORY, aiida_localhost))
+    chain.handle_loss_diverged(failed(TrainingCalculation.exit_codes.ERROR_LOSS_DIVERGED, aiida_localhost))
+    memory, rate = chain.ctx.inputs.remedies.get_list()
+    assert (memory['exit_status'], memory['changed'], memory['from'], memory['to']) == (410, 'batch_size', 8, 4)
+    assert (rate['exit_status'], rate['changed'], rate['from']) == (450, 'learning_rate', 0.7)
+
+
+@pytest.mark.parametrize(
+    ('label', 'handler'),
+    [
+        ('ERROR_DEVICE_LOST', 'handle_device_lost'),
+        ('ERROR_LOG_INCOMPLETE', 'handle_log_incomplete'),
+        ('ERROR_EXPORT_FAILED', 'handle_export_failed'),
+    ],
+)
+def test_accident_is_repeated_once_from_the_checkpoint(chain, aiida_localhost, label, handler):
+    exit_code = TrainingCalculation.exit_codes[label]
+    first, second = (failed(exit_code, aiida_localhost, checkpoint=True) for _ in range(2))
+    chain.ctx.children = [first]
+    assert getattr(chain, handler)(first).exit_code.status == 0
+    assert chain.ctx.inputs.checkpoint.uuid == first.outputs.checkpoint.uuid
+    assert chain.ctx.inputs.remedies.get_list()[0]['repeated'] == 'from its checkpoint'
+    chain.ctx.children = [first, second]
+    assert getattr(chain, handler)(second).exit_code.status == exit_code.status
+
+
+def test_lost_device_without_checkpoint_starts_again(chain, aiida_localhost):
+    node = failed(TrainingCalculation.exit_codes.ERROR_DEVICE_LOST, aiida_localhost)
+    chain.ctx.children = [node]
+    assert chain.handle_device_lost(node).exit_code.status == 0
+    assert chain.ctx.inputs.remedies.get_list()[0]['repeated'] == 'as it was'
+
+
+@pytest.mark.parametrize('handler', ['handle_log_incomplete', 'handle_export_failed'])
+def test_program_that_never_began_is_not_repeated(chain, aiida_localhost, handler):
+    node = failed(TrainingCalculation.exit_codes.ERROR_LOG_INCOMPLETE, aiida_localhost)
+    chain.ctx.children = [node]
+    assert getattr(chain, handler)(node) is None
