@@ -230,6 +230,7 @@ def test_native_model_in_a_build_without_its_backend_is_an_outcome(tmp_path, mod
 STYLES_OF_OTHER_BUILDS = {
     'mliap': 'mace',
     'metatomic': 'pet',
+    'grace': 'grace',
     'deepmd with a map': 'deep_potential_mp',
 }
 
