@@ -187,7 +187,8 @@ class Batch:
 
     def compute(self) -> None:
         """Compute energies [eV] and forces [eV/Å], those of the wall included."""
-        self.state.positions = self.positions.to(self.model.dtype)
+        # a copy: models switch on gradients of what they are given
+        self.state.positions = self.positions.to(self.model.dtype, copy=True)
         results = self.model(self.state)
         self.potential_energy = results['energy'].detach().to(torch.float64) + self.energy_shifts
         self.forces = results['forces'].detach().to(torch.float64)
