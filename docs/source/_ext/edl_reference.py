@@ -32,12 +32,15 @@ from docutils import nodes
 from edl_markup import attribute_docstrings, field_rows, first_sentence, prose, table
 from edl_ports import exit_code_rows, input_rows, output_rows
 from sphinx.application import Sphinx
+from sphinx.ext.autodoc.mock import mock
 from sphinx.util.docutils import SphinxDirective
 
 from aiida_edl.architectures.protocols import protocol_document
 from aiida_edl.calculations.exit_codes import EXIT_CODES
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, registered_names
 
+ABSENT = ['torch', 'torch_sim', 'torch_sim_batch']
+"""What programs import that run where the manual is not made: a library, and the file that is staged beside one."""
 PREFIX = 'edl.'
 CACHED = 'aiida.calculations'
 GROUPS = (CACHED, 'aiida.workflows')
@@ -49,11 +52,12 @@ def load(path: str) -> Any:
     :param path: module, or module and attribute.
     :raises ImportError: if there is no such thing.
     """
-    try:
-        return import_module(path)
-    except ModuleNotFoundError:
-        module, _, name = path.rpartition('.')
-        return getattr(import_module(module), name)
+    with mock(ABSENT):
+        try:
+            return import_module(path)
+        except ModuleNotFoundError:
+            module, _, name = path.rpartition('.')
+            return getattr(import_module(module), name)
 
 
 def processes(group: str) -> Iterator[tuple[str, Any]]:
