@@ -17,7 +17,7 @@ LOWER_LAYERS = (
     'aiida_edl.environments',
 )
 STAGED = 'aiida_edl.drivers'
-NEED_TORCH = ('run_torch_sim_md', 'torch_sim_batch')
+NEED_TORCH = ('run_torch_sim_md', 'torch_sim_batch', 'evaluate_torch_sim')
 """Drivers for models that are torch; their own tests run them where it is."""
 FORBIDDEN = ('aiida', 'torch', 'mace', 'deepmd', 'tblite', 'lammps', 'tensorflow', 'jax')
 BLOCKED_IMPORT = """

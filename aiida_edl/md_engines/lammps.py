@@ -18,13 +18,14 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from aiida_edl.architectures.base import Command, Retrieval
-from aiida_edl.architectures.bindings import ATOMIC_NUMBERS, ELEMENTS, TOTAL_CHARGE
+from aiida_edl.architectures.bindings import TOTAL_CHARGE
 from aiida_edl.md_engines.base import MDEngine, MDJob, MDResult, MDSettings, MDSettingsError
 from aiida_edl.md_engines.lammps_files import VERSION
 from aiida_edl.md_engines.lammps_output import CHECKPOINT, DUMP, ENERGY_SHIFT, LOG, Dialect, Schedule, read_run
+from aiida_edl.md_engines.lammps_recipe import checked_recipe, potential_lines
 from aiida_edl.md_engines.lammps_script import STORE_MODEL_FORCES, explosion_lines, production_lines, walltime_lines
-from aiida_edl.md_engines.lammps_system import VELOCITY, Box, box_of, data_file, index_ranges, symbols, types_of
-from aiida_edl.registry import unknown_name_message
+from aiida_edl.md_engines.lammps_single_points import LammpsSinglePoints
+from aiida_edl.md_engines.lammps_system import VELOCITY, Box, box_of, data_file, index_ranges, types_of
 from aiida_edl.science.charge_state import ions_per_frame
 from aiida_edl.science.frames import Floats, Frame
 
@@ -33,8 +34,6 @@ DATA = 'initial.data'
 START_LOG = 'start.lammps'
 """Log before the input script names another. It tells where plug-ins of the executable lie, so that it is not kept."""
 STDOUT = 'lammps.out'
-ATOM_STYLES = ('atomic', 'charge')
-"""Styles of atoms that the data file can have."""
 DEEPMD_VERSION = re.compile(r'^  source: +v?(\S+)$', re.MULTILINE)
 """How the pair style of DeePMD-kit says which version it is."""
 CHECKPOINT_STEPS = 1000
@@ -47,21 +46,7 @@ PICOSECOND = 1e-3
 """One fs in ps, the unit of time of LAMMPS in units ``metal``."""
 
 
-RECIPE: Mapping[str, Any] = {
-    'pair_style': '',
-    'pair_coeff': '',
-    'commands': [],
-    'final_commands': [],
-    'atom_style': 'atomic',
-    'arguments': [],
-    'environment': {},
-    'packages': [],
-    'level_of_theory': '',
-}
-"""What the recipe of a model may say, and defaults; the first two are needed."""
-
-
-class LammpsEngine(MDEngine):
+class LammpsEngine(LammpsSinglePoints, MDEngine):
     """Runs ``lmp`` with the pair style of a trained potential, or with one that ``model_parameters`` describe."""
 
     name = 'lammps'
@@ -135,23 +120,6 @@ def _versions(folder: Path) -> dict[str, str]:
     return {name: match.group(1) for name, match in found.items() if match is not None}
 
 
-def checked_recipe(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a recipe with the defaults filled in.
-
-    :param recipe: keys of :data:`RECIPE`.
-    :raises MDSettingsError: if it lacks a pair style or has an unknown key.
-    """
-    for key in recipe:
-        if key not in RECIPE:
-            raise MDSettingsError(unknown_name_message('key of the recipe for lammps', key, list(RECIPE)))
-    for key in ('pair_style', 'pair_coeff'):
-        if not recipe.get(key):
-            raise MDSettingsError(f'the recipe for lammps lacks {key}; it needs pair_style and pair_coeff')
-    if recipe.get('atom_style', 'atomic') not in ATOM_STYLES:
-        raise MDSettingsError(unknown_name_message('atom_style', recipe['atom_style'], ATOM_STYLES))
-    return {**RECIPE, **recipe}
-
-
 @dataclass(frozen=True)
 class _Run:
     """A job with what follows from its frame."""
@@ -219,7 +187,7 @@ def _script(run: _Run) -> list[str]:
     job, schedule = run.job, Schedule.of(run.job.settings)
     lines = [
         *_system_lines(run),
-        *_potential_lines(run),
+        *potential_lines(run.recipe, run.types, job.total_charge or 0.0),
         *_group_lines(run),
         f'print "{ENERGY_SHIFT} {run.energy_shift!r}"',
         *_thermo_lines(run),
@@ -243,19 +211,6 @@ def _system_lines(run: _Run) -> list[str]:
     if run.box.is_tilted:
         lines.append('box tilt large')
     return [*lines, f'read_data {DATA}']
-
-
-def _potential_lines(run: _Run) -> list[str]:
-    """Return the pair style with one element for each type of atoms."""
-    recipe = run.recipe
-    numbers = ' '.join(str(number) for number in run.types)
-    coefficients = recipe['pair_coeff'].replace(ELEMENTS, symbols(run.types)).replace(ATOMIC_NUMBERS, numbers)
-    return [
-        f'pair_style {recipe["pair_style"].replace(TOTAL_CHARGE, f"{run.job.total_charge or 0.0:.10g}")}',
-        *(f'pair_coeff {line}' for line in coefficients.splitlines()),
-        *recipe['final_commands'],
-        'neigh_modify every 1 delay 0 check yes',
-    ]
 
 
 def _group_lines(run: _Run) -> list[str]:

@@ -35,6 +35,7 @@ from aiida_edl.md_engines.driver_output import (
     read_summary,
     summarised_run_end,
 )
+from aiida_edl.md_engines.torch_sim_single_points import TorchSimSinglePoints
 from aiida_edl.science import units
 from aiida_edl.science.frames import Frame, FrameSet
 
@@ -48,7 +49,7 @@ ONLY = 'run'
 """Label of the one replica of a single run."""
 
 
-class TorchSimEngine(BatchedMDEngine):
+class TorchSimEngine(TorchSimSinglePoints, BatchedMDEngine):
     """Runs ``drivers/run_torch_sim_md.py`` in the environment of the architecture."""
 
     name = 'torch_sim'

@@ -7,6 +7,7 @@ from typing import Any
 from aiida.engine import ToContext, WorkChain, if_
 from aiida.orm import AbstractCode, ArrayData, Dict, Int, Str
 
+from aiida_edl.calculations.evaluation import computes_single_points
 from aiida_edl.calculations.functions.parity_verdict import parity_verdict
 from aiida_edl.calculations.parity import is_reference, route_of, validate_parity
 from aiida_edl.calculations.training import TrainingCalculation
@@ -137,8 +138,7 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
                 metadata={'call_link_label': 'evaluation'},
             )
         }
-        potential = self.ctx.training.outputs.potential
-        if 'md_settings' in self.inputs and not is_reference(potential, self.inputs.engine.value):
+        if self._is_gate_needed():
             route = {'engine': self.inputs.engine, 'code': self._run_code(), 'options': Dict(self._run_options())}
             children['parity'] = self.submit(
                 ParityWorkChain,
@@ -150,6 +150,12 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
                 metadata={'call_link_label': 'parity'},
             )
         return ToContext(**children)
+
+    def _is_gate_needed(self) -> bool:
+        """Return whether the way of the runs is another than the trainer's own, and can be compared with it."""
+        engine = self.inputs.engine.value
+        differs = not is_reference(self.ctx.training.outputs.potential, engine)
+        return 'md_settings' in self.inputs and differs and computes_single_points(engine)
 
     def inspect_evaluation(self) -> None:
         """Take the errors and the verdict of the parity gate."""
@@ -178,7 +184,9 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
         """
         potential, engine = self.ctx.training.outputs.potential, self.inputs.engine.value
         if not is_reference(potential, engine):
-            child = self.ctx.parity
+            child = self.ctx.get('parity')
+            if child is None:
+                return None
             if not child.is_finished_ok:
                 self._remember_failure(child, 'parity gate')
             return child.outputs.verdict if 'verdict' in child.outputs else None

@@ -1,4 +1,4 @@
-"""A potential of DeePMD-kit is converted and run in LAMMPS, all of it in the graph."""
+"""A potential of DeePMD-kit is converted, compared and run in LAMMPS, all of it in the graph."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from aiida_edl.data.potential import PotentialData
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.workflows.conversion import ConversionWorkChain
 from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain
+from aiida_edl.workflows.parity import ParityWorkChain
 
 pytestmark = [
     pytest.mark.slow,
@@ -62,7 +63,15 @@ def test_converted_potential_runs_in_lammps(tmp_path, aiida_code_installed):
         'settings': Dict(SETTINGS.to_dict()),
         'potential': results['potential'],
     }
-    outputs, run = run_get_node(MolecularDynamicsWorkChain, md=inputs)
+    compared, gate = run_get_node(
+        ParityWorkChain,
+        dataset=inputs['structure'],
+        potential=native,
+        code=codes['deepmd'],
+        routes={'lammps': {key: inputs[key] for key in ('engine', 'code', 'potential')}},
+    )
+    assert gate.is_finished_ok, gate.exit_message
+    outputs, run = run_get_node(MolecularDynamicsWorkChain, md=inputs, parity=compared['verdict'])
     assert run.is_finished_ok, run.exit_message
     assert outputs['trajectory'].frames().columns['step'].tolist() == [10, 20, 30, 40]
     assert outputs['trajectory'].level_of_theory == 'deep_potential potential trained on Lennard-Jones'
@@ -70,4 +79,4 @@ def test_converted_potential_runs_in_lammps(tmp_path, aiida_code_installed):
     assert summary['versions'] == {'lammps': '22 Jul 2025 - Update 2', 'deepmd-kit': '3.2.0'}
 
     with pytest.raises(ValueError, match=r"runs 'python', but engine 'lammps' needs the LAMMPS executable"):
-        run_get_node(MolecularDynamicsWorkChain, md={**inputs, 'code': codes['deepmd']})
+        run_get_node(MolecularDynamicsWorkChain, md={**inputs, 'code': codes['deepmd']}, parity=compared['verdict'])
