@@ -34,7 +34,9 @@ class TrainingCase:
     trainer has written it already), ``environment``, ``output`` (glob of the file with the errors on the validation
     set), ``energy_rmse`` and ``force_rmse`` (expressions whose last match holds the value [eV/atom, eV/Å]), ``factor``
     by which these are multiplied; or ``not_compared``, the reason why it is not compared."""
-
+    routes: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Programs besides its own ASE calculator that can run the model in CI, by MD engine: ``environment``,
+    ``executable`` in it, and ``format`` into which the model is converted (none if it is loaded as it is)."""
     absent_packages: tuple[str, ...] = ()
     """Packages whose versions are recorded, but which the tested environment need not have."""
 
@@ -43,6 +45,10 @@ class TrainingCase:
         """Interpreter of the environment; ``AIIDA_EDL_PYTHON_<ENVIRONMENT>`` names another."""
         default = ROOT / '.environments' / self.environment / 'bin' / 'python'
         return Path(os.environ.get(f'AIIDA_EDL_PYTHON_{self.environment.upper()}', default))
+
+    def executable(self, environment: str, name: str) -> Path:
+        """Return a program of another environment."""
+        return ROOT / '.environments' / environment / 'bin' / name
 
     @property
     def missing(self) -> str | None:

@@ -1,5 +1,7 @@
-"""The whole way of every registered architecture through the graph: trained, evaluated, run, restarted from its node.
+"""The whole way of every registered architecture through the graph: trained, exported, evaluated, converted, run.
 
+What other programs than the trainer's own calculator make of the model is judged by the parity gate, and each that
+passes runs it.
 An architecture whose environment is not installed is skipped by name, with the reason; ``pytest -rs`` lists them.
 """
 
@@ -8,17 +10,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import ArrayData, Computer, Dict, InstalledCode, Int, List, Str
+from aiida.orm import ArrayData, Computer, Dict, InstalledCode, Int, List, QueryBuilder, Str
 from toy.training import ATOMIC_ENERGIES, ELEMENTS, film_frames
 from toy.training_cases import all_cases
 
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.registry import ARCHITECTURES, load_member
+from aiida_edl.workflows.conversion import ConversionWorkChain
+from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain
+from aiida_edl.workflows.parity import ParityWorkChain
 from aiida_edl.workflows.potential_assessment import PotentialAssessmentWorkChain
 
 pytestmark = pytest.mark.slow
 
 N_FRAMES = 20
+OPTIONS = {'environment_variables': {'OMP_NUM_THREADS': '1'}}
 MD = {
     'ensemble': 'nvt',
     'thermostat': 'csvr',
@@ -29,6 +35,9 @@ MD = {
     'relaxation_time': 20.0,
     'fixed_elements': ['Au'],
 }
+
+ROUTES = [(case, engine) for case in all_cases() for engine in sorted(case.routes)]
+"""Programs besides the trainer's own calculator, with the architecture they run."""
 
 
 @pytest.fixture(params=all_cases(), ids=lambda case: case.name, scope='module')
@@ -67,12 +76,22 @@ def computer(aiida_profile, tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def assessed(case, dataset, split, computer):
+def make_code(computer):
+    """Return a function that makes a code for a program."""
+
+    def make(path):
+        label = f'{path.parents[1].name}-{path.name}'
+        known = QueryBuilder().append(InstalledCode, filters={'label': label}).first(flat=True)
+        return known or InstalledCode(label=label, computer=computer, filepath_executable=str(path.absolute())).store()
+
+    return make
+
+
+@pytest.fixture(scope='module')
+def assessed(case, dataset, split, make_code):
     """Return the node of the assessment of one architecture."""
     architecture = load_member(ARCHITECTURES, case.name)
-    code = InstalledCode(
-        label=f'{case.name}-python', computer=computer, filepath_executable=str(case.python.absolute())
-    ).store()
+    code = make_code(case.python)
     _, node = run_get_node(
         PotentialAssessmentWorkChain,
         training={
@@ -86,7 +105,7 @@ def assessed(case, dataset, split, computer):
             'atomic_energies': Dict(ATOMIC_ENERGIES),
             'gradient_updates': Int(case.training['gradient_updates']),
             'code': code,
-            'metadata': {'options': {'environment_variables': {'OMP_NUM_THREADS': '1'}}},
+            'metadata': {'options': OPTIONS},
         },
         structures={'0': dataset},
         engine=Str('ase'),
@@ -140,3 +159,69 @@ def test_versions_are_in_the_graph(case, assessed):
     versions = training.outputs.training_summary.get_dict()['versions']
     assert set(versions) == set(load_member(ARCHITECTURES, case.name).packages)
     assert {name for name, version in versions.items() if not version} <= set(case.absent_packages)
+
+
+def test_reference_route_has_a_verdict(assessed):
+    assert assessed.outputs.parity.get_dict()['passed'] is True
+
+
+@pytest.fixture(scope='module', params=ROUTES, ids=[f'{case.name}-{engine}' for case, engine in ROUTES])
+def judged(request, case, dataset, make_code):
+    """Return engine, code, potential and verdict of one route of the architecture under test."""
+    of_case, engine = request.param
+    if of_case.name != case.name:
+        pytest.skip(f'the route {engine} of {of_case.name} is tested with that architecture')
+    route = case.routes[engine]
+    program = case.executable(route['environment'], route['executable'])
+    if not program.exists():
+        pytest.skip(f'{case.name} is not run by {engine}: .environments/{route["environment"]} is not installed')
+    trained = request.getfixturevalue('assessed').outputs.potential
+    potential = trained
+    if 'format' in route:
+        codes = {
+            load_member(ARCHITECTURES, case.name).environment: make_code(case.python),
+            route['environment']: make_code(program.with_name('python')),
+        }
+        _, conversion = run_get_node(
+            ConversionWorkChain,
+            potential=potential,
+            target_format=Str(route['format']),
+            codes=codes,
+            conversion={'metadata': {'options': OPTIONS}},
+        )
+        assert conversion.is_finished_ok, conversion.exit_message
+        potential = conversion.outputs.potential
+    code = make_code(program)
+    _, parity = run_get_node(
+        ParityWorkChain,
+        dataset=dataset,
+        potential=trained,
+        code=make_code(case.python),
+        options=Dict(OPTIONS),
+        routes={engine: {'engine': Str(engine), 'code': code, 'potential': potential, 'options': Dict(OPTIONS)}},
+    )
+    assert parity.is_finished_ok, parity.exit_message
+    return engine, code, potential, parity.outputs.verdict
+
+
+def test_every_route_agrees_with_the_calculator_of_the_trainer(judged):
+    *_, verdict = judged
+    assert verdict.get_dict()['passed'] is True
+
+
+def test_route_that_passed_runs(judged, dataset):
+    engine, code, potential, verdict = judged
+    _, run = run_get_node(
+        MolecularDynamicsWorkChain,
+        md={
+            'structure': dataset,
+            'engine': Str(engine),
+            'settings': Dict(MD),
+            'potential': potential,
+            'code': code,
+            'metadata': {'options': OPTIONS},
+        },
+        parity=verdict,
+    )
+    assert run.is_finished_ok, run.exit_message
+    assert len(run.outputs.trajectory.frames()) == MD['steps'] // MD['sampling_interval']
