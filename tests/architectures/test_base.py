@@ -48,7 +48,7 @@ def test_charge_is_given_only_to_a_model_that_knows_one(knows_charge, info):
 
 
 def test_pair_style_is_told_the_model_and_leaves_the_elements_to_the_engine():
-    binding = LammpsBinding('deepmd {model}', '* * {elements}', ('atom_modify map yes',), ('DEEPMD',))
+    binding = LammpsBinding('deepmd {model}', '* * {elements}', commands=('atom_modify map yes',), packages=('DEEPMD',))
     recipe = binding.recipe('frozen.pth', 'cpu', Precision.DOUBLE, ('H', 'O'))
     assert (recipe['pair_style'], recipe['pair_coeff']) == ('deepmd frozen.pth', '* * {elements}')
     assert (recipe['commands'], recipe['packages']) == (['atom_modify map yes'], ['DEEPMD'])

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from aiida.orm import Str
 from aiida.plugins.entry_point import get_entry_point_names
-from calculation_cases import INPUTS, dataset, finished_node, md_inputs, parse, single_point_inputs
+from calculation_cases import (
+    INPUTS,
+    dataset,
+    finished_node,
+    md_inputs,
+    parse,
+    potential,
+    replica_inputs,
+    single_point_inputs,
+)
 from prediction_files import files as evaluation_files
 
 from aiida_edl.data.dataset import DatasetData
@@ -38,15 +49,49 @@ def two_frames(code):
     return single_point_inputs(code, dataset=dataset(dataset().frames().select([0, 1]).without_labels()))
 
 
+def conversion_inputs(code):
+    """Return inputs of the conversion of a Deep Potential."""
+    deep_potential = potential(architecture='deep_potential')
+    return {'code': code, 'potential': deep_potential.store(), 'target_format': Str('dp')}
+
+
+def replica_files(is_complete):
+    """Return the files of a recorded run of several replicas, without its summary if it is incomplete."""
+    folder = FIXTURES / 'md' / 'torch_sim_replicas' / 'one_exploded'
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    return files if is_complete else {name: files[name] for name in files if name != 'md_summary.json'}
+
+
+def conversion_files(is_complete):
+    """Return the files of a conversion, without the model if it is incomplete."""
+    report = {'arguments': [], 'stdout': 'convert.out', 'is_export': True, 'returncode': 0, 'wall_seconds': 1.0}
+    outcome = 'finished' if is_complete else 'running'
+    document = {
+        'commands': [{**report, 'outcome': outcome, 'cpu_seconds': 1.0, 'peak_memory_megabyte': 1.0}],
+        'versions': {},
+        'python': '3.11',
+        'platform': 'x86_64',
+        'threads': 1,
+    }
+    files = {'run_commands.json': json.dumps(document).encode(), 'convert.out': b'converting'}
+    return files | ({'model.dp': b'weights'} if is_complete else {})
+
+
 CASES = {
     'edl.training': (INPUTS['edl.training'], FIXTURES / 'training' / 'least_squares', 'log_incomplete'),
     'edl.evaluation': (INPUTS['edl.evaluation'], None, None),
     'edl.molecular_dynamics': (recorded_md_inputs, FIXTURES / 'md' / 'ase', 'output_incomplete'),
     'edl.single_point.ase_calculator': (two_frames, None, None),
+    'edl.conversion': (conversion_inputs, None, None),
+    'edl.replica_dynamics': (replica_inputs, None, None),
     ELECTRODE: (electrode_inputs, FIXTURES / 'single_point' / 'electrode', 'log_incomplete'),
 }
 """Inputs, folder with recorded outputs and the folder of an incomplete one; without a folder the files are made."""
+MADE = {'edl.conversion': conversion_files, 'edl.replica_dynamics': replica_files}
+"""What makes the files of a case without a folder, where they are not those of an evaluation."""
 SUCCESS = {
+    'edl.conversion': 'potential',
+    'edl.replica_dynamics': 'trajectories.bulk',
     'edl.training': 'potential',
     'edl.evaluation': 'predictions',
     'edl.molecular_dynamics': 'trajectory',
@@ -60,6 +105,8 @@ def given_files(entry_point, is_complete):
     _, folder, incomplete = CASES[entry_point]
     if folder is not None:
         return folder / ('finished' if is_complete else incomplete)
+    if entry_point in MADE:
+        return MADE[entry_point](is_complete)
     return evaluation_files() if is_complete else evaluation_files(predictions__npz=None, evaluation__json=None)
 
 

@@ -81,7 +81,7 @@ def test_test_frames_do_not_depend_on_the_training_set():
         ),
         (
             {'production': {'engine': 'asse'}},
-            "unknown MD engine 'asse': did you mean 'ase'? Known: ase, electrode, lammps.",
+            "unknown MD engine 'asse': did you mean 'ase'? Known: ase, electrode, lammps, torch_sim.",
         ),
         (
             {'architectures': {'mase': {'protocol': 'fast'}}},
