@@ -16,11 +16,14 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, ClassVar
 
 import click
@@ -32,15 +35,12 @@ from docutils import nodes
 from edl_markup import attribute_docstrings, field_rows, first_sentence, prose, table
 from edl_ports import exit_code_rows, input_rows, output_rows
 from sphinx.application import Sphinx
-from sphinx.ext.autodoc.mock import mock
 from sphinx.util.docutils import SphinxDirective
 
 from aiida_edl.architectures.protocols import protocol_document
 from aiida_edl.calculations.exit_codes import EXIT_CODES
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, registered_names
 
-ABSENT = ['torch', 'torch_sim', 'torch_sim_batch']
-"""What programs import that run where the manual is not made: a library, and the file that is staged beside one."""
 PREFIX = 'edl.'
 CACHED = 'aiida.calculations'
 GROUPS = (CACHED, 'aiida.workflows')
@@ -52,12 +52,11 @@ def load(path: str) -> Any:
     :param path: module, or module and attribute.
     :raises ImportError: if there is no such thing.
     """
-    with mock(ABSENT):
-        try:
-            return import_module(path)
-        except ModuleNotFoundError:
-            module, _, name = path.rpartition('.')
-            return getattr(import_module(module), name)
+    try:
+        return import_module(path)
+    except ModuleNotFoundError:
+        module, _, name = path.rpartition('.')
+        return getattr(import_module(module), name)
 
 
 def processes(group: str) -> Iterator[tuple[str, Any]]:
@@ -256,12 +255,13 @@ class Modules(ReferenceDirective):
     optional_arguments = 0
 
     def render(self, argument: str) -> Iterator[nodes.Node]:
-        """Yield the table of modules and what they are for."""
+        """Yield the table of modules and what they are for; programs of other environments are read, not imported."""
         package = load(argument)
         rows = []
         for module in pkgutil.walk_packages(package.__path__, argument + '.'):
             if not module.ispkg and not module.name.rpartition('.')[2].startswith('_'):
-                rows.append((f'``{module.name}``', first_sentence(inspect.getdoc(load(module.name)) or '')))
+                source = Path(find_spec(module.name).origin).read_text()
+                rows.append((f'``{module.name}``', first_sentence(ast.get_docstring(ast.parse(source)) or '')))
         yield table(('module', 'what it is'), rows)
 
 
