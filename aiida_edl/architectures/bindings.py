@@ -55,6 +55,14 @@ def holds(value: Any, placeholder: str) -> bool:
     return isinstance(value, str) and placeholder in value
 
 
+def takes_total_charge(value: Any) -> bool:
+    """Return whether a recipe, or a part of one, has a place for the total charge of a frame.
+
+    :param value: JSON types.
+    """
+    return holds(value, TOTAL_CHARGE) or holds(value, WHOLE_TOTAL_CHARGE)
+
+
 @dataclass(frozen=True)
 class PythonBinding:
     """How to make the object that computes energies and forces: import ``module`` and call ``attribute``."""
@@ -99,12 +107,7 @@ class PythonBinding:
         :param knows_charge: whether the model takes the total charge of a frame.
         """
         values = {MODEL_PATH: model_file, DEVICE: device, PRECISION: precision.value, ELEMENTS: list(elements)}
-        charges = (TOTAL_CHARGE, WHOLE_TOTAL_CHARGE)
-        info = {
-            key: value
-            for key, value in self.info.items()
-            if knows_charge or not any(holds(value, charge) for charge in charges)
-        }
+        info = {key: value for key, value in self.info.items() if knows_charge or not takes_total_charge(value)}
         return {
             'module': self.module,
             'attribute': self.attribute,

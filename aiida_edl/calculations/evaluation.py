@@ -155,38 +155,25 @@ class EvaluationCalculation(EdlCalculation):
         if message is not None:
             return message
         if engine.code_kind == 'python':
-            return validate_architecture_code(inputs['code'], potential.architecture)
-        return validate_code_kind(inputs['code'], engine.code_kind, f"engine '{engine.name}'", engine.install_command)
+            message = validate_architecture_code(inputs['code'], potential.architecture)
+        else:
+            needed_for = f"engine '{engine.name}'"
+            message = validate_code_kind(inputs['code'], engine.code_kind, needed_for, engine.install_command)
+        return message or _refusal(engine, inputs)
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write the program, its input, and the frames."""
         engine: Any = load_member(MD_ENGINES, self.inputs.engine.value)
-        precision = value_of(self.inputs.get('precision'))
-        model = model_of_potential(
-            self.inputs.potential,
-            engine.binding_kind,
-            self.inputs.device.value,
-            None if precision is None else Precision(precision),
-        )
-        frames = self.inputs.dataset.frames()
-        if 'split' in self.inputs:
-            frames = frames.select(chosen_frames(self.inputs))
+        model = _model(self.inputs, engine)
         if engine.name == ENGINE:
+            frames = _frames(self.inputs)
             job = evaluation_files(frames, model, self.program_walltime_seconds, self.inputs.get('checkpoint'))
             return self.stage_python(folder, job, COMMANDS, evaluation_packages(model))
-        return self._stage_engine(folder, engine, frames, model)
+        return self._stage_engine(folder, engine, model)
 
-    def _stage_engine(self, folder: Folder, engine: Any, frames: FrameSet, model: LoadableModel) -> CalcInfo:
+    def _stage_engine(self, folder: Folder, engine: Any, model: LoadableModel) -> CalcInfo:
         """Write what an MD engine asks for."""
-        job = SinglePointJob(
-            frames=frames.without_labels(),
-            model_recipe=model.recipe,
-            elements=self.inputs.potential.elements,
-            energy_shifts=model.energy_shifts,
-            total_charges=total_charges(model, frames),
-            device=self.inputs.device.value,
-            walltime_seconds=self.program_walltime_seconds,
-        )
+        job = single_point_job(self.inputs, model, self.program_walltime_seconds)
         files = engine.single_point_files(job)
         staged = JobFiles(
             files=files,
@@ -200,6 +187,53 @@ class EvaluationCalculation(EdlCalculation):
             return self.stage_python(folder, staged, commands, packages)
         (command,) = commands
         return self.stage_executable(folder, staged, command)
+
+
+def _model(inputs: Any, engine: Any) -> LoadableModel:
+    """Return how an engine loads the potential."""
+    precision = value_of(inputs.get('precision'))
+    return model_of_potential(
+        inputs['potential'],
+        engine.binding_kind,
+        inputs['device'].value,
+        None if precision is None else Precision(precision),
+    )
+
+
+def _frames(inputs: Any) -> FrameSet:
+    """Return the frames that are evaluated."""
+    frames: FrameSet = inputs['dataset'].frames()
+    return frames if inputs.get('split') is None else frames.select(chosen_frames(inputs))
+
+
+def single_point_job(inputs: Any, model: LoadableModel, walltime_seconds: float | None) -> SinglePointJob:
+    """Return what an MD engine is asked to compute.
+
+    :param inputs: validated inputs of :class:`EvaluationCalculation`.
+    :param model: how the engine loads the potential.
+    :param walltime_seconds: time after which the program should stop by itself [s].
+    """
+    frames = _frames(inputs)
+    return SinglePointJob(
+        frames=frames.without_labels(),
+        model_recipe=model.recipe,
+        elements=inputs['potential'].elements,
+        energy_shifts=model.energy_shifts,
+        total_charges=total_charges(model, frames),
+        device=inputs['device'].value,
+        walltime_seconds=walltime_seconds,
+    )
+
+
+def _refusal(engine: Any, inputs: Mapping[str, Any]) -> str | None:
+    """Return one sentence if an MD engine cannot write its files for these very frames, e.g. for a left-handed cell."""
+    if engine.name == ENGINE:
+        return None  # the driver of all evaluations takes every frame, and counts those that fail
+    try:
+        engine.single_point_files(single_point_job(inputs, _model(inputs, engine), None))
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def validate_single_point_engine(value: Str, _: Any) -> str | None:

@@ -17,6 +17,7 @@ from aiida_edl.calculations.base import validate_code_kind
 from aiida_edl.calculations.jobs import NodeFile, folder_files
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
+from aiida_edl.md_engines.base import lost_charge
 from aiida_edl.registry import (
     ARCHITECTURES,
     MD_ENGINES,
@@ -187,7 +188,10 @@ def validate_potential(
             f"there is no binding '{kind}' of architecture '{potential.architecture}'; "
             f'pairs that exist: {_known_pairs()}'
         )
-    return _validate_binding(potential, kind, bindings[kind], precision) or _validate_frames(potential, dataset)
+    message = _validate_binding(potential, kind, bindings[kind], precision) or _validate_frames(potential, dataset)
+    if message is None and potential.total_charge_column is not None:
+        message = lost_charge(kind, model_of_potential(potential, kind, 'cpu').recipe)
+    return message
 
 
 def _validate_binding(potential: PotentialData, kind: str, binding: EngineBinding, precision: str | None) -> str | None:

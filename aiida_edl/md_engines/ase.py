@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aiida_edl.architectures.base import Command, Retrieval
-from aiida_edl.md_engines.base import MDEngine, MDJob, MDResult, MDSettings
+from aiida_edl.md_engines.base import MDEngine, MDJob, MDResult, MDSettings, MDSettingsError, lost_charge
 from aiida_edl.md_engines.driver_output import CHECKPOINT, CHUNKS, STDOUT, SUMMARY, read_npz, read_run, read_run_end
 from aiida_edl.science import units
 from aiida_edl.science.frames import Frame, FrameSet
@@ -45,7 +45,12 @@ class AseEngine(MDEngine):
         return None
 
     def files(self, job: MDJob) -> Mapping[str, bytes]:
-        """Return the driver, its input and the initial frame."""
+        """Return the driver, its input and the initial frame.
+
+        :raises MDSettingsError: for a model that takes a total charge, if its recipe has no place for it.
+        """
+        if job.total_charge is not None and (lost := lost_charge(self.name, job.model_recipe)):
+            raise MDSettingsError(lost)
         columns = {} if job.total_charge is None else {'total_charge': job.total_charge}
         job.settings.fixed_mask(job.frame.numbers)
         initial = replace(job.frame, energy=None, forces=None, stress=None, charges=None, columns=columns)

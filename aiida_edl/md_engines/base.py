@@ -17,6 +17,7 @@ from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from aiida_edl.architectures.base import Command, Retrieval
+from aiida_edl.architectures.bindings import takes_total_charge
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.frames import Frame, FrameSet
 
@@ -56,7 +57,7 @@ class MDSettings:
     relaxation_time: float = 100.0
     """Relaxation time of the thermostat [fs]."""
     seed: int = 1
-    """Seed of velocities and thermostat."""
+    """Seed of velocities and thermostat; LAMMPS takes it modulo 900000000, the number of its seeds."""
     pressure_bar: float = 1.0
     """Pressure in the NPT ensemble [bar]."""
     pressure_relaxation_time: float = 1000.0
@@ -129,6 +130,18 @@ class MDSettings:
         """Return all settings as JSON types."""
         values = dataclasses.asdict(self)
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+
+def lost_charge(engine: str, recipe: Mapping[str, Any]) -> str | None:
+    """Return one sentence if a model that takes the total charge of a frame would not be told it, else None.
+
+    :param engine: entry-point name of the engine.
+    :param recipe: how the engine loads the model.
+    """
+    if takes_total_charge(recipe):
+        return None
+    remedy = "add it to the info of its binding 'ase'" if engine == 'ase' else 'use engine ase'
+    return f'the potential takes the total charge of a frame, which engine {engine} cannot pass on to it; {remedy}'
 
 
 @dataclass(frozen=True)

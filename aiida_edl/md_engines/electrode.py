@@ -25,7 +25,13 @@ from aiida_edl.md_engines.lammps_output import (
     Schedule,
     read_run,
 )
-from aiida_edl.md_engines.lammps_script import STORE_MODEL_FORCES, explosion_lines, production_lines, walltime_lines
+from aiida_edl.md_engines.lammps_script import (
+    STORE_MODEL_FORCES,
+    explosion_lines,
+    lammps_seed,
+    production_lines,
+    walltime_lines,
+)
 from aiida_edl.science import units
 from aiida_edl.science.charge_state import count_ions
 from aiida_edl.science.frames import Floats, Frame
@@ -188,7 +194,7 @@ def _start_lines(job: MDJob, schedule: Schedule) -> list[str]:
     lines.append(f'reset_timestep {schedule.begin}')
     if job.frame.velocities is None:
         lines.append(
-            f'velocity mobile create {job.settings.temperature:.10g} {job.settings.seed + 1} mom yes rot no '
+            f'velocity mobile create {job.settings.temperature:.10g} {lammps_seed(job.settings.seed)} mom yes rot no '
             'dist gaussian temp mobile_temperature'
         )
     return [*lines, 'velocity metal set 0 0 0']
@@ -202,13 +208,13 @@ def _equilibration_lines(settings: MDSettings, schedule: Schedule) -> list[str]:
     relaxed = schedule.begin + math.ceil(RELAXATION_FRACTION * settings.equilibration_steps)
     return [
         f'fix relax_motion mobile nve/limit {RELAXATION_DISPLACEMENT:g}',
-        f'fix relax_heat mobile temp/csvr {temperature} {RELAXATION_TIME:g} {settings.seed + 1}',
+        f'fix relax_heat mobile temp/csvr {temperature} {RELAXATION_TIME:g} {lammps_seed(settings.seed)}',
         'compute_modify relax_heat_temp extra/dof 0',
         f'if "$(step) < {relaxed}" then "run {relaxed} upto"',
         'unfix relax_motion',
         'unfix relax_heat',
         'fix motion mobile nve',
-        f'fix heat mobile temp/csvr {temperature} {settings.relaxation_time:.10g} {settings.seed + 1}',
+        f'fix heat mobile temp/csvr {temperature} {settings.relaxation_time:.10g} {lammps_seed(settings.seed)}',
         'compute_modify heat_temp extra/dof 0',
         f'if "$(step) < {schedule.production}" then "run {schedule.production} upto"',
         'unfix motion',
@@ -222,7 +228,8 @@ def _production_lines(settings: MDSettings, schedule: Schedule) -> list[str]:
     if settings.ensemble == 'nvt':
         temperature = f'{settings.temperature:.10g} {settings.temperature:.10g}'
         lines += [
-            f'fix production_heat mobile temp/csvr {temperature} {settings.relaxation_time:.10g} {settings.seed + 2}',
+            f'fix production_heat mobile temp/csvr {temperature} {settings.relaxation_time:.10g} '
+            f'{lammps_seed(settings.seed, 2)}',
             'compute_modify production_heat_temp extra/dof 0',
         ]
     return [*lines, *production_lines(settings, schedule, CHECKPOINT_STEPS, has_charges=True)]

@@ -18,12 +18,29 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from aiida_edl.architectures.base import Command, Retrieval
-from aiida_edl.architectures.bindings import TOTAL_CHARGE
-from aiida_edl.md_engines.base import MDEngine, MDJob, MDResult, MDSettings, MDSettingsError
+from aiida_edl.md_engines.base import MDEngine, MDJob, MDResult, MDSettings, MDSettingsError, lost_charge
 from aiida_edl.md_engines.lammps_files import VERSION
-from aiida_edl.md_engines.lammps_output import CHECKPOINT, DUMP, ENERGY_SHIFT, LOG, Dialect, Schedule, read_run
+from aiida_edl.md_engines.lammps_output import (
+    CARRIED_HEAT,
+    CHECKPOINT,
+    CHECKPOINT_HEAT,
+    DUMP,
+    ENERGY_SHIFT,
+    LOG,
+    Dialect,
+    Schedule,
+    read_run,
+)
 from aiida_edl.md_engines.lammps_recipe import checked_recipe, potential_lines
-from aiida_edl.md_engines.lammps_script import STORE_MODEL_FORCES, explosion_lines, production_lines, walltime_lines
+from aiida_edl.md_engines.lammps_script import (
+    LARGEST_SEED,
+    STORE_MODEL_FORCES,
+    explosion_lines,
+    heat_lines,
+    lammps_seed,
+    production_lines,
+    walltime_lines,
+)
 from aiida_edl.md_engines.lammps_single_points import LammpsSinglePoints
 from aiida_edl.md_engines.lammps_system import VELOCITY, Box, box_of, data_file, index_ranges, types_of
 from aiida_edl.science.charge_state import ions_per_frame
@@ -89,7 +106,10 @@ class LammpsEngine(LammpsSinglePoints, MDEngine):
 
     def retrieve(self, job: MDJob) -> Retrieval:
         """Keep log and checkpoint; the trajectory becomes a node of its own."""
-        return Retrieval(keep=(LOG, STDOUT, CHECKPOINT.format('*')), parse_only=(START_LOG, DUMP))
+        return Retrieval(
+            keep=(LOG, STDOUT, *(name.format('*') for name in (CHECKPOINT, CHECKPOINT_HEAT))),
+            parse_only=(START_LOG, DUMP),
+        )
 
     def level_of_theory(self, model_recipe: Mapping[str, Any]) -> str:
         """Return what the pair style is, in the words of whoever gave its recipe."""
@@ -151,6 +171,11 @@ class _Run:
         return not self.fixed.any() and (settings.ensemble == 'nve' or settings.thermostat != 'langevin')
 
     @property
+    def is_heat_carried(self) -> bool:
+        """Whether the checkpoint does not tell what the thermostat has given: the other ones write it there."""
+        return self.job.settings.ensemble != 'nve' and self.job.settings.thermostat == 'langevin'
+
+    @property
     def energy_shift(self) -> float:
         """Energies of isolated atoms that the model leaves out [eV]."""
         shifts = self.job.atomic_energies
@@ -167,10 +192,8 @@ def _refuse_frame(job: MDJob) -> str | None:
     """Return one sentence if the frame does not go with settings or model."""
     settings, frame = job.settings, job.frame
     message = None
-    if job.total_charge is not None and TOTAL_CHARGE not in job.model_recipe.get('pair_style', ''):
-        message = (
-            'the potential takes the total charge of a frame, which its pair style cannot be given; use engine ase'
-        )
+    if job.total_charge is not None and (lost := lost_charge('lammps', job.model_recipe)):
+        message = lost
     elif settings.fixed_mask(frame.numbers).all():
         message = 'all atoms are fixed, so that there is nothing to run; fix fewer'
     elif settings.ensemble == 'npt' and not frame.pbc.all():
@@ -190,6 +213,7 @@ def _script(run: _Run) -> list[str]:
         *potential_lines(run.recipe, run.types, job.total_charge or 0.0),
         *_group_lines(run),
         f'print "{ENERGY_SHIFT} {run.energy_shift!r}"',
+        *(heat_lines(job.is_restart) if run.is_heat_carried else []),
         *_thermo_lines(run),
         *walltime_lines(job.walltime_seconds, CLOCK_STEPS),
     ]
@@ -198,7 +222,10 @@ def _script(run: _Run) -> list[str]:
     lines += [*explosion_lines(job.settings), *_dynamics_lines(run)]
     if job.settings.equilibration_steps:
         lines.append(f'if "$(step) < {schedule.production}" then "run {schedule.production} upto"')
-    return [*lines, *production_lines(job.settings, schedule, CHECKPOINT_STEPS, has_charges=False)]
+    production = production_lines(
+        job.settings, schedule, CHECKPOINT_STEPS, has_charges=False, is_heat_carried=run.is_heat_carried
+    )
+    return [*lines, *production]
 
 
 def _system_lines(run: _Run) -> list[str]:
@@ -227,7 +254,7 @@ def _thermo_lines(run: _Run) -> list[str]:
     :raises MDSettingsError: if the wall lies outside the cell.
     """
     settings, wall = run.job.settings, _wall_lines(run)
-    columns = (*THERMO, *(['f_wall'] if wall else []))
+    columns = (*THERMO, *(['f_wall'] if wall else []), *([CARRIED_HEAT] if run.is_heat_carried else []))
     return [
         'compute mobile_temperature mobile temp',
         f'compute_modify mobile_temperature extra/dof {3 if run.is_centre_of_mass_at_rest else 0}',
@@ -271,8 +298,8 @@ def _start_lines(run: _Run, schedule: Schedule) -> list[str]:
     at_rest = run.is_centre_of_mass_at_rest
     if run.job.frame.velocities is None:
         lines.append(
-            f'velocity mobile create {settings.temperature:.10g} {settings.seed + 1} mom {"yes" if at_rest else "no"} '
-            'rot no dist gaussian temp mobile_temperature'
+            f'velocity mobile create {settings.temperature:.10g} {lammps_seed(settings.seed)} '
+            f'mom {"yes" if at_rest else "no"} rot no dist gaussian temp mobile_temperature'
         )
     if at_rest:
         lines.append('velocity mobile zero linear')
@@ -298,8 +325,9 @@ def _dynamics_lines(run: _Run) -> list[str]:
     if settings.thermostat == 'csvr':
         return [
             *lines,
-            f'fix heat mobile temp/csvr {span} {settings.seed + 1}',
+            f'fix heat mobile temp/csvr {span} {lammps_seed(settings.seed)}',
             'fix_modify heat temp mobile_temperature',
         ]
     # The step is part of the seed: random numbers are not in a checkpoint, and a restart must not repeat them.
-    return [*lines, f'fix heat mobile langevin {span} $(step+{settings.seed + 1}) tally yes']
+    seed = f'$((step+{settings.seed % LARGEST_SEED})%{LARGEST_SEED}+1)'
+    return [*lines, f'fix heat mobile langevin {span} {seed} tally yes']

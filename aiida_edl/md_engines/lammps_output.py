@@ -28,6 +28,10 @@ EXPLOSION_MARKS = ('Lost atoms', 'Out of range atoms', 'Bond atom', 'Angle atom'
 ``missing`` alone would take the missing argument of a command for an explosion."""
 OUT_OF_MEMORY_MARKS = ('Failed to allocate', 'Failed to reallocate', 'bad_alloc')
 """What LAMMPS says when memory is exhausted."""
+CHECKPOINT_HEAT = 'checkpoint.{}.heat'
+"""What a thermostat had given by the step of the checkpoint, if the checkpoint itself does not tell [eV]."""
+CARRIED_HEAT = 'v_carried_heat'
+"""Column of the log with the part of it that ``Econserve`` lacks: LAMMPS counts from the last command ``run``."""
 ENERGY_SHIFT = 'atomic energies [eV] to be added:'
 """Mark of the line of the log with the energies of isolated atoms that the model leaves out."""
 MODEL_FORCES = tuple(f'f_model_force[{k}]' for k in (1, 2, 3))
@@ -80,8 +84,7 @@ def read_run(folder: Path, frame: Frame, settings: MDSettings, dialect: Dialect)
     :param dialect: what the engine prints.
     """
     schedule = Schedule.of(settings)
-    checkpoint_step, checkpoint = _find_checkpoint(folder)
-    files = () if checkpoint is None else (checkpoint,)
+    checkpoint_step, files = _find_checkpoint(folder)
     if not (folder / LOG).is_file():
         return MDResult(MDOutcome.OUTPUT_INCOMPLETE, checkpoint_files=files, message=f'{LOG} is missing')
     log = read_log(folder / LOG)
@@ -122,11 +125,11 @@ def read_run(folder: Path, frame: Frame, settings: MDSettings, dialect: Dialect)
     )
 
 
-def _find_checkpoint(folder: Path) -> tuple[int, str | None]:
-    """Return step and name of the newest checkpoint; -1 and None if there is none."""
-    names = {int(path.name.split('.')[1]): path.name for path in folder.glob(CHECKPOINT.format('*'))}
-    step = max(names, default=-1)
-    return step, names.get(step)
+def _find_checkpoint(folder: Path) -> tuple[int, tuple[str, ...]]:
+    """Return step and files of the newest checkpoint; -1 and no files if there is none."""
+    step = max((int(path.name.split('.')[1]) for path in folder.glob(CHECKPOINT.format('*'))), default=-1)
+    names = (name.format(step) for name in (CHECKPOINT, CHECKPOINT_HEAT))
+    return step, tuple(name for name in names if (folder / name).is_file())
 
 
 def _marked_step(log: Log, mark: str) -> int | None:
@@ -214,14 +217,14 @@ def _read_rows(log: Log, settings: MDSettings, last_step: int, dialect: Dialect)
     kept &= np.logical_and.accumulate(_finite_rows(log))
     production_steps = (steps[kept] - production).astype(np.float64)
     columns = {name: values[kept] for name, values in log.columns.items()}
-    wall, shift = columns.get('f_wall', 0.0), _energy_shift(log)
+    outside, shift = columns.get('f_wall', 0.0) + columns.get(CARRIED_HEAT, 0.0), _energy_shift(log)
     series = {
         'step': production_steps,
         'time': production_steps * settings.time_step,
         'temperature': columns['Temp'],
         'potential_energy': columns['PotEng'] * dialect.energy + shift,
         'kinetic_energy': columns['KinEng'] * dialect.energy,
-        'conserved_energy': (columns['Econserve'] + wall) * dialect.energy + shift,
+        'conserved_energy': (columns['Econserve'] + outside) * dialect.energy + shift,
     }
     return _Rows(series, columns)
 

@@ -44,7 +44,7 @@ def checked_recipe(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def potential_lines(recipe: Mapping[str, Any], types: Sequence[int], total_charge: float) -> list[str]:
-    """Return the pair style with one element for each type of atoms.
+    """Return the pair style with one element for each type of atoms, and the total charge where it has its place.
 
     :param recipe: recipe with the defaults filled in.
     :param types: atomic number of each type of atoms.
@@ -52,9 +52,12 @@ def potential_lines(recipe: Mapping[str, Any], types: Sequence[int], total_charg
     """
     numbers = ' '.join(str(number) for number in types)
     coefficients = recipe['pair_coeff'].replace(ELEMENTS, symbols(types)).replace(ATOMIC_NUMBERS, numbers)
-    return [
-        f'pair_style {recipe["pair_style"].replace(TOTAL_CHARGE, f"{total_charge:.10g}")}',
+    lines = [
+        f'pair_style {recipe["pair_style"]}',
         *(f'pair_coeff {line}' for line in coefficients.splitlines()),
         *recipe['final_commands'],
+    ]
+    return [
+        *(line.replace(TOTAL_CHARGE, f'{total_charge:.10g}') for line in lines),
         'neigh_modify every 1 delay 0 check yes',
     ]

@@ -9,6 +9,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from aiida_edl.architectures.base import Command, Retrieval
+from aiida_edl.md_engines.base import MDSettingsError, lost_charge
 from aiida_edl.md_engines.lammps_files import read_dump, read_log
 from aiida_edl.md_engines.lammps_recipe import checked_recipe, potential_lines
 from aiida_edl.md_engines.lammps_system import box_of, data_file, types_of
@@ -32,7 +33,12 @@ class LammpsSinglePoints(SinglePointEngine):
     """What the engine ``lammps`` does to compute given frames."""
 
     def single_point_files(self, job: SinglePointJob) -> Mapping[str, bytes]:
-        """Return the input script and a data file for each frame."""
+        """Return the input script and a data file for each frame.
+
+        :raises MDSettingsError: for a model that takes a total charge, if its pair style has no place for it.
+        """
+        if job.total_charges is not None and (lost := lost_charge('lammps', job.model_recipe)):
+            raise MDSettingsError(lost)
         lines = [f'log {LOG}']
         files: dict[str, bytes] = {}
         recipe = checked_recipe(job.model_recipe)

@@ -21,6 +21,7 @@ from aiida_edl.md_engines.base import (
     MDSettings,
     MDSettingsError,
     ReplicaResults,
+    lost_charge,
 )
 from aiida_edl.md_engines.driver_output import (
     CHECKPOINT,
@@ -159,11 +160,8 @@ def _check_job(label: str, job: MDJob, first: MDJob) -> None:
     :raises MDSettingsError: if not.
     """
     job.settings.fixed_mask(job.frame.numbers)
-    if job.total_charge is not None:
-        raise MDSettingsError(
-            f'the model takes a total charge ({job.total_charge:g} e for this frame), which engine torch_sim cannot '
-            'pass on; use engine ase'
-        )
+    if job.total_charge is not None and (lost := lost_charge('torch_sim', {})):  # whatever its recipe says
+        raise MDSettingsError(lost)
     if replace(job, frame=first.frame, settings=replace(job.settings, seed=first.settings.seed)) != first:
         raise MDSettingsError(f"replica '{label}' differs from the first one in more than frame and seed")
 

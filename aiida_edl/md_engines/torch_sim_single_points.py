@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from aiida_edl.architectures.base import Command, Retrieval
-from aiida_edl.md_engines.base import MDSettingsError
+from aiida_edl.md_engines.base import MDSettingsError, lost_charge
 from aiida_edl.md_engines.single_points import SinglePointEngine, SinglePointJob, SinglePoints, SinglePointsError
 from aiida_edl.science.frames import FrameSet
 
@@ -31,8 +31,8 @@ class TorchSimSinglePoints(SinglePointEngine):
 
         :raises MDSettingsError: for a model that takes a total charge.
         """
-        if job.total_charges is not None:
-            raise MDSettingsError('models of torch-sim cannot be given the total charge of a frame; use engine ase')
+        if job.total_charges is not None and (lost := lost_charge('torch_sim', {})):
+            raise MDSettingsError(lost)
         document = {
             'recipe': dict(job.model_recipe),
             'frames': FRAMES,

@@ -80,6 +80,20 @@ def find_code(label: str, install_command: str) -> AbstractCode:
         raise LaunchError(f"code '{label}' names several codes; give its full label, label@computer") from None
 
 
+def architecture_code(name: str, codes: Mapping[str, str]) -> AbstractCode:
+    """Return the code by which an architecture is trained.
+
+    :param name: entry-point name.
+    :param codes: labels of codes, see :func:`benchmark_builder`.
+    :raises LaunchError: if none is given for it, or there is no such code.
+    """
+    label = codes.get(name) or codes.get('default')
+    install_command = load_member(ARCHITECTURES, name).install_command
+    if label is None:
+        raise LaunchError(f"no code is given for architecture '{name}'; install it with: {install_command}")
+    return find_code(label, install_command)
+
+
 def benchmark_builder(
     settings: Mapping[str, Any], codes: Mapping[str, str], options: Mapping[str, Any] | None = None
 ) -> Any:
@@ -96,11 +110,7 @@ def benchmark_builder(
     engine = load_member(MD_ENGINES, settings['reference']['engine'])
     nodes = {'reference': find_code(codes['reference'], engine.install_command)}
     for name in settings['architectures']:
-        label = codes.get(name) or codes.get('default')
-        install_command = load_member(ARCHITECTURES, name).install_command
-        if label is None:
-            raise LaunchError(f"no code is given for architecture '{name}'; install it with: {install_command}")
-        nodes[name] = find_code(label, install_command)
+        nodes[name] = architecture_code(name, codes)
         if (of_runs := codes.get(md_code_name(name))) is not None:
             engine = load_member(MD_ENGINES, BenchmarkSettings.from_dict(settings).md_engine(name))
             nodes[md_code_name(name)] = find_code(of_runs, engine.install_command)
@@ -147,13 +157,11 @@ def options_on_gpus(
     :param n_gpus: accelerators of each job.
     :raises ValueError: if a code is not set up, or its scheduler is not known.
     """
-    labels = {name: codes.get(name) or codes['default'] for name in architectures}
-    labels |= {name: codes[name] for name in map(md_code_name, architectures) if name in codes}
-    schedulers = {}
-    for name, label in labels.items():
-        architecture = name if name in architectures else name.removesuffix(md_code_name(''))
-        code = find_code(label, load_member(ARCHITECTURES, architecture).install_command)
-        schedulers[name] = code.computer.scheduler_type
+    found = {name: architecture_code(name, codes) for name in architectures}
+    for name in architectures:
+        if (of_runs := codes.get(md_code_name(name))) is not None:
+            found[md_code_name(name)] = find_code(of_runs, load_member(ARCHITECTURES, name).install_command)
+    schedulers = {name: code.computer.scheduler_type for name, code in found.items()}
     return options_with_gpus(options, schedulers, n_gpus)
 
 

@@ -39,6 +39,16 @@ def validate_routes(routes: Mapping[str, Any] | None, _: Any) -> str | None:
     return None
 
 
+def refusal_of(error: ValueError) -> str:
+    """Return the sentence with which a process refuses its inputs, without the name of the port before it.
+
+    >>> refusal_of(ValueError("Error occurred validating port 'inputs.device': device is 'gpu'"))
+    "device is 'gpu'"
+    """
+    text = str(error)
+    return text.partition("': ")[2] if text.startswith('Error occurred validating port') else text
+
+
 class ParityWorkChain(SubmitOnceMixin, WorkChain):
     """Compute frames of every charge state by the trainer's own ASE calculator and by every route, and compare.
 
@@ -75,6 +85,9 @@ class ParityWorkChain(SubmitOnceMixin, WorkChain):
         spec.output('verdict', valid_type=Dict, help='Differences of every route, and whether all passed.')
         spec.output('frames', valid_type=DatasetData, help='Frames that were compared.')
         spec.outline(cls.choose_frames, cls.compute, cls.judge)
+        spec.exit_code(
+            211, 'ERROR_REFERENCE_REFUSED', message='The reference of the comparison cannot be computed: {detail}'
+        )
         spec.exit_code(453, 'ERROR_PARITY_FAILED', message='The potential is not the same by every route: {reasons}')
         spec.exit_code(510, 'ERROR_SUB_PROCESS_FAILED', message='{process} failed with exit status {status}: {detail}')
 
@@ -85,8 +98,8 @@ class ParityWorkChain(SubmitOnceMixin, WorkChain):
         )
         self.out('frames', self.ctx.frames)
 
-    def compute(self) -> ToContext:
-        """Compute the frames by the reference and by every route."""
+    def compute(self) -> Any:
+        """Compute the frames by the reference and by every route; one that is refused does not keep the others."""
         options = self.inputs.options.get_dict() if 'options' in self.inputs else {}
         jobs: dict[str, dict[str, Any]] = {
             REFERENCE: {'code': self.inputs.code, 'potential': self.inputs.potential, 'metadata': {'options': options}}
@@ -95,12 +108,18 @@ class ParityWorkChain(SubmitOnceMixin, WorkChain):
             given = {key: route[key] for key in ('engine', 'code', 'precision') if key in route}
             own_options = route['options'].get_dict() if 'options' in route else options
             jobs[name] = {**given, 'potential': self._potential(route), 'metadata': {'options': own_options}}
-        children = {}
+        children: dict[str, Any] = {}
+        self.ctx.refused = {}
         for name, job in jobs.items():
             job['metadata']['call_link_label'] = f'parity_{name}'
-            children[f'parity_{name}'] = self.submit(
-                EvaluationCalculation, dataset=self.ctx.frames, device=self.inputs.device, **job
-            )
+            try:
+                children[f'parity_{name}'] = self.submit(
+                    EvaluationCalculation, dataset=self.ctx.frames, device=self.inputs.device, **job
+                )
+            except ValueError as error:  # what the calculation says of inputs that it refuses
+                if name == REFERENCE:
+                    return self.exit_codes.ERROR_REFERENCE_REFUSED.format(detail=refusal_of(error))
+                self.ctx.refused[name] = refusal_of(error)
         return ToContext(**children)
 
     def _potential(self, route: Mapping[str, Any]) -> PotentialData:
@@ -122,6 +141,9 @@ class ParityWorkChain(SubmitOnceMixin, WorkChain):
             routes[name] = route_of(self._potential(route), route['engine'].value, route.get('precision'))
             if 'tolerances' in self.inputs:
                 routes[name]['tolerances'] = self.inputs.tolerances.get_dict()
+            if name in self.ctx.refused:
+                routes[name]['failure'] = self.ctx.refused[name]
+                continue
             child = self.ctx[f'parity_{name}']
             if child.is_finished_ok:
                 predictions[name] = child.outputs.predictions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,6 +58,26 @@ def test_code_of_another_kind_is_refused(lammps_code):
     assert refusal(ENTRY_POINT, evaluation_inputs(lammps_code)) == (
         "code 'lammps@localhost' runs 'lmp', but architecture 'least_squares' needs the Python interpreter of an "
         'environment; install it with: pip install ase'
+    )
+
+
+def test_charge_that_the_binding_has_no_place_for_is_refused(python_code):
+    charged = dataset(labelled_frames().with_columns(total_charge=np.ones(10)))
+    inputs = evaluation_inputs(python_code, dataset=charged, potential=potential(total_charge_column='total_charge'))
+    assert refusal(ENTRY_POINT, inputs) == (
+        'the potential takes the total charge of a frame, which engine ase cannot pass on to it; add it to the info of '
+        "its binding 'ase'"
+    )
+
+
+def test_frame_that_an_engine_cannot_take_is_refused_before_submission(lammps_code):
+    frames = labelled_frames()
+    left_handed = replace(frames, cells=frames.cells[:, [1, 0, 2]])
+    model = potential(architecture='deep_potential', model_format='savedmodeltf')
+    inputs = evaluation_inputs(lammps_code, dataset=dataset(left_handed), engine='lammps', potential=model)
+    assert refusal(ENTRY_POINT, inputs) == (
+        'the volume of the cell is -1134 Å³, engine lammps needs a right-handed cell: exchange two cell vectors, or '
+        'give the missing ones'
     )
 
 

@@ -100,7 +100,7 @@ def test_charge_that_the_engine_cannot_pass_on_is_refused(python_code, monkeypat
     structures = {'a': dataset(charged.with_columns(total_charge=np.array([1.0])))}
     inputs = replica_inputs(python_code, structures=structures, replicas={'a': {'structure': 'a', 'seed': 1}})
     assert refusal(ENTRY_POINT, inputs) == (
-        'the model takes a total charge (1 e for this frame), which engine torch_sim cannot pass on; use engine ase'
+        'the potential takes the total charge of a frame, which engine torch_sim cannot pass on to it; use engine ase'
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from ase_cases import EMT, ENGINE, FIXTURES, SETTINGS, copper_on_gold, gold, job, run
 
 from aiida_edl.md_engines.ase import AseEngine
-from aiida_edl.md_engines.base import MDOutcome
+from aiida_edl.md_engines.base import MDOutcome, MDSettingsError
 from aiida_edl.md_engines.testing import recorded_inputs
 from aiida_edl.registry import MD_ENGINES, load_member
 from aiida_edl.science import units
@@ -130,3 +130,14 @@ def test_truncated_checkpoint_is_no_checkpoint(finished):
     checkpoint.write_bytes(checkpoint.read_bytes()[:500])
     result = read(finished)
     assert (result.outcome, result.checkpoint_files) == (MDOutcome.FINISHED, ())
+
+
+def test_charge_that_the_recipe_has_no_place_for_is_refused():
+    message = (
+        'the potential takes the total charge of a frame, which engine ase cannot pass on to it; add it to the info of '
+        "its binding 'ase'"
+    )
+    with pytest.raises(MDSettingsError, match=f'^{message}$'):
+        ENGINE.files(job(total_charge=1.0))
+    told = {**EMT, 'info': {'charge': '{total_charge}'}}
+    assert 'initial.npz' in ENGINE.files(job(total_charge=1.0, model_recipe=told))

@@ -20,6 +20,7 @@ from aiida_edl.architectures.precision import Precision
 from aiida_edl.md_engines import lammps_system
 from aiida_edl.md_engines.base import MDJob, MDOutcome, MDResult, MDSettings, MDSettingsError
 from aiida_edl.md_engines.lammps_files import read_dump
+from aiida_edl.md_engines.single_points import SinglePointJob
 from aiida_edl.registry import ARCHITECTURES, load_member
 from aiida_edl.science import units
 from aiida_edl.science.frames import FrameSet
@@ -67,7 +68,7 @@ def test_what_cannot_be_honoured_is_refused(changes, message):
     [
         (
             job(total_charge=1.0),
-            'the potential takes the total charge of a frame, which its pair style cannot be given; use engine ase',
+            'the potential takes the total charge of a frame, which engine lammps cannot pass on to it; use engine ase',
         ),
         (
             job(settings=replace(SETTINGS, fixed_elements=('H', 'O', 'Au'))),
@@ -110,6 +111,39 @@ def test_what_cannot_be_honoured_is_refused(changes, message):
 def test_frame_or_model_that_does_not_go_with_the_run_is_refused(a_job, message):
     with pytest.raises(MDSettingsError, match=f'^{re.escape(message)}$'):
         ENGINE.files(a_job)
+
+
+def test_single_points_do_not_drop_the_total_charge():
+    frames = FrameSet.from_frames([film(1)])
+    charged = SinglePointJob(frames, cases.LENNARD_JONES, ('H', 'O', 'Au'), {}, total_charges=np.array([1.0]))
+    message = (
+        'the potential takes the total charge of a frame, which engine lammps cannot pass on to it; use engine ase'
+    )
+    with pytest.raises(MDSettingsError, match=f'^{message}$'):
+        ENGINE.single_point_files(charged)
+
+
+def test_total_charge_has_its_place_in_any_line_of_the_potential():
+    recipe = {
+        **cases.LENNARD_JONES,
+        'final_commands': ['pair_modify shift yes', 'variable charge equal {total_charge}'],
+    }
+    assert 'variable charge equal -2' in script(model_recipe=recipe, total_charge=-2.0)
+
+
+def test_seed_beyond_those_of_lammps_begins_again():
+    lines = script(settings=free(ensemble='nvt', thermostat='csvr', seed=1_800_000_004))
+    assert 'fix heat mobile temp/csvr 200 200 0.1 5' in lines
+    assert any(line.startswith('velocity mobile create 200 5 ') for line in lines)
+
+
+def test_heat_that_no_checkpoint_holds_is_written_beside_it():
+    lines = script(settings=free(ensemble='nvt', thermostat='langevin'), is_restart=True)
+    assert lines.index('variable stored_heat file checkpoint.$(step).heat') > lines.index(
+        'read_restart checkpoint.*.restart'
+    )
+    assert 'print "$(v_carried_heat:%.17g)" file checkpoint.$(step).heat screen no' in lines
+    assert not any('carried_heat' in line for line in script(settings=free(ensemble='nvt', thermostat='csvr')))
 
 
 def test_unknown_key_of_a_recipe_is_answered_with_the_nearest():
@@ -199,7 +233,7 @@ def test_wall_has_half_the_force_constant_and_stands_at_its_height():
         ),
         (
             {'thermostat': 'langevin'},
-            ['fix motion mobile nve', 'fix heat mobile langevin 200 200 0.1 $(step+4) tally yes'],
+            ['fix motion mobile nve', 'fix heat mobile langevin 200 200 0.1 $((step+3)%900000000+1) tally yes'],
         ),
         (
             {'ensemble': 'npt', 'thermostat': 'nose_hoover', 'pressure_bar': 10.0},

@@ -180,7 +180,7 @@ def test_mean_temperature_is_that_of_the_thermostat(tmp_path, thermostat):
     assert result.series['temperature'].mean() == pytest.approx(settings.temperature, rel=0.04)
 
 
-@pytest.mark.parametrize('thermostat', ['csvr', 'nose_hoover'])
+@pytest.mark.parametrize('thermostat', ['csvr', 'nose_hoover', 'langevin'])
 def test_conserved_energy_counts_heat_and_atomic_energies(tmp_path, thermostat):
     settings = free(ensemble='nvt', thermostat=thermostat, steps=2000, relaxation_time=50.0)
     result = run(tmp_path, job(crystal(), settings, atomic_energies={'Au': -3.0, 'O': -2.0}), lammps='engines')
@@ -189,6 +189,35 @@ def test_conserved_energy_counts_heat_and_atomic_energies(tmp_path, thermostat):
     numbers = crystal().numbers
     shift = -3.0 * np.sum(numbers == 79) - 2.0 * np.sum(numbers == 8)
     assert result.series['potential_energy'][0] < shift
+
+
+@pytest.mark.parametrize('thermostat', ['csvr', 'nose_hoover', 'langevin'])
+def test_conserved_energy_goes_on_after_a_restart(tmp_path, thermostat):
+    settings = free(ensemble='nvt', thermostat=thermostat, steps=2500, relaxation_time=50.0)
+    first = run(tmp_path / 'first', job(crystal(), replace(settings, steps=1500)), lammps='engines')
+    (tmp_path / 'second').mkdir()
+    for name in first.checkpoint_files:
+        shutil.copy(tmp_path / 'first' / name, tmp_path / 'second')
+    second = run(tmp_path / 'second', job(crystal(), settings, is_restart=True), lammps='engines')
+    assert second.outcome is MDOutcome.FINISHED, second.message
+    joined, total = (
+        np.concatenate([sum(result.series[name] for name in names) for result in (first, second)])
+        for names in (['conserved_energy'], ['potential_energy', 'kinetic_energy'])
+    )
+    assert len(joined) == 250
+    assert np.ptp(joined) < 0.02 * np.ptp(total)
+
+
+@pytest.mark.parametrize('thermostat', ['csvr', 'langevin'])
+def test_any_seed_is_one_for_lammps(tmp_path, thermostat):
+    """Seeds above 900000000 are refused by its generators, and 2147483647 makes one of them go round for ever."""
+    settings = free(ensemble='nvt', thermostat=thermostat, steps=10, sampling_interval=5)
+    positions = []
+    for seed in (899_999_999, 900_000_000, 2**31 - 2, 2**40):
+        result = run(tmp_path / str(seed), job(crystal(), replace(settings, seed=seed)), lammps='engines')
+        assert result.outcome is MDOutcome.FINISHED, result.message
+        positions.append(result.trajectory.positions)
+    assert not np.allclose(positions[0], positions[1])
 
 
 def test_wall_is_harmonic_with_the_stated_force_constant(tmp_path):

@@ -103,6 +103,36 @@ def test_route_whose_program_fails_does_not_pass(converted, python_code):
     assert judged['reasons'][0].startswith('EvaluationCalculation failed with exit status 312: ')
 
 
+def test_route_that_is_refused_does_not_keep_the_others_from_passing(converted, python_code):
+    routes = {
+        'right': {'engine': Str('ase'), 'code': python_code, 'potential': converted(0.0)},
+        'refused': {'engine': Str('lammps'), 'code': python_code},
+    }
+    outputs, node = run_get_node(
+        ParityWorkChain, dataset=dataset(), potential=potential(), code=python_code, routes=routes, n_frames=Int(1)
+    )
+    assert node.exit_status == 453
+    judged = outputs['verdict'].get_dict()['routes']
+    assert judged['right']['passed']
+    (reason,) = judged['refused']['reasons']
+    assert reason.startswith(
+        "there is no binding 'lammps' of architecture 'least_squares'; pairs that exist: ase with "
+    )
+
+
+def test_reference_that_is_refused_is_an_exit_code(converted, python_code):
+    routes = {'right': {'engine': Str('ase'), 'code': python_code, 'potential': converted(0.0)}}
+    unknown = potential(('H', 'O', 'Au')).store()
+    _, node = run_get_node(
+        ParityWorkChain, dataset=dataset(), potential=unknown, code=python_code, routes=routes, n_frames=Int(1)
+    )
+    assert node.exit_status == 211
+    assert node.exit_message == (
+        'The reference of the comparison cannot be computed: the frames hold Na, the potential knows H, O, Au; use a '
+        'potential trained for all elements'
+    )
+
+
 def test_reference_passes_if_its_results_are_finite(toy_architecture):
     frames = labelled_frames()
     reference = ArrayData(
