@@ -31,6 +31,7 @@ class TrainingOutcome(str, Enum):
     OUT_OF_WALLTIME = 'out_of_walltime'
     OUT_OF_MEMORY = 'out_of_memory'
     DEVICE_LOST = 'device_lost'
+    DEVICE_MISSING = 'device_missing'
     LOSS_DIVERGED = 'loss_diverged'
     LOG_INCOMPLETE = 'log_incomplete'
     EXPORT_FAILED = 'export_failed'

@@ -21,6 +21,7 @@ LARGEST_ENERGY_ERROR = 100.0
 OUTCOME_OF_COMMAND = {
     'out_of_memory': TrainingOutcome.OUT_OF_MEMORY,
     'device_lost': TrainingOutcome.DEVICE_LOST,
+    'device_missing': TrainingOutcome.DEVICE_MISSING,
     'timed_out': TrainingOutcome.OUT_OF_WALLTIME,
     'terminated': TrainingOutcome.OUT_OF_WALLTIME,
 }
@@ -30,6 +31,7 @@ HOW_COMMAND_ENDED = {
     'failed': 'failed',
     'out_of_memory': 'ran out of memory',
     'device_lost': 'lost its accelerator',
+    'device_missing': 'was not run',
     'timed_out': 'was stopped at its time limit',
     'terminated': 'was told to stop from outside',
     'running': 'was still running when the job was killed',
@@ -47,8 +49,8 @@ class CommandReport:
     is_export: bool
     """Whether it exports the model."""
     outcome: str
-    """``'finished'``, ``'failed'``, ``'out_of_memory'``, ``'device_lost'``, ``'timed_out'``, ``'terminated'``,
-    ``'running'`` or ``'not_run'``."""
+    """``'finished'``, ``'failed'``, ``'out_of_memory'``, ``'device_lost'``, ``'device_missing'``, ``'timed_out'``,
+    ``'terminated'``, ``'running'`` or ``'not_run'``."""
     returncode: int | None
     """Return code, negative for a signal; None if it did not end."""
     wall_seconds: float | None

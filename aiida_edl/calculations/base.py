@@ -84,7 +84,8 @@ class EdlCalculation(CalcJob):
         :param commands: commands in the order in which they run.
         :param packages: distributions whose versions are recorded.
         """
-        complete = jobs.python_job(job, commands, packages, self.threads)
+        device = self.inputs.device.value if 'device' in self.inputs else DEVICES[0]
+        complete = jobs.python_job(job, commands, packages, self.threads, device)
         arguments = [jobs.RUN_COMMANDS, jobs.COMMANDS_FILE]
         return jobs.stage(folder, complete, self.inputs.code, arguments, jobs.RUN_COMMANDS_OUTPUT)
 

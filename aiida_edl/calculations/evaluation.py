@@ -89,6 +89,7 @@ class EvaluationCalculation(EdlCalculation):
 
     PARSER_NAME = 'edl.evaluation'
     EXIT_CODES = (
+        exit_codes.DEVICE_MISSING,
         exit_codes.OUTPUT_MISSING,
         exit_codes.OUTPUT_UNREADABLE,
         exit_codes.LOG_INCOMPLETE,

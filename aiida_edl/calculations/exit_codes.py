@@ -3,12 +3,13 @@
 ========== ========================================================== ========
 range      meaning                                                    cache
 ========== ========================================================== ========
+200 to 299 the inputs ask for what is not there               invalid
 300 to 399 output missing, unreadable or truncated                    invalid
 400 to 449 stopped early, the checkpoint can be continued             invalid
 450 to 499 physics or numerics failed: the same inputs fail again     valid
 ========== ========================================================== ========
 
-Below 300 AiiDA speaks: 110, 120 and 140 come from the scheduler and are kept by every parser of this package. Numbers
+Below 200 AiiDA speaks: 110, 120 and 140 come from the scheduler and are kept by every parser of this package. Numbers
 301, 302, 401 and 402 belong to the restart work chain of AiiDA. Numbers are never reused.
 """
 
@@ -39,6 +40,12 @@ class ExitCodeDefinition:
         return self.status < FIRST_STATUS_KEPT_IN_CACHE
 
 
+DEVICE_MISSING = ExitCodeDefinition(
+    210,
+    'ERROR_DEVICE_MISSING',
+    'There is no accelerator: {detail}',
+    "The device is 'cuda', and the environment of the code finds no GPU; nothing was run.",
+)
 OUTPUT_MISSING = ExitCodeDefinition(
     310,
     'ERROR_OUTPUT_MISSING',
@@ -107,6 +114,7 @@ NO_FRAME_CONVERGED = ExitCodeDefinition(
 )
 
 EXIT_CODES = (
+    DEVICE_MISSING,
     OUTPUT_MISSING,
     OUTPUT_UNREADABLE,
     LOG_INCOMPLETE,

@@ -69,29 +69,36 @@ def to_json_bytes(values: Mapping[str, Any]) -> bytes:
     return (json.dumps(values, indent=2, sort_keys=True) + '\n').encode()
 
 
-def commands_document(commands: Sequence[Command], packages: Sequence[str], threads: int) -> dict[str, Any]:
+def commands_document(
+    commands: Sequence[Command], packages: Sequence[str], threads: int, device: str = 'cpu'
+) -> dict[str, Any]:
     """Return what ``run_commands.py`` reads.
 
     :param commands: commands in the order in which they run.
     :param packages: distributions whose versions are recorded.
     :param threads: threads of each command.
+    :param device: ``'cpu'`` or ``'cuda'``.
     """
     return {
+        'device': device,
         'threads': threads,
         'packages': list(packages),
         'commands': [command.to_dict() for command in commands],
     }
 
 
-def python_job(job: JobFiles, commands: Sequence[Command], packages: Sequence[str], threads: int) -> JobFiles:
+def python_job(
+    job: JobFiles, commands: Sequence[Command], packages: Sequence[str], threads: int, device: str = 'cpu'
+) -> JobFiles:
     """Return the job with the driver that runs its commands, and the files this driver leaves behind.
 
     :param job: files of the job itself.
     :param commands: commands in the order in which they run.
     :param packages: distributions whose versions are recorded.
     :param threads: threads of each command.
+    :param device: ``'cpu'`` or ``'cuda'``; no command runs if it is not there.
     """
-    document = commands_document(commands, packages, threads)
+    document = commands_document(commands, packages, threads, device)
     files = {**job.files, RUN_COMMANDS: driver_source(RUN_COMMANDS), COMMANDS_FILE: to_json_bytes(document)}
     reports = (RUN_COMMANDS_REPORT, RUN_COMMANDS_OUTPUT)
     retrieval = Retrieval(keep=(*job.retrieval.keep, *reports), parse_only=job.retrieval.parse_only)

@@ -48,6 +48,7 @@ class MolecularDynamicsCalculation(EdlCalculation):
 
     PARSER_NAME = 'edl.molecular_dynamics'
     EXIT_CODES = (
+        exit_codes.DEVICE_MISSING,
         exit_codes.OUTPUT_MISSING,
         exit_codes.OUTPUT_UNREADABLE,
         exit_codes.LOG_INCOMPLETE,

@@ -76,6 +76,7 @@ class ReplicaDynamicsCalculation(EdlCalculation):
 
     PARSER_NAME = 'edl.replica_dynamics'
     EXIT_CODES = (
+        exit_codes.DEVICE_MISSING,
         exit_codes.OUTPUT_MISSING,
         exit_codes.OUTPUT_UNREADABLE,
         exit_codes.LOG_INCOMPLETE,

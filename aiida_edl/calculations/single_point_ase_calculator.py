@@ -38,6 +38,7 @@ class AseCalculatorCalculation(EdlCalculation):
 
     PARSER_NAME = 'edl.single_point.ase_calculator'
     EXIT_CODES = (
+        exit_codes.DEVICE_MISSING,
         exit_codes.OUTPUT_MISSING,
         exit_codes.OUTPUT_UNREADABLE,
         exit_codes.LOG_INCOMPLETE,

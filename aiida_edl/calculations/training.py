@@ -95,6 +95,7 @@ class TrainingCalculation(EdlCalculation):
 
     PARSER_NAME = 'edl.training'
     EXIT_CODES = (
+        exit_codes.DEVICE_MISSING,
         exit_codes.OUTPUT_MISSING,
         exit_codes.OUTPUT_UNREADABLE,
         exit_codes.LOG_INCOMPLETE,

@@ -1,8 +1,8 @@
 """Run the commands of a job one after the other and report how each of them ended.
 
 ``python run_commands.py commands.json``, with the interpreter of the environment in which the commands shall run.
-The input holds ``threads`` (of each command), ``packages`` (distributions whose versions are recorded) and
-``commands``, each with
+The input holds ``threads`` (of each command), ``packages`` (distributions whose versions are recorded), ``device``
+(``cpu``, as without it, or ``cuda``) and ``commands``, each with
 
 - ``arguments``: arguments of this same interpreter;
 - ``stdout``: file that takes standard output and standard error;
@@ -15,16 +15,20 @@ The first command that fails is the last that runs. ``run_commands.json`` is wri
 command, so that a job that is killed leaves what was known by then; the file is replaced in one step. Each command has
 one ``outcome``:
 
-============= ===================================================================================
-finished      its return code is 0
-failed        its return code is not 0 and nothing below applies
-out_of_memory it was killed by SIGKILL from outside, or its output says that memory was exhausted
-device_lost   its output says that the accelerator failed or went away
-timed_out     ``timeout_seconds`` had passed
-terminated    this program was told to stop by SIGTERM or SIGINT, e.g. by the scheduler
-running       this program was killed while the command ran
-not_run       an earlier command did not finish
-============= ===================================================================================
+============== ==================================================================================
+finished       its return code is 0
+failed         its return code is not 0 and nothing below applies
+out_of_memory  it was killed by SIGKILL from outside, or its output says that memory was exhausted
+device_lost    its output says that the accelerator failed or went away
+device_missing ``device`` is ``cuda``, but PyTorch or TensorFlow finds no GPU: it was not run, which is said in
+               its output
+timed_out      ``timeout_seconds`` had passed
+terminated     this program was told to stop by SIGTERM or SIGINT, e.g. by the scheduler
+running        this program was killed while the command ran
+not_run        an earlier command did not finish
+============== ==================================================================================
+
+Trainers differ in what they do without the GPU they are told to use: some train on the processor and keep quiet.
 """
 
 from __future__ import annotations
@@ -62,6 +66,26 @@ DEVICE_LOST = re.compile(
     re.IGNORECASE,
 )
 """What PyTorch, TensorFlow and the driver print when an accelerator fails under a program that was using it."""
+FIND_GPU = """
+import importlib.util, sys
+found = []
+if importlib.util.find_spec('torch'):
+    import torch
+    found.append(torch.cuda.is_available())
+if not any(found) and importlib.util.find_spec('tensorflow'):
+    import tensorflow
+    found.append(bool(tensorflow.config.list_physical_devices('GPU')))
+sys.exit(MISSING if found and not any(found) else 0)
+"""
+"""Program that ends with the status ``MISSING`` if what could use a GPU in this environment finds none. It runs in a
+process of its own, for a process that has looked for a GPU may occupy a part of it."""
+MISSING_STATUS = 86
+GPU_SEARCH_SECONDS = 300.0
+"""Time after which the search is given up, and the command is left to find out [s]."""
+MISSING_GPU = (
+    "device is 'cuda', but neither PyTorch nor TensorFlow of this environment finds a GPU; use a node and an "
+    "environment with one, or device 'cpu'\n"
+)
 THREAD_VARIABLES = (
     'OMP_NUM_THREADS',
     'MKL_NUM_THREADS',
@@ -158,6 +182,25 @@ def failure_in(output: str) -> str:
     return 'device_lost' if DEVICE_LOST.search(output) else 'failed'
 
 
+def is_gpu_missing(environment: dict[str, str]) -> bool:
+    """Return whether the modules of this environment that could use a GPU find none.
+
+    :param environment: environment variables of the command that shall use it.
+    """
+    program = FIND_GPU.replace('MISSING', str(MISSING_STATUS))
+    try:
+        done = subprocess.run(
+            [sys.executable, '-c', program],
+            env={**os.environ, **environment},
+            capture_output=True,
+            check=False,
+            timeout=GPU_SEARCH_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == MISSING_STATUS
+
+
 def run(command: dict[str, Any], threads: int) -> dict[str, Any]:
     """Run one command and return what is known of it.
 
@@ -222,6 +265,10 @@ def main(arguments: list[str]) -> int:
         'platform': platform.machine(),
         'threads': document['threads'],
     }
+    if commands and document.get('device') == 'cuda' and is_gpu_missing(commands[0]['environment']):
+        Path(commands[0]['stdout']).write_text(MISSING_GPU, encoding='utf-8')
+        entries[0]['outcome'] = 'device_missing'
+        commands = []
     for command, entry in zip(commands, entries):
         if received_signals:
             entry['outcome'] = 'terminated'

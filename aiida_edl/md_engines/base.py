@@ -32,6 +32,7 @@ class MDOutcome(str, Enum):
     FINISHED = 'finished'
     OUT_OF_WALLTIME = 'out_of_walltime'
     OUT_OF_MEMORY = 'out_of_memory'
+    DEVICE_MISSING = 'device_missing'
     EXPLODED = 'exploded'
     OUTPUT_INCOMPLETE = 'output_incomplete'
 

@@ -216,6 +216,7 @@ def _outcome(results: Mapping[str, MDResult]) -> tuple[MDOutcome, str]:
     :param results: result of each replica by label.
     """
     order = (
+        MDOutcome.DEVICE_MISSING,
         MDOutcome.OUT_OF_MEMORY,
         MDOutcome.OUTPUT_INCOMPLETE,
         MDOutcome.OUT_OF_WALLTIME,

@@ -90,6 +90,8 @@ class EdlParser(Parser):
         commands = read_run_report(folder) or ()
         outcomes = {command.outcome for command in commands}
         detail = f'{last_line(folder / stdout)}'
+        if 'device_missing' in outcomes:
+            return self.fail(exit_codes.DEVICE_MISSING, detail)
         if 'out_of_memory' in outcomes:
             return self.fail(exit_codes.OUT_OF_MEMORY, detail)
         return self.fail(exit_codes.LOG_INCOMPLETE, detail)

@@ -26,6 +26,7 @@ from aiida_edl.science.charge_state import charge_state_of_ions, count_ions
 EXIT_CODE_OF_OUTCOME = {
     TrainingOutcome.OUT_OF_WALLTIME: exit_codes.OUT_OF_WALLTIME,
     TrainingOutcome.OUT_OF_MEMORY: exit_codes.OUT_OF_MEMORY,
+    TrainingOutcome.DEVICE_MISSING: exit_codes.DEVICE_MISSING,
     TrainingOutcome.DEVICE_LOST: exit_codes.DEVICE_LOST,
     TrainingOutcome.LOSS_DIVERGED: exit_codes.LOSS_DIVERGED,
     TrainingOutcome.LOG_INCOMPLETE: exit_codes.LOG_INCOMPLETE,

@@ -205,3 +205,12 @@ def test_single_precision_trains(case, architecture, tmp_path):
     assert result.outcome is TrainingOutcome.FINISHED
     _, forces = predictions(case, architecture, tmp_path, result.model_path, job.validation_set, Precision.SINGLE)
     assert np.isfinite(forces).all()
+
+
+def test_missing_gpu_is_said_before_anything_is_trained(case, architecture, tmp_path, monkeypatch):
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    job = replace(make_job(case, architecture), device='cuda')
+    result = train(architecture, job, tmp_path, str(case.python))
+    assert result.outcome is TrainingOutcome.DEVICE_MISSING, result.message
+    assert "device is 'cuda', but neither PyTorch nor TensorFlow of this environment finds a GPU" in result.message
+    assert (result.learning_curve, result.checkpoint_files) == (None, ())

@@ -73,6 +73,7 @@ def test_missing_or_truncated_report_is_none(tmp_path, content):
         (('terminated', 'not_run'), TrainingOutcome.OUT_OF_WALLTIME),
         (('out_of_memory', 'not_run'), TrainingOutcome.OUT_OF_MEMORY),
         (('device_lost', 'not_run'), TrainingOutcome.DEVICE_LOST),
+        (('device_missing', 'not_run'), TrainingOutcome.DEVICE_MISSING),
         (('failed', 'not_run'), TrainingOutcome.LOG_INCOMPLETE),
         (('running', 'not_run'), TrainingOutcome.LOG_INCOMPLETE),
         (('finished', 'failed'), TrainingOutcome.EXPORT_FAILED),

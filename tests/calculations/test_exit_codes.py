@@ -39,7 +39,7 @@ def test_each_code_says_what_when_and_with_which_values(definition):
     assert re.fullmatch(r'ERROR(_[A-Z]+)+', definition.label)
     assert definition.message.endswith(': {detail}')
     assert definition.when.endswith('.')
-    assert 300 <= definition.status < 500
+    assert 200 <= definition.status < 500
 
 
 @pytest.mark.parametrize(('status', 'expected'), [(310, True), (449, True), (450, False), (499, False)])
@@ -51,7 +51,7 @@ def test_failures_that_follow_from_the_inputs_stay_in_the_cache(status, expected
 def test_calculations_register_from_the_table_only(name):
     process = CalculationFactory(name)
     table = {definition.status: definition for definition in EXIT_CODES}
-    own = {status: code for code in process.spec().exit_codes.values() if (status := code.status) >= 300}
+    own = {status: code for code in process.spec().exit_codes.values() if (status := code.status) >= 200}
     assert set(own) == {definition.status for definition in process.EXIT_CODES}
     for status, code in own.items():
         assert code.message == table[status].message

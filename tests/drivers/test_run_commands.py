@@ -17,9 +17,14 @@ from aiida_edl.drivers import run_commands
 
 
 def start(
-    folder: Path, *commands: Command, packages: tuple[str, ...] = (), threads: int = 1
+    folder: Path, *commands: Command, packages: tuple[str, ...] = (), threads: int = 1, device: str = 'cpu'
 ) -> subprocess.Popen[bytes]:
-    document = {'threads': threads, 'packages': list(packages), 'commands': [c.to_dict() for c in commands]}
+    document = {
+        'device': device,
+        'threads': threads,
+        'packages': list(packages),
+        'commands': [c.to_dict() for c in commands],
+    }
     (folder / 'commands.json').write_text(json.dumps(document))
     arguments = [sys.executable, run_commands.__file__, 'commands.json']
     return subprocess.Popen(arguments, cwd=folder, start_new_session=True)
@@ -237,3 +242,35 @@ def test_environment_without_an_accelerator_has_not_lost_one(tmp_path):
     line = 'RuntimeError: Found no NVIDIA driver on your system.'
     _, report = run(tmp_path, python(f'print({line!r}, flush=True); raise SystemExit(1)'))
     assert outcomes(report) == ['failed']
+
+
+def torch_that_finds(folder: Path, is_available: bool) -> dict[str, str]:
+    """Return the environment of a PyTorch that finds a GPU or none."""
+    (folder / 'modules').mkdir()
+    source = f'class cuda:\n    is_available = staticmethod(lambda: {is_available})\n'
+    (folder / 'modules' / 'torch.py').write_text(source)
+    return {'PYTHONPATH': str(folder / 'modules')}
+
+
+def test_nothing_runs_without_the_gpu_that_is_asked_for(tmp_path):
+    command = python('open("ran", "w")', environment=torch_that_finds(tmp_path, is_available=False))
+    code, report = run(tmp_path, command, python('pass'), device='cuda')
+    assert code == 1
+    assert outcomes(report) == ['device_missing', 'not_run']
+    assert (tmp_path / 'out').read_text() == (
+        "device is 'cuda', but neither PyTorch nor TensorFlow of this environment finds a GPU; use a node and an "
+        "environment with one, or device 'cpu'\n"
+    )
+    assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize(('device', 'is_available'), [('cpu', False), ('cuda', True)])
+def test_command_runs_if_the_device_is_there(tmp_path, device, is_available):
+    command = python('pass', environment=torch_that_finds(tmp_path, is_available))
+    _, report = run(tmp_path, command, device=device)
+    assert outcomes(report) == ['finished']
+
+
+def test_environment_in_which_nothing_could_use_a_gpu_is_left_to_the_command(tmp_path):
+    _, report = run(tmp_path, python('pass'), device='cuda')
+    assert outcomes(report) == ['finished']

@@ -62,7 +62,7 @@ def train(architecture: Architecture, job: TrainingJob, folder: Path, python: st
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     commands = [command.to_dict() for command in architecture.commands(job)]
-    document = {'threads': 1, 'packages': list(architecture.packages), 'commands': commands}
+    document = {'device': job.device, 'threads': 1, 'packages': list(architecture.packages), 'commands': commands}
     (folder / 'commands.json').write_text(json.dumps(document))
     shutil.copy(run_commands.__file__, folder)
     subprocess.run([python, 'run_commands.py', 'commands.json'], cwd=folder, check=False, timeout=300)
