@@ -90,6 +90,11 @@ def save(path: str, arrays: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
+def peak_device_memory(device: torch.device) -> float | None:
+    """Return the largest memory that tensors have taken on an accelerator [MB]; None on a processor."""
+    return torch.cuda.max_memory_allocated(device) / 1e6 if device.type == 'cuda' else None
+
+
 def make_model(recipe: dict[str, Any]) -> Any:
     """Return the model of a recipe, whose arguments ``device`` and ``dtype`` are names."""
     arguments = dict(recipe['keyword_arguments'])
@@ -295,6 +300,7 @@ class Run:
             'steps': self.settings['steps'],
             'wall_seconds': time.perf_counter() - START,
             'seconds_per_step': seconds / max(self.step - self.first_step, 1),
+            'peak_device_memory_megabyte': peak_device_memory(self.model.device),
         }
 
 
