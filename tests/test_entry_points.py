@@ -12,7 +12,7 @@ from aiida.parsers import Parser
 from aiida_edl.architectures.base import Architecture
 from aiida_edl.md_engines.base import MDEngine
 
-AIIDA_GROUPS = ('aiida.data', 'aiida.calculations', 'aiida.parsers', 'aiida.workflows')
+AIIDA_GROUPS = ('aiida.data', 'aiida.calculations', 'aiida.calculations.monitors', 'aiida.parsers', 'aiida.workflows')
 FAMILIES = {'aiida_edl.architectures': Architecture, 'aiida_edl.md_engines': MDEngine}
 PREFIX = 'edl.'
 

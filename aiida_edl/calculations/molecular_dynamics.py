@@ -23,6 +23,7 @@ from aiida_edl.calculations.models import (
     validate_potential,
     value_of,
 )
+from aiida_edl.calculations.monitors import validate_monitors
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.md_engines.base import MDEngine, MDJob, MDSettings, MDSettingsError
@@ -126,6 +127,7 @@ class MolecularDynamicsCalculation(EdlCalculation):
             or validate_frame(inputs['structure'], index, settings, 'the structure')
             or validate_model(inputs, engine, inputs['structure'])
             or validate_engine_code(inputs, engine)
+            or validate_monitors(inputs)
         )
         if message is not None:
             return message

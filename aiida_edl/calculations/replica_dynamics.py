@@ -22,6 +22,7 @@ from aiida_edl.calculations.molecular_dynamics import (
     validate_model,
     validate_settings,
 )
+from aiida_edl.calculations.monitors import validate_monitors
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.md_engines.base import BatchedMDEngine, MDEngine, MDJob, MDSettings
@@ -158,7 +159,7 @@ class ReplicaDynamicsCalculation(EdlCalculation):
             return 'settings holds a seed, but each replica has a seed of its own; leave it out'
         settings = MDSettings.from_dict(inputs['settings'].get_dict())
         message = engine.refuse(settings) or _validate_structures(inputs, engine, settings)
-        message = message or validate_engine_code(inputs, engine)
+        message = message or validate_engine_code(inputs, engine) or validate_monitors(inputs)
         if message is not None:
             return message
         try:

@@ -9,6 +9,7 @@ from aiida.engine import BaseRestartWorkChain, CalcJob, ExitCode, ProcessHandler
 from aiida.orm import CalcJobNode
 
 from aiida_edl.calculations.exit_codes import OUT_OF_WALLTIME
+from aiida_edl.calculations.monitors import has_stalled
 from aiida_edl.workflows.submission import SubmitOnceMixin
 
 SCHEDULER_OUT_OF_WALLTIME = 120
@@ -56,7 +57,7 @@ class InterruptibleWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
     @process_handler(priority=600)
     def handle_interruption(self, calculation: CalcJobNode) -> ProcessHandlerReport | None:
         """Go on from the checkpoint to the same target; without one, start again."""
-        if calculation.exit_status not in INTERRUPTIONS:
+        if calculation.exit_status not in INTERRUPTIONS and not has_stalled(calculation):
             return None
         self.report(continue_from_checkpoint(self.ctx.inputs, calculation))
         return ProcessHandlerReport(True)

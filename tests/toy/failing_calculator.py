@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,21 @@ class InterruptedCalculator(MorsePotential):
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+class HangingCalculator(MorsePotential):
+    """Morse potential whose process stops dead after some frames, unless it goes on from a checkpoint."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__(**MORSE)
+        self.left = -1 if Path('checkpoint.npz').exists() else after
+
+    def calculate(self, atoms: Any = None, properties: Any = ('energy',), system_changes: Any = all_changes) -> None:
+        """Compute, count down, and hang."""
+        super().calculate(atoms, properties, system_changes)
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
 
 
 class SpoilingCalculator(MorsePotential):

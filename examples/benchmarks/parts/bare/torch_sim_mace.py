@@ -1,6 +1,6 @@
-"""Langevin dynamics with torch-sim and a MACE model, as one writes it by hand: ``python torch_sim_mace.py STEPS DEVICE``.
+"""Langevin dynamics with torch-sim and a MACE model, written by hand: ``python torch_sim_mace.py STEPS DEVICE``.
 
-Without the variable e3nn cannot read its tables, as in the plugin.
+Without the variable e3nn cannot read its tables.
 """
 
 import os
