@@ -52,7 +52,10 @@ docs:  ## the manual, into docs/build/html; a warning is an error
 	@$(INSTALL) aiida docs
 	$(BIN)/sphinx-build --nitpicky --fail-on-warning --keep-going --fresh-env docs/source docs/build/html
 
-benchmarks:  ## time the parts whose speed matters
-	@$(INSTALL) aiida
+benchmarks: install  ## time the parts whose speed matters
+	@$(INSTALL) engines deepmd_lammps
 	@$(INSTALL) crosscheck
-	@for program in examples/benchmarks/*.py; do OMP_NUM_THREADS=1 $(BIN)/python "$$program" || exit 1; done
+	@source examples/demo/activate; mkdir -p "$$AIIDA_PATH/.aiida"; failed=0; \
+	for program in examples/benchmarks/*.py; do \
+		printf '\n%s\n' "$$program"; python "$$program" || { failed=1; printf '%s failed\n' "$$program" >&2; }; \
+	done; exit $$failed

@@ -17,6 +17,7 @@ import argparse
 import sys
 
 from aiida import load_profile
+from aiida.common.exceptions import ConfigurationError
 from aiida.orm import CalcJobNode, ProcessNode, QueryBuilder, WorkChainNode, load_node
 
 from aiida_edl.workflows.charged_interface_benchmark import ChargedInterfaceBenchmarkWorkChain
@@ -56,7 +57,11 @@ def main() -> int:
     parser.add_argument('process', nargs='?', help='a finished benchmark')
     parser.add_argument('--slots', type=int, default=2, help='jobs that ran at once (default 2)')
     arguments = parser.parse_args()
-    load_profile()
+    try:
+        load_profile()
+    except ConfigurationError:
+        print('there is no AiiDA profile; run `make demo` first, or `source examples/demo/activate`')
+        return 0
     node = load_node(arguments.process) if arguments.process else last_benchmark()
     if node is None:
         print('no finished benchmark without cached calculations; run `make demo` first')
