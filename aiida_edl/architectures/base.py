@@ -115,6 +115,8 @@ class TrainingJob:
     """Whether the checkpoint files of an earlier run of the same job lie in the working directory."""
     gradient_updates_done: int = 0
     """Optimiser steps that the checkpoint stands for; 0 at the first start."""
+    checkpoint_files: tuple[str, ...] = ()
+    """Paths of the checkpoint files in the working directory; none at the first start."""
     parent: ParentModel | None = None
     """The model from which this one starts; None to start from random weights."""
     fine_tuning: FineTuning | None = None
@@ -211,6 +213,10 @@ class Architecture(abc.ABC):
     """How a model is converted, by the format that comes out."""
     fine_tuning_modes: ClassVar[tuple[FineTuningMode, ...]] = ()
     """How a training can start from a parent; empty if it cannot."""
+    changeable_at_restart: ClassVar[tuple[str, ...]] = ('n_evaluations',)
+    """Hyperparameters that a training may change when it goes on from a checkpoint. Another shape of the model does not
+    fit the checkpoint; trainers that restore their optimiser ignore another learning rate, and those that count epochs
+    take another batch for another number of gradient updates."""
     precisions: ClassVar[tuple[Precision, ...]] = (Precision.SINGLE, Precision.DOUBLE)
     """Precisions in which the trainer can work."""
 

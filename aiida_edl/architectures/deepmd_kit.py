@@ -157,6 +157,7 @@ class DeepmdArchitecture(Architecture):
     install_command = 'aiida-edl environment create deepmd'
     environment = 'deepmd'
     embeds_atomic_energies = False
+    changeable_at_restart = ('n_evaluations', 'batch_size')
     activation_function: ClassVar[str] = 'tanh'
     """Activation of the fitting network."""
 

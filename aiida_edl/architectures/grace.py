@@ -198,6 +198,7 @@ class Grace(Architecture):
     packages = ('tensorpotential', 'tensorflow-cpu', 'tf_keras', 'matscipy', 'ase', 'numpy')
     install_command = 'aiida-edl environment create grace  # its licence: for non-commercial academic use only'
     embeds_atomic_energies = False
+    changeable_at_restart = ('n_evaluations', 'batch_size', 'learning_rate', 'learning_rate_ratio')
 
     def cutoff_radius(self, hyperparameters: GraceHyperparameters) -> float:
         """Return the cutoff radius of one layer [Å]."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import yaml
 from ase.data import atomic_numbers
 
@@ -19,7 +16,6 @@ from aiida_edl.architectures.base import (
     Architecture,
     Command,
     HyperparameterError,
-    LearningCurve,
     Reference,
     Retrieval,
     TrainingJob,
@@ -31,6 +27,16 @@ from aiida_edl.architectures.bindings import DEVICE, MODEL_PATH, AseBinding
 from aiida_edl.architectures.fine_tuning import AtomicEnergyPolicy, FineTuning, FineTuningMode, ParentModel
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.architectures.run_report import TrainingLog, judge_training, last_line, read_tail
+from aiida_edl.architectures.sevennet_log import (
+    CHECKPOINTS,
+    EPOCHS,
+    TABLES,
+    epoch_of,
+    newest_whole_checkpoint,
+    read_tables,
+    tables,
+    updates_per_epoch_of,
+)
 from aiida_edl.architectures.training_data import check_training_job, energies_and_forces_only, steps_with_evaluations
 from aiida_edl.science.formats.extended_xyz import KeyMapping, write_extended_xyz
 
@@ -38,14 +44,9 @@ NAME = 'sevennet'
 STDOUT = 'train.out'
 EXPORT_STDOUT = 'export.out'
 INPUT = 'input.yaml'
-EPOCHS = 'epochs.json'
-"""What the table of the trainer lacks: gradient updates per epoch."""
 TRAINING_FILE = 'training.extxyz'
 VALIDATION_FILE = 'validation.extxyz'
 MODEL = f'{NAME}.pth'
-CHECKPOINTS = 'checkpoint_[0-9]*.pth'
-TABLES = 'lc*.csv'
-"""The trainer writes ``lc.csv`` and, at each restart, ``lc0.csv``, ``lc1.csv``."""
 PARENT_STDOUT = 'parent.out'
 PARENT_SETTINGS = 'parent.json'
 PREPARED_PARENT = 'start.pth'
@@ -53,8 +54,6 @@ ENERGY_KEY = 'REF_energy'
 FORCES_KEY = 'REF_forces'
 COMPLETE = 'Total wall time'
 """What the trainer prints when it has done its last epoch."""
-COLUMNS = ('validset_Energy_RMSE', 'validset_Force_ComponentRMSE', 'trainset_TotalLoss')
-"""Columns of the table, in eV/atom, eV/Å and the trainer's own unit. Its plain RMSE of forces is one of vectors."""
 PREPARE_PARENT = """
 import json, sys, torch, sevenn.checkpoint
 settings = json.load(open('parent.json'))
@@ -206,7 +205,9 @@ class Sevennet(Architecture):
             timeout_seconds=job.walltime_seconds,
             keep_newest=(CHECKPOINTS,),
         )
-        export = Command(('-c', EXPORT.format(epoch=_plan(job).n_epochs)), EXPORT_STDOUT, is_export=True)
+        # A checkpoint beyond the last epoch, from a plan with other checkpoints, is exported as it is.
+        epoch = max(_plan(job).n_epochs, epoch_of(_checkpoint(job)) if job.is_restart else 0)
+        export = Command(('-c', EXPORT.format(epoch=epoch)), EXPORT_STDOUT, is_export=True)
         if job.parent is None or job.is_restart:
             return (train, export)
         return (Command(('-c', PREPARE_PARENT), PARENT_STDOUT), train, export)
@@ -217,12 +218,12 @@ class Sevennet(Architecture):
 
     def read_training(self, folder: Path) -> TrainingResult:
         """Read the tables of errors, one for each start, and judge how the training ended."""
-        updates_per_epoch = _updates_per_epoch(folder)
+        updates_per_epoch = updates_per_epoch_of(folder)
         checkpoint = newest_whole_checkpoint(folder)
         curve = read_tables(folder, updates_per_epoch)
         # A restart begins at the epoch of the checkpoint, whatever was logged after it.
-        done = 0 if checkpoint is None else _epoch(checkpoint) * updates_per_epoch
-        kept = [checkpoint, *_tables(folder)] if checkpoint is not None else []
+        done = 0 if checkpoint is None else epoch_of(checkpoint) * updates_per_epoch
+        kept = [checkpoint, *tables(folder)] if checkpoint is not None else []
         log = TrainingLog(
             learning_curve=curve,
             gradient_updates_done=done,
@@ -294,10 +295,24 @@ def _parent_settings(job: TrainingJob, parent: ParentModel, settings: FineTuning
     }
 
 
-def _starting_point(job: TrainingJob, plan: _Plan) -> dict[str, Any]:
+def _checkpoint(job: TrainingJob) -> Path:
+    """Return the file from which a restart goes on: that of the latest epoch.
+
+    :raises TrainingJobError: if the checkpoint holds none.
+    """
+    found = [path for path in map(Path, job.checkpoint_files) if path.match(CHECKPOINTS)]
+    if not found:
+        raise TrainingJobError(
+            f'the checkpoint holds {", ".join(job.checkpoint_files) or "no file"}, sevennet goes on from a file '
+            f'{CHECKPOINTS}; give a checkpoint that a training of sevennet left'
+        )
+    return max(found, key=epoch_of)
+
+
+def _starting_point(job: TrainingJob) -> dict[str, Any]:
     """Return the checkpoint from which the trainer goes on, and what of its state it keeps."""
     if job.is_restart:
-        return {'continue': {'checkpoint': f'checkpoint_{job.gradient_updates_done // plan.updates_per_epoch}.pth'}}
+        return {'continue': {'checkpoint': _checkpoint(job).name}}
     if job.parent is None:
         return {}
     reset = dict.fromkeys(('reset_optimizer', 'reset_scheduler', 'reset_epoch'), True)
@@ -325,7 +340,7 @@ def _trainer_input(job: TrainingJob, plan: _Plan) -> dict[str, Any]:
             'force_loss_weight': float(chosen.force_weight),
             'error_record': [['Energy', 'RMSE'], ['Force', 'ComponentRMSE'], ['TotalLoss', 'None']],
             **loss,
-            **_starting_point(job, plan),
+            **_starting_point(job),
         },
         'data': {
             'dtype': 'single' if job.precision is Precision.SINGLE else 'double',
@@ -337,60 +352,3 @@ def _trainer_input(job: TrainingJob, plan: _Plan) -> dict[str, Any]:
             'load_validset_path': [VALIDATION_FILE],
         },
     }
-
-
-def newest_whole_checkpoint(folder: Path) -> Path | None:
-    """Return the checkpoint of the latest epoch that is not cut short, None without one.
-
-    :param folder: folder with the retrieved files.
-    """
-    return max((path for path in folder.glob(CHECKPOINTS) if zipfile.is_zipfile(path)), key=_epoch, default=None)
-
-
-def _epoch(path: Path) -> int:
-    """Return the epoch in the name of a checkpoint."""
-    return int(path.stem.split('_')[1])
-
-
-def _tables(folder: Path) -> list[Path]:
-    """Return the tables in the order of the starts."""
-    return sorted(folder.glob(TABLES), key=lambda path: int(path.stem[2:] or -1))
-
-
-def _updates_per_epoch(folder: Path) -> int:
-    """Return the gradient updates of one epoch, 0 if the job did not leave its settings."""
-    try:
-        return int(json.loads((folder / EPOCHS).read_text(encoding='utf-8'))['updates_per_epoch'])
-    except (FileNotFoundError, json.JSONDecodeError):
-        return 0
-
-
-def read_tables(folder: Path, updates_per_epoch: int) -> LearningCurve | None:
-    """Return the learning curve from the tables of all starts, None if they have no row.
-
-    A restart goes on from a checkpoint: what was logged after it is dropped. The first row is taken after the first
-    epoch.
-
-    :param folder: folder with the retrieved files.
-    :param updates_per_epoch: gradient updates of one epoch.
-    """
-    rows: list[tuple[int, float, float, float]] = []
-    for path in _tables(folder):
-        added = _read_table(path)
-        rows = [row for row in rows if not added or row[0] < added[0][0]] + added
-    if not rows or not updates_per_epoch:
-        return None
-    epochs, energies, forces, losses = (np.array(column) for column in zip(*rows))
-    return LearningCurve(epochs.astype(np.int64) * updates_per_epoch, energies, forces, losses)
-
-
-def _read_table(path: Path) -> list[tuple[int, float, float, float]]:
-    """Return epoch and the values of :data:`COLUMNS` of each row; a cut row is left out."""
-    lines = path.read_text(encoding='utf-8', errors='replace').splitlines(keepends=True)
-    # The last line is whole only if it ends.
-    table = csv.DictReader(line for line in lines if line.endswith('\n'))
-    rows = []
-    for row in table:
-        energy, force, loss = (float(row[name]) for name in COLUMNS)
-        rows.append((int(row['epoch']), energy, force, loss))
-    return rows

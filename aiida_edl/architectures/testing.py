@@ -274,7 +274,8 @@ class ArchitectureConformance:
     def test_restart_differs_from_first_start(self) -> None:
         """A restart is told to use the checkpoint; the target stays the same."""
         job = example_job(self.architecture)
-        restart = dataclasses.replace(job, is_restart=True)
+        stopped = self.architecture.read_training(self.fixtures / TrainingOutcome.OUT_OF_WALLTIME.value)
+        restart = dataclasses.replace(job, is_restart=True, checkpoint_files=stopped.checkpoint_files)
         assert described(restart, self.architecture) != described(job, self.architecture)
 
     def test_model_and_checkpoint_are_retrieved(self) -> None:

@@ -23,16 +23,13 @@ from aiida_edl.calculations import exit_codes
 from aiida_edl.calculations.base import EdlCalculation, validate_device, validate_precision
 from aiida_edl.calculations.jobs import JobFiles, NodeFile, folder_files, large_files
 from aiida_edl.calculations.models import model_path, validate_architecture, validate_architecture_code
+from aiida_edl.calculations.training_checkpoint import UPDATES_DONE, validate_checkpoint
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import ARCHITECTURES, load_member
 
 PARENT_FOLDER = 'parent'
 """Folder of the working directory with the model from which a training starts."""
-UPDATES_DONE = 'gradient_updates_done'
-"""Attribute of a checkpoint: optimiser steps it stands for."""
-CHECKPOINT_IDENTITY = ('architecture', 'elements', 'precision')
-"""Attributes of a checkpoint that must equal the inputs of the training that goes on from it."""
 SUBSETS = ('training', 'validation', 'test')
 """Arrays of a split, each with indices of frames in the dataset."""
 
@@ -258,46 +255,6 @@ def validate_parent(inputs: Mapping[str, Any]) -> str | None:
     return None
 
 
-def validate_checkpoint(inputs: Mapping[str, Any]) -> str | None:
-    """Return one sentence if a checkpoint is that of another training, or beyond the target."""
-    checkpoint = inputs.get('checkpoint')
-    if checkpoint is None:
-        return None
-    attributes = checkpoint.base.attributes.all
-    wanted = training_identity(inputs)
-    for name in CHECKPOINT_IDENTITY:
-        if name in attributes and attributes[name] != wanted[name]:
-            return (
-                f'the checkpoint is of a training with {name} {attributes[name]}, this one has {wanted[name]}; '
-                'leave the checkpoint out to start anew'
-            )
-    done, target = attributes.get(UPDATES_DONE, 0), inputs['gradient_updates'].value
-    if done > target and not is_within_an_epoch(inputs, done):
-        return (
-            f'the checkpoint stands for {done} gradient updates, the target is {target}; '
-            'raise gradient_updates or leave the checkpoint out'
-        )
-    return None
-
-
-def training_identity(inputs: Any) -> dict[str, Any]:
-    """Return what a checkpoint and the training that goes on from it have in common.
-
-    :param inputs: inputs of :class:`TrainingCalculation`.
-    """
-    return {
-        'architecture': inputs['architecture'].value,
-        'elements': inputs['elements'].get_list(),
-        'precision': inputs['precision'].value,
-    }
-
-
-def is_within_an_epoch(inputs: Mapping[str, Any], done: int) -> bool:
-    """Return whether optimiser steps exceed the target by no more than trainers do that count in whole epochs."""
-    updates_per_epoch = len(inputs['split'].get_array('training'))
-    return done <= inputs['gradient_updates'].value + 2 * updates_per_epoch
-
-
 _refusals: dict[str, str | None] = {}
 """What architectures said of the trainings that were validated, by checksum of the inputs."""
 
@@ -311,7 +268,11 @@ def _refusal(architecture: Architecture, inputs: Mapping[str, Any]) -> str | Non
     dataset, split = inputs['dataset'], inputs['split']
     scalars = [inputs[name].value for name in ('architecture', 'seed', 'precision', 'gradient_updates', 'device')]
     values = [inputs[name].get_dict() for name in ('hyperparameters', 'atomic_energies')]
-    nodes = [inputs[name].uuid for name in ('parent_potential', 'replay_dataset') if inputs.get(name) is not None]
+    nodes = [
+        inputs[name].uuid
+        for name in ('parent_potential', 'replay_dataset', 'checkpoint')
+        if inputs.get(name) is not None
+    ]
     fine_tuning = None if inputs.get('fine_tuning') is None else inputs['fine_tuning'].get_dict()
     identity = [dataset.base.attributes.get(dataset.KEY_SHA256), inputs['elements'].get_list(), *scalars, *values]
     identity += [*nodes, fine_tuning]
@@ -355,6 +316,7 @@ def training_job(inputs: Any, walltime_seconds: float | None) -> TrainingJob:
         walltime_seconds=walltime_seconds,
         is_restart=checkpoint is not None,
         gradient_updates_done=0 if checkpoint is None else int(checkpoint.base.attributes.get(UPDATES_DONE, 0)),
+        checkpoint_files=() if checkpoint is None else tuple(entry.target for entry in folder_files(checkpoint)),
         parent=parent,
         fine_tuning=None if parent is None else FineTuning.from_dict(settings),
         replay_set=None if replay is None else replay.frames(),

@@ -16,7 +16,7 @@ from aiida_edl.architectures.base import Architecture, LearningCurve, TrainingOu
 from aiida_edl.architectures.fine_tuning import AtomicEnergyPolicy, FineTuning
 from aiida_edl.architectures.run_report import is_there
 from aiida_edl.calculations import exit_codes
-from aiida_edl.calculations.training import UPDATES_DONE, training_identity
+from aiida_edl.calculations.training_checkpoint import UPDATES_DONE, training_identity
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.parsers.base import EdlParser, cost_and_versions, folder_of_files

@@ -152,6 +152,7 @@ def test_restart_of_each_mode_reaches_the_target(mode, parent, tmp_path):
         gradient_updates=80,
         is_restart=True,
         gradient_updates_done=first.gradient_updates_done,
+        checkpoint_files=first.checkpoint_files,
     )
     (tmp_path / 'mace.model').unlink()
     result = train(Mace(), restart, tmp_path, str(CASE.python))

@@ -190,6 +190,7 @@ def test_restart_reaches_the_target(case, architecture, tmp_path):
         gradient_updates=target,
         is_restart=True,
         gradient_updates_done=stopped.gradient_updates_done,
+        checkpoint_files=stopped.checkpoint_files,
     )
     result = train(architecture, restarted, tmp_path, str(case.python))
     assert result.outcome is TrainingOutcome.FINISHED, result.message

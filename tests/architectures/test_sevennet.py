@@ -12,7 +12,8 @@ import yaml
 from aiida_edl.architectures.base import HyperparameterError, TrainingJobError, TrainingOutcome
 from aiida_edl.architectures.fine_tuning import AtomicEnergyPolicy, FineTuning, ParentModel
 from aiida_edl.architectures.precision import Precision
-from aiida_edl.architectures.sevennet import Sevennet, SevennetHyperparameters, read_tables
+from aiida_edl.architectures.sevennet import Sevennet, SevennetHyperparameters
+from aiida_edl.architectures.sevennet_log import read_tables
 from aiida_edl.architectures.testing import example_job
 
 FIXTURES = Path(__file__).parent.parent / 'fixtures' / 'training' / 'sevennet'
@@ -62,9 +63,19 @@ def test_error_of_forces_is_that_of_components(job):
     assert ['Force', 'ComponentRMSE'] in trainer_input(job)['train']['error_record']
 
 
-def test_restart_goes_on_from_the_checkpoint_of_its_updates(job):
-    train = trainer_input(replace(job, is_restart=True, gradient_updates_done=14))['train']
-    assert train['continue'] == {'checkpoint': 'checkpoint_7.pth'}
+def test_restart_goes_on_from_the_latest_checkpoint_there_is(job):
+    files = ('checkpoint_9.pth', 'checkpoint_11.pth', 'lc.csv')
+    restart = replace(job, is_restart=True, gradient_updates_done=14, checkpoint_files=files)
+    assert trainer_input(restart)['train']['continue'] == {'checkpoint': 'checkpoint_11.pth'}
+
+
+def test_checkpoint_of_another_trainer_is_refused(job):
+    with pytest.raises(TrainingJobError) as caught:
+        Sevennet().training_files(replace(job, is_restart=True, checkpoint_files=('model.ckpt.pt',)))
+    assert str(caught.value) == (
+        'the checkpoint holds model.ckpt.pt, sevennet goes on from a file checkpoint_[0-9]*.pth; give a checkpoint '
+        'that a training of sevennet left'
+    )
 
 
 def test_parent_gets_the_given_atomic_energies(tuning):
@@ -89,7 +100,7 @@ def test_parent_is_compared_with_the_hyperparameters(tuning):
 
 def test_parent_is_prepared_once(tuning):
     assert [command.stdout for command in Sevennet().commands(tuning)] == ['parent.out', 'train.out', 'export.out']
-    restart = replace(tuning, is_restart=True)
+    restart = replace(tuning, is_restart=True, checkpoint_files=('checkpoint_2.pth',))
     assert [command.stdout for command in Sevennet().commands(restart)] == ['train.out', 'export.out']
 
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import FolderData
+from aiida.orm import FolderData, Int
 from aiida.plugins import CalculationFactory
 from calculation_cases import (
     ATOMIC_ENERGIES,
@@ -22,6 +22,7 @@ from calculation_cases import (
 )
 
 from aiida_edl.calculations import training
+from aiida_edl.calculations.training_checkpoint import overshoot, training_identity
 from aiida_edl.registry import ARCHITECTURES, registered_names
 
 ENTRY_POINT = 'edl.training'
@@ -198,12 +199,17 @@ def checkpoint(**attributes):
             'start anew',
         ),
         (
+            {'hyperparameters': {'batch_size': 2, 'cutoff_radius': 5.5}},
+            'the checkpoint is of a training with hyperparameter cutoff_radius 5.5, this one has 4.0; leave the '
+            'checkpoint out to start anew',
+        ),
+        (
             {'gradient_updates_done': 600},
             'the checkpoint stands for 600 gradient updates, the target is 6; raise gradient_updates or leave the '
             'checkpoint out',
         ),
     ],
-    ids=['architecture', 'elements', 'precision', 'beyond the target'],
+    ids=['architecture', 'elements', 'precision', 'hyperparameter', 'beyond the target'],
 )
 def test_checkpoint_of_another_training_is_refused(python_code, attributes, message):
     assert refusal(ENTRY_POINT, training_inputs(python_code, checkpoint=checkpoint(**attributes))) == message
@@ -213,8 +219,28 @@ def test_checkpoint_says_of_which_training_it_is(python_code):
     inputs = training_inputs(python_code)
     _, node = run_get_node(CalculationFactory(ENTRY_POINT), **inputs)
     attributes = node.outputs.checkpoint.base.attributes.all
-    expected = {**training.training_identity(node.inputs), 'gradient_updates_done': 6}
+    expected = {**training_identity(node.inputs), 'gradient_updates_done': 6}
     assert {name: attributes[name] for name in expected} == expected
+    assert attributes['hyperparameters']['n_radial_functions'] == 6
+    assert attributes['hyperparameters']['cutoff_radius'] == 4.0  # a default
+
+
+def test_training_may_end_a_little_beyond_its_target(python_code):
+    inputs = training_inputs(python_code, architecture='mace', hyperparameters={'n_evaluations': 5})
+    assert overshoot({**inputs, 'gradient_updates': Int(1000)}) == 2 * 6 + 200
+    replayed = {**inputs, 'gradient_updates': Int(1000), 'replay_dataset': dataset()}
+    assert overshoot(replayed) == 2 * (6 + 10) + 200
+
+
+def test_what_may_change_at_a_restart_is_no_part_of_the_identity(python_code):
+    changes = {'hyperparameters': {'n_evaluations': 5, 'batch_size': 2}, 'precision': 'float64'}
+    of_mace, of_dp = (
+        training_identity(training_inputs(python_code, architecture=name, **changes))
+        for name in ('mace', 'deep_potential')
+    )
+    assert 'n_evaluations' not in of_mace['hyperparameters']
+    assert of_mace['hyperparameters']['batch_size'] == 2
+    assert 'batch_size' not in of_dp['hyperparameters']
 
 
 def test_fine_tuning_without_a_parent_is_refused(python_code):
