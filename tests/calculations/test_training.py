@@ -20,12 +20,14 @@ from calculation_cases import (
     training_inputs,
     without_labels,
 )
+from toy.training_cases import training_case
 
 from aiida_edl.calculations import training
 from aiida_edl.calculations.training_checkpoint import overshoot, training_identity
 from aiida_edl.registry import ARCHITECTURES, registered_names
 
 ENTRY_POINT = 'edl.training'
+CASE = training_case('deep_potential')
 
 
 @pytest.mark.parametrize(
@@ -268,3 +270,20 @@ def test_parent_is_refused_by_an_architecture_that_cannot_start_from_one(python_
 def test_wrong_setting_of_fine_tuning_is_refused(python_code, values, message):
     inputs = training_inputs(python_code, parent_potential=potential(), fine_tuning=values)
     assert refusal(ENTRY_POINT, inputs).startswith(message)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CASE.missing is not None, reason=str(CASE.missing))
+def test_missing_gpu_is_an_exit_code(aiida_code_installed):
+    code = aiida_code_installed(label='engines', filepath_executable=str(CASE.python))
+    inputs = training_inputs(
+        code,
+        architecture='deep_potential',
+        hyperparameters=CASE.training['hyperparameters'],
+        device='cuda',
+        metadata={'options': {'environment_variables': {'CUDA_VISIBLE_DEVICES': ''}}},
+    )
+    results, node = run_get_node(CalculationFactory(ENTRY_POINT), **inputs)
+    assert node.exit_status == 210
+    assert node.exit_message.startswith('There is no accelerator: the command that writes train.out was not run')
+    assert results['training_summary']['outcome'] == 'device_missing'
