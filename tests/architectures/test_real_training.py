@@ -23,6 +23,9 @@ from aiida_edl.science.analysis.error_metrics import error_metrics
 
 pytestmark = pytest.mark.slow
 
+TOY = Path(__file__).parents[1] / 'toy'
+"""Folder of the programs that own evaluations need."""
+
 
 @pytest.fixture(params=all_cases(), ids=lambda case: case.name, scope='module')
 def case(request):
@@ -50,8 +53,13 @@ def make_job(case, architecture: Architecture, **changes) -> TrainingJob:
     return replace(job, **changes)
 
 
-def predictions(case, architecture: Architecture, folder: Path, model: str, frames, precision=None, job=None):
-    """Return energies, atomic energies included, and forces of the exported model, by the driver of all evaluations."""
+def predictions(
+    case, architecture: Architecture, folder: Path, model: str, frames, precision=None, job=None, calculator=None
+):
+    """Return energies, atomic energies included, and forces of the exported model, by the driver of all evaluations.
+
+    ``calculator`` is what differs from the usual recipe.
+    """
     (target := folder / 'evaluation').mkdir(exist_ok=True)
     if not (target / architecture.model_file_name).exists():
         (target / architecture.model_file_name).symlink_to((folder / model).resolve())
@@ -62,7 +70,7 @@ def predictions(case, architecture: Architecture, folder: Path, model: str, fram
     columns = {} if column is None else {'total_charge': frames.columns[column]}
     replace(frames.without_labels(), columns=columns).to_npz(target / 'frames.npz')
     document = {
-        'recipe': recipe,
+        'recipe': {**recipe, **(calculator or {})},
         'frames': 'frames.npz',
         'predictions': 'predictions.npz',
         'energy_shifts': {} if architecture.embeds_atomic_energies else ATOMIC_ENERGIES,
@@ -70,6 +78,7 @@ def predictions(case, architecture: Architecture, folder: Path, model: str, fram
     }
     (target / 'evaluate.json').write_text(json.dumps(document))
     shutil.copy(evaluate_model.__file__, target)
+    copy_program(case, target)
     for left in ('predictions.npz', 'predictions_partial.npz'):
         (target / left).unlink(missing_ok=True)
     arguments = [str(case.python), 'evaluate_model.py', 'evaluate.json']
@@ -80,6 +89,12 @@ def predictions(case, architecture: Architecture, folder: Path, model: str, fram
     with np.load(target / 'predictions.npz') as stored:
         assert stored['converged'].all(), (target / 'failures.json').read_text()
         return stored['energies'], stored['forces']
+
+
+def copy_program(case, folder: Path) -> None:
+    """Copy the program of the own evaluation into a folder, if it has one."""
+    if 'program' in case.own_evaluation:
+        shutil.copy(TOY / case.own_evaluation['program'], folder)
 
 
 @pytest.fixture(scope='module')
@@ -115,6 +130,7 @@ def test_exported_model_has_the_error_of_the_log(case, architecture, trained):
 def own_errors(case, folder: Path) -> dict[str, float]:
     """Return the errors of the exported model on the validation set as the trainer's own program states them."""
     own = case.own_evaluation
+    copy_program(case, folder)
     if 'arguments' in own:
         environment = {**os.environ, 'OMP_NUM_THREADS': '1', **own.get('environment', {})}
         with (folder / own['output']).open('wb') as output:
@@ -132,18 +148,51 @@ def own_errors(case, folder: Path) -> dict[str, float]:
     return {name: factor * float(re.findall(own[name], text)[-1]) for name in ('energy_rmse', 'force_rmse')}
 
 
-def test_trainer_states_the_same_errors_as_the_driver(case, architecture, trained):
-    if 'output' not in case.own_evaluation:
-        reason = case.own_evaluation.get('not_compared', 'its trainer has no evaluation of its own')
-        pytest.skip(f'{case.name} is not compared: {reason}')
-    folder, result = trained
+def assert_trainer_states_the_same_errors(case, architecture: Architecture, folder: Path, model: str) -> None:
+    """Compare the errors on the validation set by the driver of all evaluations with those the trainer states."""
     frames = make_job(case, architecture).validation_set
-    energies, forces = predictions(case, architecture, folder, result.model_path, frames)
+    calculator = case.own_evaluation.get('calculator')
+    energies, forces = predictions(case, architecture, folder, model, frames, calculator=calculator)
     errors = error_metrics(frames, energies, forces).row()
     own = own_errors(case, folder)
     # The programs print no more than seven digits, and sum in another order.
     assert errors.force_rmse_ev_per_angstrom == pytest.approx(own['force_rmse'], rel=1e-5)
     assert errors.energy_rmse_ev_per_atom == pytest.approx(own['energy_rmse'], rel=1e-5)
+
+
+def test_trainer_states_the_same_errors_as_the_driver(case, architecture, trained):
+    if 'output' not in case.own_evaluation:
+        pytest.skip(f'{case.name} is not compared: its trainer has no evaluation of its own')
+    folder, result = trained
+    assert_trainer_states_the_same_errors(case, architecture, folder, result.model_path)
+
+
+def test_elements_may_be_listed_in_any_order(case, architecture, tmp_path):
+    """Trainer and calculator number the species alike, whatever the order in which the model is told them."""
+    if 'output' not in case.own_evaluation:
+        pytest.skip(f'{case.name} is not compared: its trainer has no evaluation of its own')
+    job = make_job(case, architecture, elements=('Na', 'H', 'Au', 'O'), gradient_updates=20)
+    result = train(architecture, job, tmp_path, str(case.python))
+    assert result.outcome is TrainingOutcome.FINISHED, result.message
+    assert_trainer_states_the_same_errors(case, architecture, tmp_path, result.model_path)
+
+
+def test_atoms_may_be_listed_in_any_order(case, architecture, trained):
+    folder, result = trained
+    frames = film_frames(1, seed=9)
+    order = np.random.default_rng(4).permutation(len(frames.numbers))
+    permuted = replace(frames, numbers=frames.numbers[order], positions=frames.positions[order])
+    (energy, forces), (other_energy, other_forces) = (
+        predictions(case, architecture, folder, result.model_path, item) for item in (frames, permuted)
+    )
+    tolerance = rounding(architecture)
+    np.testing.assert_allclose(other_energy, energy, atol=tolerance)
+    np.testing.assert_allclose(other_forces, forces[order], atol=tolerance)
+
+
+def rounding(architecture: Architecture) -> float:
+    """Return by how much energies [eV] and forces [eV/Å] may differ for the rounding of sums of a hundred terms."""
+    return 1e-8 if architecture.precisions[-1] is Precision.DOUBLE else 1e-4
 
 
 def test_element_absent_from_training_can_be_run(case, architecture, trained):
@@ -163,8 +212,7 @@ def test_film_may_lie_anywhere_along_the_open_axis(case, architecture, trained):
     (energy, forces), (other_energy, other_forces) = (
         predictions(case, architecture, folder, result.model_path, item) for item in (frames, shifted)
     )
-    # Rounding of sums of a hundred terms.
-    tolerance = 1e-8 if architecture.precisions[-1] is Precision.DOUBLE else 1e-4
+    tolerance = rounding(architecture)
     np.testing.assert_allclose(other_energy, energy, atol=tolerance)
     np.testing.assert_allclose(other_forces, forces, atol=tolerance)
 

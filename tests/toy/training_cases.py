@@ -33,7 +33,8 @@ class TrainingCase:
     """What the trainer's own evaluation says of the exported model: ``arguments`` of the interpreter (none if the
     trainer has written it already), ``environment``, ``output`` (glob of the file with the errors on the validation
     set), ``energy_rmse`` and ``force_rmse`` (expressions whose last match holds the value [eV/atom, eV/Å]), ``factor``
-    by which these are multiplied; or ``not_compared``, the reason why it is not compared."""
+    by which these are multiplied; ``program``, a file of ``tests/toy`` that must lie in the folder, and
+    ``calculator``, what differs in the recipe of the ASE calculator, for trainers whose precision must be raised."""
     routes: dict[str, dict[str, str]] = field(default_factory=dict)
     """Programs besides its own ASE calculator that can run the model in CI, by MD engine: ``environment``,
     ``executable`` in it, and ``format`` into which the model is converted (none if it is loaded as it is)."""
