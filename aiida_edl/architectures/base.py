@@ -180,6 +180,27 @@ def check_positive(hyperparameters: Any, architecture: str, may_vanish: Sequence
             raise HyperparameterError(f"hyperparameter '{name}' of {architecture} is {value}, it must {limit}")
 
 
+def check_below(
+    hyperparameters: Any, architecture: str, name: str, limit: str | float, may_equal: bool = False
+) -> None:
+    """Check that a number is below a limit.
+
+    :param hyperparameters: instance of the dataclass of an architecture.
+    :param architecture: its name, for the message.
+    :param name: field that is checked.
+    :param limit: the limit, or the field that holds it.
+    :param may_equal: whether it may be as large as the limit.
+    :raises HyperparameterError: with the name, the value and the remedy.
+    """
+    value = getattr(hyperparameters, name)
+    largest = getattr(hyperparameters, limit) if isinstance(limit, str) else limit
+    if value < largest or (may_equal and value == largest):
+        return
+    stated = f'{limit}, {largest}' if isinstance(limit, str) else f'{limit}'
+    wished = 'not exceed' if may_equal else 'be below'
+    raise HyperparameterError(f"hyperparameter '{name}' of {architecture} is {value}, it must {wished} {stated}")
+
+
 class TrainingJobError(ValueError):
     """A training that cannot be done as it was asked for; the message says what would be right."""
 

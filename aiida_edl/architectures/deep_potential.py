@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiida_edl.architectures.base import HyperparameterError, Reference, TrainingJob, check_positive
+from aiida_edl.architectures.base import HyperparameterError, Reference, TrainingJob, check_below, check_positive
 from aiida_edl.architectures.deepmd_kit import DEEPMD_KIT, DeepmdArchitecture, DeepmdHyperparameters
 from aiida_edl.architectures.training_data import maximum_neighbours
 from aiida_edl.science.frames import FrameSet
@@ -26,6 +26,9 @@ class DeepPotentialHyperparameters(DeepmdHyperparameters):
     """Widths of the layers of the network that embeds the distance of a neighbour; dimensionless."""
     n_axis_neurons: int = 16
     """Columns of the embedding matrix that form the descriptor with all of them; dimensionless."""
+    embeds_pairs: bool = False
+    """Whether each pair of elements has an embedding network of its own, instead of each element of the neighbour;
+    dimensionless."""
     neighbour_margin: float = 1.5
     """Largest number of neighbours the model can hold over the largest in the training set; dimensionless."""
     minimum_neighbours: int = 8
@@ -39,13 +42,9 @@ class DeepPotentialHyperparameters(DeepmdHyperparameters):
         check_positive(
             self,
             'deep_potential',
-            may_vanish=('smoothing_radius', 'initial_energy_prefactor', 'final_energy_prefactor'),
+            may_vanish=('smoothing_radius', 'embeds_pairs', 'initial_energy_prefactor', 'final_energy_prefactor'),
         )
-        if self.smoothing_radius >= self.cutoff_radius:
-            raise HyperparameterError(
-                f"hyperparameter 'smoothing_radius' of deep_potential is {self.smoothing_radius}, "
-                f'it must be below cutoff_radius, {self.cutoff_radius}'
-            )
+        check_below(self, 'deep_potential', 'smoothing_radius', 'cutoff_radius')
         if self.n_axis_neurons > self.embedding_network[-1]:
             raise HyperparameterError(
                 f"hyperparameter 'n_axis_neurons' of deep_potential is {self.n_axis_neurons}, "
@@ -86,7 +85,7 @@ class DeepPotential(DeepmdArchitecture):
             'sel': neighbour_limits(training_set, job.elements, chosen),
             'neuron': list(chosen.embedding_network),
             'axis_neuron': chosen.n_axis_neurons,
-            'type_one_side': True,
+            'type_one_side': not chosen.embeds_pairs,
         }
 
 

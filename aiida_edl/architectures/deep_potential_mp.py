@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from aiida_edl.architectures.base import HyperparameterError, Reference, TrainingJob, check_positive
+from aiida_edl.architectures.base import HyperparameterError, Reference, TrainingJob, check_below, check_positive
 from aiida_edl.architectures.bindings import EngineBinding
 from aiida_edl.architectures.deepmd_kit import DEEPMD_KIT, LAMMPS, DeepmdArchitecture, DeepmdHyperparameters
 from aiida_edl.architectures.training_data import maximum_neighbours
@@ -70,21 +70,9 @@ class DeepPotentialMpHyperparameters(DeepmdHyperparameters):
         :raises HyperparameterError: with the name, the value and the remedy.
         """
         check_positive(self, 'deep_potential_mp', may_vanish=('initial_energy_prefactor', 'final_energy_prefactor'))
-        pairs = (
-            ('smoothing_radius', 'cutoff_radius'),
-            ('angle_smoothing_radius', 'angle_cutoff_radius'),
-        )
-        for lower, upper in pairs:
-            if getattr(self, lower) >= getattr(self, upper):
-                raise HyperparameterError(
-                    f"hyperparameter '{lower}' of deep_potential_mp is {getattr(self, lower)}, "
-                    f'it must be below {upper}, {getattr(self, upper)}'
-                )
-        if self.angle_cutoff_radius > self.cutoff_radius:
-            raise HyperparameterError(
-                f"hyperparameter 'angle_cutoff_radius' of deep_potential_mp is {self.angle_cutoff_radius}, "
-                f'it must not exceed cutoff_radius, {self.cutoff_radius}'
-            )
+        check_below(self, 'deep_potential_mp', 'smoothing_radius', 'cutoff_radius')
+        check_below(self, 'deep_potential_mp', 'angle_smoothing_radius', 'angle_cutoff_radius')
+        check_below(self, 'deep_potential_mp', 'angle_cutoff_radius', 'cutoff_radius', may_equal=True)
         if self.neighbour_margin < 1:
             raise HyperparameterError(
                 f"hyperparameter 'neighbour_margin' of deep_potential_mp is {self.neighbour_margin}, "

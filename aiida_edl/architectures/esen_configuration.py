@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from ase.data import atomic_numbers
 
-from aiida_edl.architectures.base import HyperparameterError, TrainingJob, TrainingJobError, check_positive
+from aiida_edl.architectures.base import HyperparameterError, TrainingJob, TrainingJobError, check_below, check_positive
 from aiida_edl.science.frames import FrameSet
 
 NAME = 'esen'
@@ -76,12 +76,8 @@ class EsenHyperparameters:
         :raises HyperparameterError: with the name, the value and the remedy.
         """
         check_positive(self, NAME, may_vanish=('warmup_ratio', 'weight_decay', 'energy_weight', 'ema_decay', 'max_m'))
-        if self.ema_decay >= 1:
-            raise HyperparameterError(f"hyperparameter 'ema_decay' of esen is {self.ema_decay}, it must be below 1")
-        if self.max_m > self.max_l:
-            raise HyperparameterError(
-                f"hyperparameter 'max_m' of esen is {self.max_m}, it must not exceed 'max_l', which is {self.max_l}"
-            )
+        check_below(self, NAME, 'ema_decay', 1)
+        check_below(self, NAME, 'max_m', 'max_l', may_equal=True)
         if self.n_channels % 2:
             raise HyperparameterError(f"hyperparameter 'n_channels' of esen is {self.n_channels}, it must be even")
         if not self.task_name:

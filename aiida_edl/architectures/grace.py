@@ -26,6 +26,7 @@ from aiida_edl.architectures.base import (
     Retrieval,
     TrainingJob,
     TrainingResult,
+    check_below,
     check_positive,
 )
 from aiida_edl.architectures.bindings import ELEMENTS, MODEL_PATH, AseBinding, EngineBinding, LammpsBinding
@@ -109,8 +110,7 @@ class GraceHyperparameters:
         if self.preset not in PRESETS:
             raise HyperparameterError(unknown_name_message('preset of grace', self.preset, list(PRESETS)))
         check_positive(self, NAME, may_vanish=('max_l', 'energy_weight', 'huber_width', 'ema_decay'))
-        if self.ema_decay >= 1:
-            raise HyperparameterError(f"hyperparameter 'ema_decay' of grace is {self.ema_decay}, it must be below 1")
+        check_below(self, NAME, 'ema_decay', 1)
         if self.max_order > 4:
             raise HyperparameterError(f"hyperparameter 'max_order' of grace is {self.max_order}, it must be 1 to 4")
 

@@ -13,11 +13,11 @@ from ase.data import atomic_numbers
 from aiida_edl.architectures.base import (
     Architecture,
     Command,
-    HyperparameterError,
     Reference,
     Retrieval,
     TrainingJob,
     TrainingResult,
+    check_below,
     check_positive,
 )
 from aiida_edl.architectures.bindings import DEVICE, MODEL_PATH, PRECISION, TOTAL_CHARGE, AseBinding
@@ -116,10 +116,7 @@ def check_mace_hyperparameters(chosen: Any, architecture: str, may_vanish: Seque
     :raises HyperparameterError: with the name, the value and the remedy.
     """
     check_positive(chosen, architecture, may_vanish=('max_l', 'energy_weight', 'ema_decay', *may_vanish))
-    if chosen.ema_decay >= 1:
-        raise HyperparameterError(
-            f"hyperparameter 'ema_decay' of {architecture} is {chosen.ema_decay}, it must be below 1"
-        )
+    check_below(chosen, architecture, 'ema_decay', 1)
 
 
 def mace_binding(model_type: str) -> AseBinding:

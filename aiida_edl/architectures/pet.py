@@ -22,6 +22,7 @@ from aiida_edl.architectures.base import (
     TrainingJob,
     TrainingJobError,
     TrainingResult,
+    check_below,
     check_positive,
 )
 from aiida_edl.architectures.bindings import (
@@ -125,15 +126,8 @@ class PetHyperparameters:
             raise HyperparameterError(
                 f"hyperparameter 'n_heads' of pet is {self.n_heads}, it must divide edge_width, {self.edge_width}"
             )
-        if self.warmup_fraction >= 1:
-            raise HyperparameterError(
-                f"hyperparameter 'warmup_fraction' of pet is {self.warmup_fraction}, it must be below 1"
-            )
-        if self.cutoff_width >= self.cutoff_radius:
-            raise HyperparameterError(
-                f"hyperparameter 'cutoff_width' of pet is {self.cutoff_width}, "
-                f'it must be below cutoff_radius, {self.cutoff_radius}'
-            )
+        check_below(self, NAME, 'warmup_fraction', 1)
+        check_below(self, NAME, 'cutoff_width', 'cutoff_radius')
 
 
 class Pet(Architecture):

@@ -21,6 +21,7 @@ from aiida_edl.architectures.base import (
     TrainingJob,
     TrainingJobError,
     TrainingResult,
+    check_below,
     check_positive,
 )
 from aiida_edl.architectures.bindings import DEVICE, MODEL_PATH, AseBinding
@@ -123,11 +124,7 @@ class SevennetHyperparameters:
         :raises HyperparameterError: with the name, the value and the remedy.
         """
         check_positive(self, NAME, may_vanish=('smoothing_radius', 'max_l', 'huber_delta'))
-        if self.smoothing_radius >= self.cutoff_radius:
-            raise HyperparameterError(
-                f"hyperparameter 'smoothing_radius' of sevennet is {self.smoothing_radius}, "
-                f'it must be below cutoff_radius, {self.cutoff_radius}'
-            )
+        check_below(self, NAME, 'smoothing_radius', 'cutoff_radius')
         if self.self_connection not in ('nequip', 'linear'):
             raise HyperparameterError(
                 f"hyperparameter 'self_connection' of sevennet is '{self.self_connection}', "

@@ -127,7 +127,7 @@ def test_calculator_runs_in_the_precision_that_is_asked_for():
 @pytest.mark.parametrize(
     ('values', 'message'),
     [
-        ({'max_m': 3}, "hyperparameter 'max_m' of esen is 3, it must not exceed 'max_l', which is 2"),
+        ({'max_m': 3}, "hyperparameter 'max_m' of esen is 3, it must not exceed max_l, 2"),
         ({'n_channels': 7}, "hyperparameter 'n_channels' of esen is 7, it must be even"),
         ({'ema_decay': 1.0}, "hyperparameter 'ema_decay' of esen is 1.0, it must be below 1"),
         ({'task_name': ''}, "hyperparameter 'task_name' of esen is empty, it must name a dataset"),
