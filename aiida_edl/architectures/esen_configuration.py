@@ -85,7 +85,7 @@ class EsenHyperparameters:
 
 
 def force_scale(frames: FrameSet) -> float:
-    """Return the root mean square of the force components [eV/Å], 1 if all forces vanish.
+    """Return the root mean square of the force components [eV/Å].
 
     fairchem learns energies and forces in this unit, energies in the unit times 1 Å.
 
@@ -93,7 +93,7 @@ def force_scale(frames: FrameSet) -> float:
     """
     if frames.forces is None:
         raise TrainingJobError(f'the training set lacks forces; label its {len(frames)} frames first')
-    return float(np.sqrt(np.mean(np.square(frames.forces)))) or 1.0
+    return float(np.sqrt(np.mean(np.square(frames.forces))))
 
 
 def configuration(job: TrainingJob) -> dict[str, Any]:

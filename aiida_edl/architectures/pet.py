@@ -122,6 +122,10 @@ class PetHyperparameters:
         :raises HyperparameterError: with the name, the value and the remedy.
         """
         check_positive(self, NAME, may_vanish=('is_long_range', 'warmup_fraction', 'energy_weight', 'force_weight'))
+        if not (self.energy_weight or self.force_weight):
+            raise HyperparameterError(
+                "hyperparameters 'energy_weight' and 'force_weight' of pet are 0, at least one of them must be positive"
+            )
         if self.edge_width % self.n_heads:
             raise HyperparameterError(
                 f"hyperparameter 'n_heads' of pet is {self.n_heads}, it must divide edge_width, {self.edge_width}"

@@ -31,6 +31,11 @@ def check_training_job(job: TrainingJob, batch_size: int) -> None:
             raise TrainingJobError(f'the {name} set lacks energies or forces; label its {len(frames)} frames first')
         if missing := [element for element in frames.elements if element not in job.elements]:
             raise TrainingJobError(f'the {name} set holds {missing}, the model knows {list(job.elements)}; add them')
+    if job.training_set.forces is None or not job.training_set.forces.any():
+        raise TrainingJobError(
+            'all forces of the training set are zero, from which nothing is learnt; '
+            f'label its {len(job.training_set)} frames again, or import them under the name their forces have'
+        )
     if missing := [element for element in job.elements if element not in job.atomic_energies]:
         raise TrainingJobError(f'no atomic energy is given for {missing}, given are {sorted(job.atomic_energies)}')
     if job.gradient_updates < 1:

@@ -69,12 +69,6 @@ def test_energies_and_forces_have_one_unit(job):
     assert energy['normalizer']['rmsd'] == pytest.approx(expected, rel=1e-15)
 
 
-def test_vanishing_forces_leave_the_unit(job):
-    frames = replace(job.training_set, forces=np.zeros_like(job.training_set.forces))
-    energy, _ = config(replace(job, training_set=frames))['runner']['train_eval_unit']['tasks']
-    assert energy['normalizer']['rmsd'] == 1.0
-
-
 def test_film_has_no_images_along_its_open_axis(job):
     backbone = config(job)['runner']['train_eval_unit']['model']['model']['backbone']
     assert backbone['always_use_pbc'] is False

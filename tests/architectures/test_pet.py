@@ -141,6 +141,10 @@ def test_walltime_becomes_the_timeout_of_the_training(job):
     ('values', 'message'),
     [
         ({'cutoff_radius': -1.0}, "hyperparameter 'cutoff_radius' of pet is -1.0, it must be positive"),
+        (
+            {'energy_weight': 0.0, 'force_weight': 0.0},
+            "hyperparameters 'energy_weight' and 'force_weight' of pet are 0, at least one of them must be positive",
+        ),
         ({'n_heads': 3}, "hyperparameter 'n_heads' of pet is 3, it must divide edge_width, 128"),
         ({'warmup_fraction': 1.0}, "hyperparameter 'warmup_fraction' of pet is 1.0, it must be below 1"),
         (

@@ -61,6 +61,16 @@ def test_batch_must_fit_the_set(job, batch_size):
     assert str(caught.value) == f'batch_size is {batch_size}, it must lie between 1 and the 8 training frames'
 
 
+def test_labels_from_which_nothing_is_learnt_are_refused(job):
+    frames = replace(job.training_set, forces=np.zeros_like(job.training_set.forces))
+    with pytest.raises(TrainingJobError) as caught:
+        check_training_job(replace(job, training_set=frames), batch_size=4)
+    assert str(caught.value) == (
+        'all forces of the training set are zero, from which nothing is learnt; label its 8 frames again, '
+        'or import them under the name their forces have'
+    )
+
+
 def test_target_must_be_positive(job):
     with pytest.raises(TrainingJobError) as caught:
         check_training_job(replace(job, gradient_updates=0), batch_size=4)

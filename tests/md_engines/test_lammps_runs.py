@@ -116,6 +116,16 @@ def test_order_of_types_does_not_matter(tmp_path, model, dp, monkeypatch):
     np.testing.assert_allclose(permuted.trajectory.forces, straight.trajectory.forces, rtol=0, atol=1e-9)
 
 
+def test_order_of_types_of_the_model_does_not_matter(tmp_path):
+    """The model numbers its types as Na, H, Au, O, and has a network for each pair of them."""
+    elements = ('Na', 'H', 'Au', 'O')
+    model = converted(ARCHITECTURE, trained('deep_potential', tmp_path, elements, embeds_pairs=True))
+    recipe = ARCHITECTURE.bindings['lammps'].recipe(model.name, 'cpu', Precision.DOUBLE)
+    result = run(tmp_path / 'run', job(model_recipe=recipe, atomic_energies=ATOMIC_ENERGIES), model)
+    assert result.outcome is MDOutcome.FINISHED, result.message
+    assert_same_as_ase(tmp_path / 'ase', ARCHITECTURE, model, result)
+
+
 def test_turned_and_tilted_cell_gives_the_forces_of_the_trainer(tmp_path, model, dp):
     frame = crystal()
     turn, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))
