@@ -116,20 +116,19 @@ def run(folder: Path, a_job: MDJob, model: Path | None = None, lammps: str = 'de
     return ENGINE.read(folder, a_job.frame, a_job.settings)
 
 
-def trained(name: str, folder: Path, elements: tuple[str, ...] = ELEMENTS, **hyperparameters: Any) -> Path:
+def trained(name: str, folder: Path, elements: tuple[str, ...] = ELEMENTS) -> Path:
     """Train a small model of an architecture and return its file.
 
     :param name: entry-point name.
     :param folder: working directory.
     :param elements: chemical symbols in the order of the types of the model.
-    :param hyperparameters: those that differ from the case of the tests.
     """
     case, architecture = training_case(name), load_member(ARCHITECTURES, name)
     training = TrainingJob(
         training_set=film_frames(20, seed=1),
         validation_set=film_frames(4, seed=2),
         elements=elements,
-        hyperparameters=architecture.make_hyperparameters({**case.training['hyperparameters'], **hyperparameters}),
+        hyperparameters=architecture.make_hyperparameters(case.training['hyperparameters']),
         atomic_energies=ATOMIC_ENERGIES,
         gradient_updates=case.training['gradient_updates'],
         seed=11,

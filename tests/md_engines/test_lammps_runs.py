@@ -117,9 +117,8 @@ def test_order_of_types_does_not_matter(tmp_path, model, dp, monkeypatch):
 
 
 def test_order_of_types_of_the_model_does_not_matter(tmp_path):
-    """The model numbers its types as Na, H, Au, O, and has a network for each pair of them."""
-    elements = ('Na', 'H', 'Au', 'O')
-    model = converted(ARCHITECTURE, trained('deep_potential', tmp_path, elements, embeds_pairs=True))
+    """The model numbers its types as Na, H, Au, O; LAMMPS numbers those of the film by atomic number."""
+    model = converted(ARCHITECTURE, trained('deep_potential', tmp_path, elements=('Na', 'H', 'Au', 'O')))
     recipe = ARCHITECTURE.bindings['lammps'].recipe(model.name, 'cpu', Precision.DOUBLE)
     result = run(tmp_path / 'run', job(model_recipe=recipe, atomic_energies=ATOMIC_ENERGIES), model)
     assert result.outcome is MDOutcome.FINISHED, result.message
