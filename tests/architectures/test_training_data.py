@@ -8,8 +8,11 @@ from ase.build import bulk
 
 from aiida_edl.architectures.base import TrainingJobError
 from aiida_edl.architectures.mace import Mace
+from aiida_edl.architectures.precision import Precision
+from aiida_edl.architectures.sevennet import Sevennet
 from aiida_edl.architectures.testing import example_frames, example_job
 from aiida_edl.architectures.training_data import (
+    check_fine_tuning,
     check_training_job,
     energies_and_forces_only,
     maximum_neighbours,
@@ -69,6 +72,12 @@ def test_labels_from_which_nothing_is_learnt_are_refused(job):
         'all forces of the training set are zero, from which nothing is learnt; label its 8 frames again, '
         'or import them under the name their forces have'
     )
+
+
+def test_precision_in_which_the_trainer_cannot_work_is_refused():
+    with pytest.raises(TrainingJobError) as caught:
+        check_fine_tuning(Sevennet(), example_job(Sevennet(), precision=Precision.DOUBLE))
+    assert str(caught.value) == 'precision is float64, sevennet trains in float32 only'
 
 
 def test_target_must_be_positive(job):

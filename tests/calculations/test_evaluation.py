@@ -54,6 +54,21 @@ def test_potential_of_an_architecture_that_is_not_installed_is_refused(python_co
     assert refusal(ENTRY_POINT, inputs).startswith("unknown architecture 'mice': did you mean 'mace'? Known: ")
 
 
+def test_precision_in_which_the_model_cannot_be_run_is_refused(python_code):
+    inputs = evaluation_inputs(python_code, potential=potential(architecture='deep_potential'), precision='float32')
+    assert refusal(ENTRY_POINT, inputs) == (
+        "precision is 'float32', but ase runs deep_potential in the precision of its training, 'float64'; "
+        'leave precision out or train anew'
+    )
+
+
+def test_format_that_the_engine_does_not_load_is_refused(python_code):
+    inputs = evaluation_inputs(python_code, potential=potential(architecture='deep_potential', model_format='dp'))
+    assert refusal(ENTRY_POINT, inputs) == (
+        "the potential is in the format 'dp', ase loads deep_potential in native, savedmodeltf; convert it first"
+    )
+
+
 def test_code_of_another_kind_is_refused(lammps_code):
     assert refusal(ENTRY_POINT, evaluation_inputs(lammps_code)) == (
         "code 'lammps@localhost' runs 'lmp', but architecture 'least_squares' needs the Python interpreter of an "
