@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aiida_edl.architectures.bindings import EngineBinding
-from aiida_edl.architectures.conversion import Conversion
+from aiida_edl.architectures.bindings import NATIVE, EngineBinding
+from aiida_edl.architectures.conversion import Conversion, ConversionError, conversion_chain
 from aiida_edl.architectures.fine_tuning import FineTuning, FineTuningMode, ParentModel
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.registry import unknown_name_message
@@ -272,6 +272,26 @@ class Architecture(abc.ABC):
     def total_charge_column(self, hyperparameters: Any) -> str | None:
         """Return the column of the frames that the model takes as total charge [e]; None if it knows no charge."""
         return None
+
+    def formats_to_run(self, kind: str, wished: str = '') -> Sequence[str]:
+        """Return the formats through which a model goes after its training until a program loads it.
+
+        :param kind: kind of binding of the program, one of :attr:`bindings`.
+        :param wished: format that is asked for; the first that the program loads and the model can have if empty.
+        :return: targets of conversions, in order; none if the program loads what the trainer writes.
+        :raises ConversionError: if the program does not load it, or the model cannot be converted into it.
+        """
+        formats = self.bindings[kind].formats
+        if wished and wished not in formats:
+            raise ConversionError(unknown_name_message(f'format in which {kind} loads {self.name}', wished, formats))
+        wanted = (wished,) if wished else formats
+        reachable = [name for name in wanted if name == NATIVE or name in self.conversions]
+        if not reachable:
+            raise ConversionError(
+                f'{kind} loads {self.name} as {", ".join(wanted)}, but it can be converted into '
+                f'{", ".join(sorted(self.conversions)) or "nothing"}; choose another engine or format'
+            )
+        return conversion_chain(self.conversions, NATIVE, reachable[0])
 
     def make_hyperparameters(self, values: Mapping[str, Any]) -> Any:
         """Return checked hyperparameters.

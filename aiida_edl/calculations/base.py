@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
-from aiida.engine import CalcJob, CalcJobProcessSpec
+from aiida.engine import CalcJob, CalcJobProcessSpec, PortNamespace
 from aiida.orm import AbstractCode
 
 from aiida_edl.architectures.base import Command
@@ -103,9 +103,13 @@ class EdlCalculation(CalcJob):
 
 
 def _chain(inherited: Any, process_class: type[EdlCalculation]) -> Any:
-    """Return a validator that asks AiiDA's first, then :meth:`EdlCalculation.validate`."""
+    """Return a validator that asks AiiDA's first, then :meth:`EdlCalculation.validate`.
 
-    def validate(inputs: Any, namespace: Any) -> str | None:
+    Both see the defaults, which AiiDA has not filled in yet when a builder is given a whole namespace.
+    """
+
+    def validate(given: Any, namespace: PortNamespace) -> str | None:
+        inputs = namespace.pre_process(_copied(given))
         if inherited is not None and (message := inherited(inputs, namespace)):
             return str(message)
         required = [name for name, port in process_class.spec().inputs.items() if port.required]
@@ -114,6 +118,11 @@ def _chain(inherited: Any, process_class: type[EdlCalculation]) -> Any:
         return process_class.validate(inputs)
 
     return validate
+
+
+def _copied(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of inputs whose namespaces can be filled with defaults."""
+    return {name: _copied(value) if isinstance(value, Mapping) else value for name, value in inputs.items()}
 
 
 def validate_device(value: Any, _: Any) -> str | None:

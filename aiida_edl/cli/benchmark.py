@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -19,8 +18,6 @@ from aiida_edl.provenance.report import write_report
 
 YAML_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
-DEFAULT_CODES = {'reference': 'lmp', 'default': 'engines-python'}
-"""Labels of the codes, unless others are given: LAMMPS, and a Python for architectures that name no environment."""
 ARCHIVE_NAME = 'benchmark.aiida'
 FIRST_WARNING = 700
 """Exit statuses from here on are warnings: the results can be used."""
@@ -74,7 +71,7 @@ def run(  # noqa: PLR0917  (one parameter per option)
         BenchmarkSettings.from_dict(settings)
         click.echo(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).rstrip())
         return
-    labels = code_labels(list(settings['architectures']), named_values(codes, 'label'))
+    labels = launch.code_labels(BenchmarkSettings.from_dict(settings), named_values(codes, 'label'))
     wished = nested_settings(options, ())
     if gpus:
         wished = launch.options_on_gpus(wished, labels, list(settings['architectures']), gpus)
@@ -87,19 +84,6 @@ def run(  # noqa: PLR0917  (one parameter per option)
     if output:
         write_results(ended, output)
     _check_end(ended)
-
-
-def code_labels(architectures: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
-    """Return the label of each code.
-
-    :param architectures: entry-point names.
-    :param given: labels that were given by name; with ``default`` among them, it is that of all others.
-    """
-    from aiida_edl.workflows.environments.codes import code_of_architecture  # noqa: PLC0415  (needs a profile)
-
-    others = [] if 'default' in given else [name for name in architectures if name not in given]
-    found = {name: label for name in others if (label := code_of_architecture(name)) is not None}
-    return {**DEFAULT_CODES, **found, **given}
 
 
 def _wait(process: ProcessNode) -> ProcessNode:

@@ -139,6 +139,8 @@ class ArchitecturePart:
     """``'cpu'`` or ``'cuda'``."""
     engine: str = ''
     """MD engine of its runs; that of all production runs if empty."""
+    model_format: str = ''
+    """Format in which that engine loads its potentials; the first that it can if empty."""
 
     def __post_init__(self) -> None:
         """Check ranges."""

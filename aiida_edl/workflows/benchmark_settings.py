@@ -15,6 +15,7 @@ from aiida_edl.md_engines.base import MDSettings
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, registered_names, unknown_name_message
 from aiida_edl.science.analysis.interface_profiles import ProfileSettings
 from aiida_edl.science.structures.metal_water_interface import InterfaceSettings, check_room
+from aiida_edl.workflows.assessment_checks import conversion_environments, refuse_engine
 from aiida_edl.workflows.benchmark_parts import (
     ArchitecturePart,
     BenchmarkSettingsError,
@@ -175,7 +176,7 @@ class BenchmarkSettings:
             )
         for values in self.structures().values():
             check_room(InterfaceSettings.from_dict(values))
-        _check_engines(self)
+        _check_reference(self)
         for name in self.architectures:
             _check_architecture(self, name)
         ProfileSettings.from_dict(self.analysis)
@@ -211,13 +212,11 @@ def _check_charge_states(settings: BenchmarkSettings) -> None:
             )
 
 
-def _check_engines(settings: BenchmarkSettings) -> None:
-    for part in (settings.reference, settings.production):
-        engine = load_member(MD_ENGINES, part.engine)
-        if reason := engine.refuse(MDSettings.from_dict(part.md)):
-            raise BenchmarkSettingsError(reason)
-    # Knows its parameters, and refuses those it does not.
-    load_member(MD_ENGINES, settings.reference.engine).level_of_theory(settings.reference.model_parameters)
+def _check_reference(settings: BenchmarkSettings) -> None:
+    engine = load_member(MD_ENGINES, settings.reference.engine)
+    if reason := engine.refuse(MDSettings.from_dict(settings.reference.md)):
+        raise BenchmarkSettingsError(reason)
+    engine.level_of_theory(settings.reference.model_parameters)  # it refuses parameters that it does not know
     known = sorted(single_point_engines())
     if settings.labelling.engine not in known:
         raise BenchmarkSettingsError(unknown_name_message('single-point engine', settings.labelling.engine, known))
@@ -226,12 +225,9 @@ def _check_engines(settings: BenchmarkSettings) -> None:
 def _check_architecture(settings: BenchmarkSettings, name: str) -> None:
     part, member = settings.architectures[name], load_member(ARCHITECTURES, name)
     member.make_hyperparameters({**hyperparameter_protocol(name, part.protocol), **part.hyperparameters})
-    engine = settings.md_engine(name)
-    if load_member(MD_ENGINES, engine).binding_kind not in member.bindings:
-        raise BenchmarkSettingsError(
-            f"MD engine '{engine}' cannot load {name}; kinds of binding it has: "
-            f'{", ".join(sorted(member.bindings)) or "none"}'
-        )
+    engine, md = load_member(MD_ENGINES, settings.md_engine(name)), MDSettings.from_dict(settings.production.md)
+    if reason := refuse_engine(member, engine, md, part.model_format):
+        raise BenchmarkSettingsError(reason)
 
 
 def _check_sizes(settings: BenchmarkSettings) -> None:
@@ -272,16 +268,50 @@ def md_code_name(architecture: str) -> str:
     return f'{architecture}_md'
 
 
+def conversion_code_name(environment: str) -> str:
+    """Return under which name the code is given that converts potentials in an environment."""
+    return f'conversion_{environment}'
+
+
+def conversion_environments_of(settings: BenchmarkSettings, architecture: str) -> tuple[str, ...]:
+    """Return the environments, besides its own, in which the potentials of an architecture are converted.
+
+    :param settings: checked settings.
+    :param architecture: entry-point name.
+    """
+    member, engine = load_member(ARCHITECTURES, architecture), load_member(MD_ENGINES, settings.md_engine(architecture))
+    return conversion_environments(member, engine, settings.architectures[architecture].model_format)
+
+
 def validate_codes(inputs: Mapping[str, Any], _: Any) -> str | None:
     """Return one sentence if a code is missing or not needed."""
     if 'settings' not in inputs or 'codes' not in inputs:
         return None
-    architectures = inputs['settings'].get_dict().get('architectures', {})
-    needed = {'reference', *architectures}
+    if validate_settings(inputs['settings'], None):
+        return None  # says so itself
+    settings = BenchmarkSettings.from_dict(inputs['settings'].get_dict())
+    architectures = settings.architectures
+    conversions = {
+        conversion_code_name(environment): environment
+        for name in architectures
+        for environment in conversion_environments_of(settings, name)
+    }
+    needed = {'reference', *architectures, *conversions}
     if missing := sorted(needed - set(inputs['codes'])):
         known = [name for name in missing if name in registered_names(ARCHITECTURES)]
-        hints = '; '.join(f'{name}: {load_member(ARCHITECTURES, name).install_command}' for name in known)
+        commands = {name: load_member(ARCHITECTURES, name).install_command for name in known}
+        commands |= {
+            name: f'aiida-edl environment create {conversions[name]}' for name in missing if name in conversions
+        }
+        hints = '; '.join(f'{name}: {command}' for name, command in sorted(commands.items()))
         return f'no code is given for {", ".join(missing)}{"; install with " + hints if hints else ""}'
+    for name in architectures:
+        engine = load_member(MD_ENGINES, settings.md_engine(name))
+        if engine.code_kind != 'python' and md_code_name(name) not in inputs['codes']:
+            return (
+                f"{name} is run by engine '{engine.name}', which needs a code of its own: give {md_code_name(name)}; "
+                f'install it with: {engine.install_command}'
+            )
     optional = {md_code_name(name) for name in architectures}
     if extra := sorted(set(inputs['codes']) - needed - optional):
         return f'codes {", ".join(extra)} are given, but only {", ".join(sorted(needed))} are used'

@@ -17,6 +17,8 @@ from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.workflows.benchmark_settings import (
     BenchmarkSettings,
+    conversion_code_name,
+    conversion_environments_of,
     md_code_name,
     validate_codes,
     validate_settings,
@@ -24,16 +26,16 @@ from aiida_edl.workflows.benchmark_settings import (
 from aiida_edl.workflows.interface_analysis import InterfaceAnalysisWorkChain
 from aiida_edl.workflows.labelling import LabellingWorkChain
 from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain
+from aiida_edl.workflows.partial_failures import PartialFailuresMixin
 from aiida_edl.workflows.potential_assessment import PotentialAssessmentWorkChain
 from aiida_edl.workflows.protocols.mixin import ProtocolMixin
-from aiida_edl.workflows.submission import SubmitOnceMixin
 from aiida_edl.workflows.training import TrainingWorkChain
 
 FINISHED_WITH_WARNING = 700
 """Exit status of a child whose outputs can be used although parts of it failed."""
 
 
-class ChargedInterfaceBenchmarkWorkChain(SubmitOnceMixin, ProtocolMixin, WorkChain):
+class ChargedInterfaceBenchmarkWorkChain(PartialFailuresMixin, ProtocolMixin, WorkChain):
     """Compare potentials trained on one charge state with potentials trained on all, against reference dynamics.
 
     For each charge state an interface is built and run with the reference model; frames of these trajectories are
@@ -57,7 +59,7 @@ class ChargedInterfaceBenchmarkWorkChain(SubmitOnceMixin, ProtocolMixin, WorkCha
             valid_type=AbstractCode,
             dynamic=True,
             help='Code of the reference model (`reference`) and of each architecture, by name; `<architecture>_md` is '
-            'the code of its runs, if it is not that of its training.',
+            'the code of its runs, if it is not that of its training; `conversion_<environment>` converts potentials.',
         )
         spec.input('options', valid_type=Dict, required=False, help='Scheduler options by name of the code.')
         spec.inputs.validator = validate_codes
@@ -93,12 +95,18 @@ class ChargedInterfaceBenchmarkWorkChain(SubmitOnceMixin, ProtocolMixin, WorkCha
         options = self.inputs.options.get_dict() if 'options' in self.inputs else {}
         return {'options': options.get(code, options.get('default', {}))}
 
-    def _md_code(self, architecture: str) -> dict[str, Any]:
-        """Return code and options of the runs with an architecture, if they are not those of its training."""
-        name = md_code_name(architecture)
-        if name not in self.inputs.codes:
-            return {}
-        return {'md_code': self.inputs.codes[name], 'md_options': Dict(self._options(name)['options'])}
+    def _md_inputs(self, architecture: str) -> dict[str, Any]:
+        """Return codes and options of the runs with an architecture that are not those of its training."""
+        settings, name = self.settings, md_code_name(architecture)
+        environments = conversion_environments_of(settings, architecture)
+        inputs: dict[str, Any] = {
+            'conversion_codes': {key: self.inputs.codes[conversion_code_name(key)] for key in environments}
+        }
+        if wished := settings.architectures[architecture].model_format:
+            inputs['model_format'] = Str(wished)
+        if name in self.inputs.codes:
+            inputs |= {'md_code': self.inputs.codes[name], 'md_options': Dict(self._options(name)['options'])}
+        return inputs
 
     def _failed(self, child: Any) -> Any:
         return self.exit_codes.ERROR_SUB_PROCESS_FAILED.format(
@@ -210,8 +218,9 @@ class ChargedInterfaceBenchmarkWorkChain(SubmitOnceMixin, ProtocolMixin, WorkCha
                 label: self.ctx[f'reference_md_{label}_{replica:02d}'].outputs.trajectory
                 for label in settings.labels_of(model.training_set)
             }
-            children[model.key] = self.submit(
+            child = self.try_submit(
                 PotentialAssessmentWorkChain,
+                model.key,
                 training={
                     'dataset': self.ctx.dataset,
                     'split': self.ctx.splits[model.training_set],
@@ -230,24 +239,28 @@ class ChargedInterfaceBenchmarkWorkChain(SubmitOnceMixin, ProtocolMixin, WorkCha
                 frame_index=Int(frame_index),
                 max_iterations=Int(settings.max_iterations),
                 engine=Str(settings.md_engine(model.architecture)),
-                **self._md_code(model.architecture),
+                **self._md_inputs(model.architecture),
                 md_settings=Dict(settings.production_md(model)),
                 analysis_settings=Dict(settings.analysis),
                 metadata={'call_link_label': model.key},
             )
+            if child is not None:
+                children[model.key] = child
         self.report(f'assessing {len(children)} potentials')
         return ToContext(**children)
 
     def collect_assessments(self) -> Any:
         """Take what finished; remember what failed."""
-        self.ctx.failures, self.ctx.tags, self.ctx.model_profiles = [], {}, {}
+        self.ctx.tags, self.ctx.model_profiles = {}, {}
         for model in self.settings.models():
-            child = self.ctx[model.key]
+            child = self.ctx.get(model.key)
+            if child is None:
+                continue
             if not (child.is_finished_ok or child.exit_status == FINISHED_WITH_WARNING):
-                self.ctx.failures.append(f'{model.key} (exit status {child.exit_status}: {child.exit_message})')
+                self.note_failed_child(child, model.key)
                 continue
             if child.exit_status == FINISHED_WITH_WARNING:
-                self.ctx.failures.append(f'{model.key} ({child.exit_message})')
+                self.note_failure(f'{model.key} ({child.exit_message})')
             self.out(f'potentials.{model.key}', child.outputs.potential)
             if 'errors' in child.outputs:
                 self.out(f'errors.{model.key}', child.outputs.errors)
@@ -257,7 +270,7 @@ class ChargedInterfaceBenchmarkWorkChain(SubmitOnceMixin, ProtocolMixin, WorkCha
                 self.ctx.tags[key] = {**model.tags(), 'charge_state': label, 'is_reference': False}
                 self.out(f'profiles.{key}', profiles)
         if not self.ctx.model_profiles:
-            return self.exit_codes.ERROR_NO_PROFILE.format(failures='; '.join(self.ctx.failures))
+            return self.exit_codes.ERROR_NO_PROFILE.format(failures='; '.join(self.failures))
         return None
 
     def compare_models(self) -> Any:
@@ -274,6 +287,6 @@ class ChargedInterfaceBenchmarkWorkChain(SubmitOnceMixin, ProtocolMixin, WorkCha
             }
         answer = self.call_once(model_spread, 'model_spread', tags=Dict(self.ctx.tags), **self.ctx.model_profiles)
         self.out('answer', answer)
-        if self.ctx.failures:
-            return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.ctx.failures))
+        if self.failures:
+            return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
         return None

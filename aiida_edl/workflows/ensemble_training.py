@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ToContext, WorkChain
@@ -10,10 +11,10 @@ from aiida.orm import ArrayData, Dict, Int, List, Str
 from aiida_edl.calculations.functions.committee_deviation import committee_deviation
 from aiida_edl.calculations.functions.learning_curve_over_size import learning_curve_over_size
 from aiida_edl.calculations.functions.nested_training_sets import nested_training_sets, size_label
-from aiida_edl.calculations.training import TrainingCalculation
+from aiida_edl.calculations.training import SUBSETS, TrainingCalculation, validate_split
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
-from aiida_edl.workflows.submission import SubmitOnceMixin
+from aiida_edl.workflows.partial_failures import PartialFailuresMixin
 from aiida_edl.workflows.training import TrainingWorkChain
 
 
@@ -25,17 +26,30 @@ def validate_seeds(value: List | None, _: Any) -> str | None:
     return None
 
 
-def validate_ensemble(inputs: Any, _: Any) -> str | None:
-    """Return one sentence if a size is not one of a part of the training set."""
-    if 'training_set_sizes' not in inputs or 'training' not in inputs:
+def validate_ensemble(inputs: Mapping[str, Any], _: Any) -> str | None:
+    """Return one sentence if a member could not be trained or tested."""
+    training = inputs.get('training') or {}
+    if 'seeds' not in inputs or not {'dataset', 'split', 'architecture', 'code'} <= set(training):
         return None
-    sizes, largest = inputs['training_set_sizes'].get_list(), len(inputs['training']['split'].get_array('training'))
+    split = training['split']
+    if message := validate_split(split, training['dataset'].n_frames):
+        return message
+    if not len(split.get_array('test')):
+        return "the array 'test' of the split is empty; keep some frames apart to test all members on"
+    largest = len(split.get_array('training'))
+    sizes = inputs['training_set_sizes'].get_list() if 'training_set_sizes' in inputs else [largest]
     if not sizes or len(set(sizes)) < len(sizes) or not all(0 < size <= largest for size in sizes):
         return f'training_set_sizes is {sizes}; give numbers from 1 to {largest}, the frames of the training set'
+    # What an architecture refuses, too large a batch for example, it refuses for the smallest set.
+    smallest = ArrayData({name: split.get_array(name) for name in SUBSETS})
+    smallest.set_array('training', split.get_array('training')[: min(sizes)])
+    seed = Int(max(inputs['seeds'].get_list()))
+    if message := TrainingCalculation.validate({**training, 'split': smallest, 'seed': seed}):
+        return f'a training set of {min(sizes)} frames is refused: {message}'
     return None
 
 
-class EnsembleTrainingWorkChain(SubmitOnceMixin, WorkChain):
+class EnsembleTrainingWorkChain(PartialFailuresMixin, WorkChain):
     """Train an ensemble: seeds times sizes of the training set, all to the same number of gradient updates.
 
     The sets are nested. All potentials are tested on the same frames. A member that fails is reported, the others make
@@ -71,7 +85,6 @@ class EnsembleTrainingWorkChain(SubmitOnceMixin, WorkChain):
 
     def cut_training_sets(self) -> None:
         """Cut the training sets of all sizes out of the split."""
-        self.ctx.failures = []
         training = self.inputs.training
         if 'training_set_sizes' not in self.inputs:
             self.ctx.sizes = [len(training.split.get_array('training'))]
@@ -118,7 +131,7 @@ class EnsembleTrainingWorkChain(SubmitOnceMixin, WorkChain):
         for label in self._members():
             child = self.ctx[f'training_{label}']
             if not child.is_finished_ok:
-                self._remember_failure(child, f'training of {label}')
+                self.note_failed_child(child, f'training of {label}')
                 continue
             self.out(f'potentials.{label}', child.outputs.potential)
             device = {'device': training.device} if 'device' in training else {}
@@ -138,11 +151,6 @@ class EnsembleTrainingWorkChain(SubmitOnceMixin, WorkChain):
             )
         return ToContext(**children)
 
-    def _remember_failure(self, child: Any, what: str) -> None:
-        failure = f'{what} ({child.process_label}<{child.pk}>, exit status {child.exit_status}: {child.exit_message})'
-        self.ctx.failures.append(failure)
-        self.report(f'failed: {failure}')
-
     def inspect_evaluations(self) -> Any:
         """Take the errors of all members; stop if there are none."""
         self.ctx.errors, self.ctx.predictions = {}, {}
@@ -151,13 +159,13 @@ class EnsembleTrainingWorkChain(SubmitOnceMixin, WorkChain):
             if child is None:
                 continue
             if not child.is_finished_ok:
-                self._remember_failure(child, f'evaluation of {label}')
+                self.note_failed_child(child, f'evaluation of {label}')
             if 'errors' in child.outputs:
                 self.ctx.errors[label] = child.outputs.errors
                 self.ctx.predictions[label] = child.outputs.predictions
                 self.out(f'errors.{label}', child.outputs.errors)
         if not self.ctx.errors:
-            return self.exit_codes.ERROR_NO_POTENTIAL.format(failures='; '.join(self.ctx.failures))
+            return self.exit_codes.ERROR_NO_POTENTIAL.format(failures='; '.join(self.failures))
         return None
 
     def analyse(self) -> Any:
@@ -174,6 +182,6 @@ class EnsembleTrainingWorkChain(SubmitOnceMixin, WorkChain):
                 name = size_label(size)
                 deviation = self.call_once(committee_deviation, f'committee_deviation_{name}', **committee)
                 self.out(f'deviations.{name}', deviation)
-        if self.ctx.failures:
-            return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.ctx.failures))
+        if self.failures:
+            return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
         return None

@@ -11,12 +11,21 @@ from aiida.orm import AbstractCode, Dict, ProcessNode, QueryBuilder, WorkChainNo
 
 from aiida_edl.architectures.protocols import available_protocols, protocol_document, training_protocol
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
-from aiida_edl.workflows.benchmark_settings import BenchmarkSettings, md_code_name
+from aiida_edl.workflows.benchmark_settings import (
+    BenchmarkSettings,
+    conversion_code_name,
+    conversion_environments_of,
+    md_code_name,
+)
 from aiida_edl.workflows.charged_interface_benchmark import (
     FINISHED_WITH_WARNING,
     ChargedInterfaceBenchmarkWorkChain,
 )
+from aiida_edl.workflows.environments.codes import code_of_architecture, python_of_environment
 from aiida_edl.workflows.gpu_options import options_with_gpus
+
+DEFAULT_CODES = {'reference': 'lmp', 'default': 'engines-python'}
+"""Labels of the codes, unless others are given: LAMMPS, and a Python for architectures that name no environment."""
 
 
 class LaunchError(ValueError):
@@ -65,6 +74,21 @@ def proposed_architecture(name: str, protocol: str, seeds: Sequence[int], device
     }
 
 
+def code_labels(settings: BenchmarkSettings, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the label of each code of a benchmark: that of the environment it stands for, unless another is given.
+
+    :param settings: checked settings.
+    :param given: labels that were given by name; with ``default`` among them, it is that of all other architectures.
+    :raises aiida_edl.workflows.environments.codes.CodeError: if several computers have one.
+    """
+    others = [] if 'default' in given else [name for name in settings.architectures if name not in given]
+    found = {name: label for name in others if (label := code_of_architecture(name)) is not None}
+    for environment in {key for name in settings.architectures for key in conversion_environments_of(settings, name)}:
+        if (name := conversion_code_name(environment)) not in given:
+            found[name] = python_of_environment(environment, name)
+    return {**DEFAULT_CODES, **found, **given}
+
+
 def find_code(label: str, install_command: str) -> AbstractCode:
     """Return the code with this label.
 
@@ -101,19 +125,26 @@ def benchmark_builder(
 
     :param settings: all settings, see :func:`benchmark_settings`.
     :param codes: label of the code of the reference (``reference``) and of each architecture, by name; ``default`` is
-        used for architectures that are not named. ``<architecture>_md`` is the code of its runs, if it is another.
+        used for architectures that are not named. ``<architecture>_md`` is the code of its runs, if it is another;
+        ``conversion_<environment>`` converts potentials.
     :param options: scheduler options by name of the code, or ``default``.
     :raises ValueError: with one sentence, before anything is stored.
     """
     builder = ChargedInterfaceBenchmarkWorkChain.get_builder()
+    checked = BenchmarkSettings.from_dict(settings)
     builder.settings = Dict(dict(settings))
     engine = load_member(MD_ENGINES, settings['reference']['engine'])
     nodes = {'reference': find_code(codes['reference'], engine.install_command)}
     for name in settings['architectures']:
         nodes[name] = architecture_code(name, codes)
         if (of_runs := codes.get(md_code_name(name))) is not None:
-            engine = load_member(MD_ENGINES, BenchmarkSettings.from_dict(settings).md_engine(name))
+            engine = load_member(MD_ENGINES, checked.md_engine(name))
             nodes[md_code_name(name)] = find_code(of_runs, engine.install_command)
+        for environment in conversion_environments_of(checked, name):
+            key, command = conversion_code_name(environment), f'aiida-edl environment create {environment}'
+            if key not in codes:
+                raise LaunchError(f"no code is given for '{key}', which converts {name}; install it with: {command}")
+            nodes[key] = find_code(codes[key], command)
     builder.codes = nodes
     if options:
         builder.options = Dict(dict(options))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiida.engine import ToContext, WorkChain, if_
@@ -9,22 +10,29 @@ from aiida.orm import AbstractCode, ArrayData, Dict, Int, Str
 
 from aiida_edl.calculations.evaluation import computes_single_points
 from aiida_edl.calculations.functions.parity_verdict import parity_verdict
+from aiida_edl.calculations.models import validate_engine
+from aiida_edl.calculations.molecular_dynamics import validate_settings
 from aiida_edl.calculations.parity import is_reference, route_of, validate_parity
 from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
+from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
+from aiida_edl.workflows.assessment_checks import format_of, validate_assessment
+from aiida_edl.workflows.conversion import ConversionWorkChain
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
 from aiida_edl.workflows.interface_analysis import InterfaceAnalysisWorkChain
+from aiida_edl.workflows.interface_analysis import validate_settings as validate_profile_settings
 from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain
 from aiida_edl.workflows.parity import ParityWorkChain
-from aiida_edl.workflows.submission import SubmitOnceMixin
+from aiida_edl.workflows.partial_failures import PartialFailuresMixin
 from aiida_edl.workflows.training import TrainingWorkChain
 
 
-class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
+class PotentialAssessmentWorkChain(PartialFailuresMixin, WorkChain):
     """Train a potential and find out what it is worth.
 
-    It is run only if the way of running it gives the energies and forces of the trainer's own calculator.
+    It is converted if the MD engine loads it in another format, and run only if this way of running it gives the
+    energies and forces of the trainer's own calculator.
     A trajectory that explodes is a result: it is reported, the other charge states are analysed, and the chain ends
     with a warning.
     """
@@ -47,7 +55,26 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
             help='The frame of each that is used; negative counts from the end.',
         )
         spec.input('max_iterations', valid_type=Int, default=lambda: Int(5), help='How often a job is started at most.')
-        spec.input('engine', valid_type=Str, help='MD engine.')
+        spec.input(
+            'engine',
+            valid_type=Str,
+            validator=lambda value, _: validate_engine(value.value),
+            help='Entry-point name of the MD engine.',
+        )
+        spec.input(
+            'model_format',
+            valid_type=Str,
+            required=False,
+            help='Format in which the engine loads the potential; the first that it can without it.',
+        )
+        spec.input_namespace(
+            'conversion_codes',
+            valid_type=AbstractCode,
+            dynamic=True,
+            required=False,
+            help='Python interpreter of each environment that a conversion needs besides that of the training, by the '
+            'name of the environment.',
+        )
         spec.input(
             'md_code',
             valid_type=AbstractCode,
@@ -57,9 +84,25 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
         spec.input(
             'md_options', valid_type=Dict, required=False, help='Scheduler options of the runs; those of the training.'
         )
-        spec.input('md_settings', valid_type=Dict, required=False, help='Settings of the runs; no MD without them.')
-        spec.input('analysis_settings', valid_type=Dict, required=False, help='Settings of the profiles.')
+        spec.input(
+            'md_settings',
+            valid_type=Dict,
+            required=False,
+            validator=validate_settings,
+            help='Settings of the runs; no MD without them.',
+        )
+        spec.input(
+            'analysis_settings',
+            valid_type=Dict,
+            required=False,
+            validator=lambda value, _: None if value is None else validate_profile_settings(value, None),
+            help='Settings of the profiles.',
+        )
+        spec.inputs.validator = validate_assessment
         spec.output('potential', valid_type=PotentialData, help='The trained potential.')
+        spec.output(
+            'converted_potential', valid_type=PotentialData, required=False, help='What was run, if it was converted.'
+        )
         spec.output('learning_curve', valid_type=ArrayData, help='Errors during training.')
         spec.output('errors', valid_type=Dict, required=False, help='Errors on the test frames.')
         spec.output('parity', valid_type=Dict, required=False, help='Verdict of the parity gate, if there were runs.')
@@ -70,6 +113,8 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
             cls.inspect_training,
             cls.evaluate,
             cls.inspect_evaluation,
+            if_(cls.should_compare)(cls.compare_ways),
+            if_(cls.is_to_be_run)(cls.judge),
             if_(cls.should_run)(cls.run_potential, cls.inspect_runs),
             if_(cls.should_analyse)(cls.analyse, cls.collect_profiles),
             cls.conclude,
@@ -79,7 +124,6 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
 
     def train(self) -> ToContext:
         """Train the potential."""
-        self.ctx.failures = []
         training = self.exposed_inputs(TrainingCalculation, 'training')
         return ToContext(
             training=self.submit(
@@ -101,11 +145,10 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
         self.out('learning_curve', child.outputs.learning_curve)
         return None
 
-    def _common(self) -> dict[str, Any]:
-        """Return the inputs that evaluation and runs share."""
+    def _device(self) -> dict[str, Any]:
+        """Return the device of the training, which evaluation and runs share."""
         training = self.inputs.training
-        device = {'device': training.device} if 'device' in training else {}
-        return {'potential': self.ctx.training.outputs.potential, **device}
+        return {'device': training.device} if 'device' in training else {}
 
     def _options(self) -> dict[str, Any]:
         """Return the scheduler options of the training."""
@@ -121,13 +164,14 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
         return code
 
     def evaluate(self) -> ToContext:
-        """Measure the errors on the test frames; compare the way of the runs with the trainer's own calculator."""
+        """Measure the errors on the test frames; convert the potential if the engine loads it in another format."""
         training = self.inputs.training
         children = {
             'evaluation': self.submit(
                 EvaluationWorkChain,
                 evaluation={
-                    **self._common(),
+                    **self._device(),
+                    'potential': self.ctx.training.outputs.potential,
                     'code': training.code,
                     'dataset': training.dataset,
                     'split': training.split,
@@ -138,57 +182,101 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
                 metadata={'call_link_label': 'evaluation'},
             )
         }
-        if self._is_gate_needed():
-            route = {'engine': self.inputs.engine, 'code': self._run_code(), 'options': Dict(self._run_options())}
-            children['parity'] = self.submit(
-                ParityWorkChain,
-                **self._common(),
-                dataset=training.dataset,
-                code=training.code,
-                options=Dict(self._options()),
-                routes={'md': route},
-                metadata={'call_link_label': 'parity'},
+        if formats := self._formats_to_run():
+            conversions = load_member(ARCHITECTURES, training.architecture.value).conversions
+            given = self.inputs.get('conversion_codes', {})
+            needed = {conversions[name].environment for name in formats}
+            codes = {name: given.get(name, training.code) for name in needed}
+            children['conversion'] = self.submit(
+                ConversionWorkChain,
+                potential=self.ctx.training.outputs.potential,
+                target_format=Str(formats[-1]),
+                codes=codes,
+                conversion={'metadata': {'options': self._options()}},
+                metadata={'call_link_label': 'conversion'},
             )
         return ToContext(**children)
 
-    def _is_gate_needed(self) -> bool:
-        """Return whether the way of the runs is another than the trainer's own, and can be compared with it."""
-        engine = self.inputs.engine.value
-        differs = not is_reference(self.ctx.training.outputs.potential, engine)
-        return 'md_settings' in self.inputs and differs and computes_single_points(engine)
+    def _formats_to_run(self) -> Sequence[str]:
+        """Return the formats through which the potential goes before it is run; none if it is not converted."""
+        if 'md_settings' not in self.inputs:
+            return ()
+        architecture = load_member(ARCHITECTURES, self.inputs.training.architecture.value)
+        kind = load_member(MD_ENGINES, self.inputs.engine.value).binding_kind
+        formats: Sequence[str] = architecture.formats_to_run(kind, format_of(self.inputs))
+        return formats
 
     def inspect_evaluation(self) -> None:
-        """Take the errors and the verdict of the parity gate."""
+        """Take the errors, and the potential in the format in which it is run."""
         evaluation = self.ctx.evaluation
         if 'errors' in evaluation.outputs:
             self.out('errors', evaluation.outputs.errors)
         if not evaluation.is_finished_ok:
-            self._remember_failure(evaluation, 'evaluation')
-        self.ctx.labels, self.ctx.is_accepted = [], False
-        if 'md_settings' not in self.inputs:
-            return
+            self.note_failed_child(evaluation, 'evaluation')
+        self.ctx.labels, self.ctx.verdict, self.ctx.is_accepted = [], None, False
+        self.ctx.potential_to_run = self.ctx.training.outputs.potential
+        conversion = self.ctx.get('conversion')
+        if conversion is not None and conversion.is_finished_ok:
+            self.ctx.potential_to_run = conversion.outputs.potential
+            self.out('converted_potential', conversion.outputs.potential)
+        elif conversion is not None:
+            self.ctx.potential_to_run = None
+            self.note_failed_child(conversion, 'conversion')
+
+    def is_to_be_run(self) -> bool:
+        """Return whether runs are asked for and there is a potential to run."""
+        return 'md_settings' in self.inputs and self.ctx.potential_to_run is not None
+
+    def should_compare(self) -> bool:
+        """Return whether the way of the runs is another than the trainer's own, and can be compared with it."""
+        engine = self.inputs.engine.value
+        differs = self.is_to_be_run() and not is_reference(self.ctx.potential_to_run, engine)
+        return differs and computes_single_points(engine)
+
+    def compare_ways(self) -> ToContext:
+        """Compare the way of the runs with the trainer's own calculator."""
+        training = self.inputs.training
+        route = {
+            'engine': self.inputs.engine,
+            'code': self._run_code(),
+            'potential': self.ctx.potential_to_run,
+            'options': Dict(self._run_options()),
+        }
+        child = self.try_submit(
+            ParityWorkChain,
+            'parity gate',
+            **self._device(),
+            potential=self.ctx.training.outputs.potential,
+            dataset=training.dataset,
+            code=training.code,
+            options=Dict(self._options()),
+            routes={'md': route},
+            metadata={'call_link_label': 'parity'},
+        )
+        return ToContext(**({} if child is None else {'parity': child}))
+
+    def judge(self) -> None:
+        """Take the verdict of the parity gate; remember if it does not allow the runs."""
         self.ctx.verdict = self._verdict()
         if self.ctx.verdict is not None:
             self.out('parity', self.ctx.verdict)
-        route = route_of(self.ctx.training.outputs.potential, self.inputs.engine.value)
-        refusal = validate_parity(self.ctx.verdict, route)
+        refusal = validate_parity(self.ctx.verdict, route_of(self.ctx.potential_to_run, self.inputs.engine.value))
         self.ctx.is_accepted = refusal is None
         if refusal is not None:
-            self.ctx.failures.append(f'MD, which was refused: {refusal}')
-            self.report(f'failed: {self.ctx.failures[-1]}')
+            self.note_failure(f'MD, which was refused: {refusal}')
 
     def _verdict(self) -> Dict | None:
         """Return the verdict of the parity gate; None if there is nothing to judge by.
 
         Runs with the trainer's own calculator are the reference: the evaluation stands for them.
         """
-        potential, engine = self.ctx.training.outputs.potential, self.inputs.engine.value
+        potential, engine = self.ctx.potential_to_run, self.inputs.engine.value
         if not is_reference(potential, engine):
             child = self.ctx.get('parity')
             if child is None:
                 return None
             if not child.is_finished_ok:
-                self._remember_failure(child, 'parity gate')
+                self.note_failed_child(child, 'parity gate')
             return child.outputs.verdict if 'verdict' in child.outputs else None
         if 'predictions' not in self.ctx.evaluation.outputs:
             return None
@@ -210,10 +298,12 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
         """Run the potential from each structure."""
         children = {}
         for label, structure in sorted(self.inputs.structures.items()):
-            children[f'md_{label}'] = self.submit(
+            child = self.try_submit(
                 MolecularDynamicsWorkChain,
+                f'MD at {label}',
                 md={
-                    **self._common(),
+                    **self._device(),
+                    'potential': self.ctx.potential_to_run,
                     'code': self._run_code(),
                     'structure': structure,
                     'frame_index': self.inputs.frame_index,
@@ -225,22 +315,21 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
                 max_iterations=self.inputs.max_iterations,
                 metadata={'call_link_label': f'md_{label}'},
             )
+            if child is not None:
+                children[f'md_{label}'] = child
         return ToContext(**children)
 
     def inspect_runs(self) -> None:
         """Take the trajectories of what finished; remember what failed."""
         for label in sorted(self.inputs.structures):
-            run = self.ctx[f'md_{label}']
+            run = self.ctx.get(f'md_{label}')
+            if run is None:
+                continue
             if run.is_finished_ok:
                 self.out(f'trajectories.{label}', run.outputs.trajectory)
                 self.ctx.labels.append(label)
             else:
-                self._remember_failure(run, f'MD at {label}')
-
-    def _remember_failure(self, child: Any, what: str) -> None:
-        failure = f'{what} ({child.process_label}<{child.pk}>, exit status {child.exit_status}: {child.exit_message})'
-        self.ctx.failures.append(failure)
-        self.report(f'failed: {failure}')
+                self.note_failed_child(run, f'MD at {label}')
 
     def should_analyse(self) -> bool:
         """Return whether there is a trajectory and it is to be analysed."""
@@ -267,10 +356,10 @@ class PotentialAssessmentWorkChain(SubmitOnceMixin, WorkChain):
             if child.is_finished_ok:
                 self.out(f'profiles.{label}', child.outputs.profiles)
             else:
-                self._remember_failure(child, f'analysis at {label}')
+                self.note_failed_child(child, f'analysis at {label}')
 
     def conclude(self) -> Any:
         """Say whether anything failed."""
-        if self.ctx.failures:
-            return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.ctx.failures))
+        if self.failures:
+            return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
         return None

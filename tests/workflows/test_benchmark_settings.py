@@ -109,7 +109,22 @@ def test_test_frames_do_not_depend_on_the_training_set():
         (
             {'architectures': {'mace': {'seed': 1}}},
             "unknown setting of mace 'seed': did you mean 'seeds'? Known: device, engine, gradient_updates, "
-            'hyperparameters, precision, protocol, seeds.',
+            'hyperparameters, model_format, precision, protocol, seeds.',
+        ),
+        (
+            {'architectures': {'mace': {'engine': 'electrode'}}},
+            "MD engine 'electrode' cannot load mace; kinds of binding it has: ase, lammps, torch_sim",
+        ),
+        (
+            {'architectures': {'mace': {'model_format': 'onnx'}}},
+            "unknown format in which ase loads mace 'onnx': Known: native.",
+        ),
+        (
+            {
+                'architectures': {'mace': None, 'deep_potential': {'engine': 'lammps'}},
+                'production': {'md': {'fixed_elements': [], 'wall_height': 20.0}},
+            },
+            'engine lammps counts wall_height 20.0 Å from the topmost fixed atom, but fixed_elements is empty; ',
         ),
         (
             {'architectures': {'mace': {'precision': 'float46'}}},

@@ -7,9 +7,11 @@ import pytest
 from aiida.engine import run_get_node
 from aiida.engine.utils import instantiate_process
 from aiida.manage import get_manager
-from aiida.orm import ArrayData, Int, List, WorkChainNode
+from aiida.orm import ArrayData, Dict, Int, List, Str, WorkChainNode
 from calculation_cases import dataset, split, stored_once, training_inputs
+from toy.least_squares import LeastSquares
 
+from aiida_edl.architectures.base import TrainingJobError
 from aiida_edl.calculations.functions.committee_deviation import committee_deviation
 from aiida_edl.calculations.functions.nested_training_sets import nested_training_sets
 from aiida_edl.workflows.ensemble_training import EnsembleTrainingWorkChain, validate_ensemble, validate_seeds
@@ -132,10 +134,39 @@ def test_same_seed_gives_the_same_sets_and_another_seed_others(toy_architecture)
     assert first != other
 
 
+def ensemble_inputs(code, sizes, **changes):
+    training = training_inputs(code, **changes)
+    training.pop('seed')
+    return {
+        'training': {'precision': Str('float64'), 'device': Str('cpu'), 'hyperparameters': Dict(), **training},
+        'seeds': List(SEEDS),
+        'training_set_sizes': List(sizes),
+    }
+
+
 def test_size_beyond_the_training_set_is_refused(python_code):
-    inputs = {'training': training_inputs(python_code), 'training_set_sizes': List([2, 7])}
-    assert validate_ensemble(inputs, None) == (
+    assert validate_ensemble(ensemble_inputs(python_code, [2, 7]), None) == (
         'training_set_sizes is [2, 7]; give numbers from 1 to 6, the frames of the training set'
+    )
+
+
+def test_empty_test_set_is_refused(python_code):
+    inputs = ensemble_inputs(python_code, [2])
+    inputs['training']['split'] = split(test=[])
+    assert validate_ensemble(inputs, None) == (
+        "the array 'test' of the split is empty; keep some frames apart to test all members on"
+    )
+
+
+def test_training_that_the_architecture_refuses_for_the_smallest_set_is_refused(python_code, monkeypatch):
+    def refuse_two_frames(_, job):
+        if len(job.training_set) < 3:
+            raise TrainingJobError(f'batch of 3 frames, the training set has {len(job.training_set)}')
+        return {}
+
+    monkeypatch.setattr(LeastSquares, 'training_files', refuse_two_frames)
+    assert validate_ensemble(ensemble_inputs(python_code, [2, 6], gradient_updates=99), None) == (
+        'a training set of 2 frames is refused: batch of 3 frames, the training set has 2'
     )
 
 

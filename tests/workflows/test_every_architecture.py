@@ -10,15 +10,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
+from aiida.manage.caching import enable_caching
 from aiida.orm import ArrayData, Computer, Dict, InstalledCode, Int, List, QueryBuilder, Str
 from toy.training import ATOMIC_ENERGIES, ELEMENTS, film_frames
 from toy.training_cases import all_cases
 
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.registry import ARCHITECTURES, load_member
-from aiida_edl.workflows.conversion import ConversionWorkChain
-from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain
-from aiida_edl.workflows.parity import ParityWorkChain
 from aiida_edl.workflows.potential_assessment import PotentialAssessmentWorkChain
 
 pytestmark = pytest.mark.slow
@@ -88,30 +86,39 @@ def make_code(computer):
 
 
 @pytest.fixture(scope='module')
-def assessed(case, dataset, split, make_code):
-    """Return the node of the assessment of one architecture."""
-    architecture = load_member(ARCHITECTURES, case.name)
-    code = make_code(case.python)
-    _, node = run_get_node(
-        PotentialAssessmentWorkChain,
-        training={
-            'dataset': dataset,
-            'split': split,
-            'architecture': Str(case.name),
-            'hyperparameters': Dict(case.training['hyperparameters']),
-            'seed': Int(1),
-            'precision': Str(architecture.precisions[-1].value),
-            'elements': List(list(ELEMENTS)),
-            'atomic_energies': Dict(ATOMIC_ENERGIES),
-            'gradient_updates': Int(case.training['gradient_updates']),
-            'code': code,
-            'metadata': {'options': OPTIONS},
-        },
-        structures={'0': dataset},
-        engine=Str('ase'),
-        md_settings=Dict(MD),
-    )
-    return node
+def assess(dataset, split, make_code):
+    """Return a function that assesses one architecture with one MD engine; what was trained once is in the cache."""
+
+    def run(case, **inputs):
+        architecture = load_member(ARCHITECTURES, case.name)
+        with enable_caching(identifier='aiida.calculations:edl.training'):
+            return run_get_node(
+                PotentialAssessmentWorkChain,
+                training={
+                    'dataset': dataset,
+                    'split': split,
+                    'architecture': Str(case.name),
+                    'hyperparameters': Dict(case.training['hyperparameters']),
+                    'seed': Int(1),
+                    'precision': Str(architecture.precisions[-1].value),
+                    'elements': List(list(ELEMENTS)),
+                    'atomic_energies': Dict(ATOMIC_ENERGIES),
+                    'gradient_updates': Int(case.training['gradient_updates']),
+                    'code': make_code(case.python),
+                    'metadata': {'options': OPTIONS},
+                },
+                structures={'0': dataset},
+                md_settings=Dict(MD),
+                **inputs,
+            )[1]
+
+    return run
+
+
+@pytest.fixture(scope='module')
+def assessed(case, assess):
+    """Return the assessment of one architecture, run with the trainer's own calculator."""
+    return assess(case, engine=Str('ase'))
 
 
 def test_assessment_finishes(assessed):
@@ -166,8 +173,8 @@ def test_reference_route_has_a_verdict(assessed):
 
 
 @pytest.fixture(scope='module', params=ROUTES, ids=[f'{case.name}-{engine}' for case, engine in ROUTES])
-def judged(request, case, dataset, make_code):
-    """Return engine, code, potential and verdict of one route of the architecture under test."""
+def by_another_engine(request, case, assess, make_code):
+    """Return the assessment of the architecture under test, run by another engine, and the format that one loads."""
     of_case, engine = request.param
     if of_case.name != case.name:
         pytest.skip(f'the route {engine} of {of_case.name} is tested with that architecture')
@@ -175,53 +182,32 @@ def judged(request, case, dataset, make_code):
     program = case.executable(route['environment'], route['executable'])
     if not program.exists():
         pytest.skip(f'{case.name} is not run by {engine}: .environments/{route["environment"]} is not installed')
-    trained = request.getfixturevalue('assessed').outputs.potential
-    potential = trained
+    request.getfixturevalue('assessed')
+    inputs = {'engine': Str(engine), 'md_code': make_code(program), 'md_options': Dict(OPTIONS)}
     if 'format' in route:
-        codes = {
-            load_member(ARCHITECTURES, case.name).environment: make_code(case.python),
-            route['environment']: make_code(program.with_name('python')),
-        }
-        _, conversion = run_get_node(
-            ConversionWorkChain,
-            potential=potential,
-            target_format=Str(route['format']),
-            codes=codes,
-            conversion={'metadata': {'options': OPTIONS}},
-        )
-        assert conversion.is_finished_ok, conversion.exit_message
-        potential = conversion.outputs.potential
-    code = make_code(program)
-    _, parity = run_get_node(
-        ParityWorkChain,
-        dataset=dataset,
-        potential=trained,
-        code=make_code(case.python),
-        options=Dict(OPTIONS),
-        routes={engine: {'engine': Str(engine), 'code': code, 'potential': potential, 'options': Dict(OPTIONS)}},
-    )
-    assert parity.is_finished_ok, parity.exit_message
-    return engine, code, potential, parity.outputs.verdict
+        inputs['model_format'] = Str(route['format'])
+        inputs['conversion_codes'] = {route['environment']: make_code(program.with_name('python'))}
+    return assess(case, **inputs), route.get('format', 'native')
 
 
-def test_every_route_agrees_with_the_calculator_of_the_trainer(judged):
-    *_, verdict = judged
-    assert verdict.get_dict()['passed'] is True
+def test_other_engine_finishes_with_the_same_training(by_another_engine, assessed):
+    node, _ = by_another_engine
+    assert node.exit_status == 0, node.exit_message
+    one, other = (each.outputs.potential.base.attributes.get('sha256') for each in (node, assessed))
+    assert one == other
 
 
-def test_route_that_passed_runs(judged, dataset):
-    engine, code, potential, verdict = judged
-    _, run = run_get_node(
-        MolecularDynamicsWorkChain,
-        md={
-            'structure': dataset,
-            'engine': Str(engine),
-            'settings': Dict(MD),
-            'potential': potential,
-            'code': code,
-            'metadata': {'options': OPTIONS},
-        },
-        parity=verdict,
-    )
-    assert run.is_finished_ok, run.exit_message
-    assert len(run.outputs.trajectory.frames()) == MD['steps'] // MD['sampling_interval']
+def test_other_engine_agrees_with_the_calculator_of_the_trainer(by_another_engine):
+    node, wanted = by_another_engine
+    verdict = node.outputs.parity.get_dict()
+    assert verdict['passed'] is True
+    assert verdict['routes']['md']['format'] == wanted
+
+
+def test_other_engine_runs(by_another_engine):
+    node, wanted = by_another_engine
+    (run,) = [child for child in node.called if child.process_label == 'MolecularDynamicsWorkChain']
+    assert run.inputs.md.potential.format == wanted
+    trajectory = node.outputs.trajectories['0'].frames()
+    assert len(trajectory) == MD['steps'] // MD['sampling_interval']
+    assert np.isfinite(trajectory.energies).all()

@@ -122,3 +122,11 @@ def test_program_that_never_began_is_not_repeated(chain, aiida_localhost, handle
     node = failed(TrainingCalculation.exit_codes.ERROR_LOG_INCOMPLETE, aiida_localhost)
     chain.ctx.children = [node]
     assert getattr(chain, handler)(node) is None
+
+
+def test_builder_takes_a_namespace_that_leaves_defaults_out(python_code):
+    inputs = training_inputs(python_code)
+    inputs.pop('hyperparameters')
+    builder = TrainingWorkChain.get_builder()
+    builder.training = inputs
+    assert builder.training.architecture.value == 'least_squares'

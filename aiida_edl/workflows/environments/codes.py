@@ -99,15 +99,23 @@ def registered_codes(names: Sequence[str] = ()) -> list[tuple[Recipe, InstalledC
 
 
 def code_of_architecture(name: str) -> str | None:
-    """Return the label of the code of an architecture: that of its environment, else of one that provides it.
+    """Return the label of the code of an architecture; None if it names no environment.
 
     :param name: entry-point name.
-    :return: the label of a code that is to be made if there is none; None if the architecture names no environment.
     :raises CodeError: if several computers have one.
     """
     environment = load_member(ARCHITECTURES, name).environment
-    if not environment:
-        return None
+    return python_of_environment(environment, name) if environment else None
+
+
+def python_of_environment(environment: str, name: str) -> str:
+    """Return the label of the code that is the interpreter of an environment, else of one that provides it.
+
+    :param environment: name of its recipe.
+    :param name: under which name a benchmark takes it, for the message.
+    :return: the label of a code that is to be made if there is none.
+    :raises CodeError: if several computers have one.
+    """
     found = [(recipe, code) for recipe, code in registered_codes() if environment in recipe.provides]
     own = [code for recipe, code in found if recipe.name == environment]
     labels = [code.full_label for code in own or (code for _, code in found)]

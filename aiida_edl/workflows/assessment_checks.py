@@ -1,0 +1,119 @@
+"""What can be known of an assessment before the training: whether its potential can be tested, converted and run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.orm import AbstractCode
+
+from aiida_edl.architectures.base import Architecture
+from aiida_edl.architectures.conversion import ConversionError
+from aiida_edl.calculations.base import validate_code_kind
+from aiida_edl.calculations.molecular_dynamics import validate_frame
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.md_engines.base import MDEngine, MDSettings
+from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
+
+
+def validate_assessment(inputs: Mapping[str, Any], _: Any) -> str | None:
+    """Return one sentence if the potential could be trained, but not be tested or run.
+
+    :param inputs: inputs of :class:`~aiida_edl.workflows.potential_assessment.PotentialAssessmentWorkChain`.
+    """
+    training = inputs.get('training') or {}
+    if not {'architecture', 'split', 'elements', 'code'} <= set(training):
+        return None
+    if not len(training['split'].get_array('test')):
+        return "the array 'test' of the split is empty; keep some frames apart to measure the errors"
+    if inputs.get('md_settings') is None or inputs.get('engine') is None:
+        return None
+    architecture: Architecture = load_member(ARCHITECTURES, training['architecture'].value)
+    engine: MDEngine = load_member(MD_ENGINES, inputs['engine'].value)
+    settings = MDSettings.from_dict(inputs['md_settings'].get_dict())
+    message = refuse_engine(architecture, engine, settings, format_of(inputs)) or _validate_codes(inputs, architecture)
+    message = message or _validate_run_code(inputs, architecture, engine)
+    for label, structure in sorted((inputs.get('structures') or {}).items()):
+        message = message or _validate_structure(inputs, architecture, settings, label, structure)
+    return message
+
+
+def format_of(inputs: Mapping[str, Any]) -> str:
+    """Return the format that is asked for, an empty string if none is."""
+    wished = inputs.get('model_format')
+    return '' if wished is None else str(wished.value)
+
+
+def refuse_engine(
+    architecture: Architecture, engine: MDEngine, settings: MDSettings, wished_format: str = ''
+) -> str | None:
+    """Return one sentence if an engine cannot run a potential of an architecture with these settings.
+
+    :param architecture: what will be trained.
+    :param engine: what shall run it.
+    :param settings: how.
+    :param wished_format: format in which the engine shall load it; empty to leave the choice.
+    """
+    kind = engine.binding_kind
+    if kind is None or kind not in architecture.bindings:
+        return (
+            f"MD engine '{engine.name}' cannot load {architecture.name}; kinds of binding it has: "
+            f'{", ".join(sorted(architecture.bindings)) or "none"}'
+        )
+    try:
+        architecture.formats_to_run(kind, wished_format)
+    except ConversionError as error:
+        return str(error)
+    return engine.refuse(settings)
+
+
+def conversion_environments(architecture: Architecture, engine: MDEngine, wished_format: str = '') -> tuple[str, ...]:
+    """Return the environments, besides its own, in which a model is converted before an engine loads it.
+
+    :param architecture: what is trained.
+    :param engine: what runs it, with a binding of the architecture.
+    :param wished_format: format in which the engine shall load it; empty to leave the choice.
+    """
+    steps = architecture.formats_to_run(str(engine.binding_kind), wished_format)
+    environments = dict.fromkeys(architecture.conversions[step].environment for step in steps)
+    return tuple(name for name in environments if name != architecture.environment)
+
+
+def _validate_codes(inputs: Mapping[str, Any], architecture: Architecture) -> str | None:
+    """Return one sentence if an environment in which the model is to be converted has no code."""
+    engine: MDEngine = load_member(MD_ENGINES, inputs['engine'].value)
+    given: Mapping[str, AbstractCode] = inputs.get('conversion_codes') or {}
+    for name in conversion_environments(architecture, engine, format_of(inputs)):
+        if name not in given:
+            return (
+                f"engine '{engine.name}' loads {architecture.name} after a conversion in the environment '{name}', but "
+                f'conversion_codes holds {", ".join(sorted(given)) or "none"}; get its Python interpreter by: '
+                f'aiida-edl environment create {name}'
+            )
+    return None
+
+
+def _validate_run_code(inputs: Mapping[str, Any], architecture: Architecture, engine: MDEngine) -> str | None:
+    """Return one sentence if the code of the runs is plainly of another kind than the engine needs."""
+    code = inputs['training']['code'] if inputs.get('md_code') is None else inputs['md_code']
+    member, kind = (architecture, 'architecture') if engine.code_kind == 'python' else (engine, 'engine')
+    return validate_code_kind(code, engine.code_kind, f"{kind} '{member.name}'", member.install_command)
+
+
+def _validate_structure(
+    inputs: Mapping[str, Any], architecture: Architecture, settings: MDSettings, label: str, structure: DatasetData
+) -> str | None:
+    """Return one sentence if the potential cannot start from a structure."""
+    training, name = inputs['training'], f"structure '{label}'"
+    elements = training['elements'].get_list()
+    if missing := [symbol for symbol in structure.elements if symbol not in elements]:
+        return f'{name} holds {", ".join(missing)}, the potential will know {", ".join(elements)}; add them to elements'
+    given = training.get('hyperparameters')
+    column = architecture.total_charge_column(architecture.make_hyperparameters(given.get_dict() if given else {}))
+    if column is not None and column not in structure.columns():
+        return (
+            f"the potential will take the column '{column}' as total charge, {name} has the columns "
+            f'{", ".join(sorted(structure.columns())) or "none"}; add it'
+        )
+    index = inputs.get('frame_index')
+    return validate_frame(structure, -1 if index is None else index.value, settings, name)
