@@ -3,7 +3,7 @@
 ========== ========================================================== ========
 range      meaning                                                    cache
 ========== ========================================================== ========
-200 to 299 the inputs ask for what is not there               invalid
+200 to 299 the inputs ask for what is not there                       invalid
 300 to 399 output missing, unreadable or truncated                    invalid
 400 to 449 stopped early, the checkpoint can be continued             invalid
 450 to 499 physics or numerics failed: the same inputs fail again     valid

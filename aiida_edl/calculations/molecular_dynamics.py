@@ -44,6 +44,13 @@ def validate_settings(value: Dict, _: Any) -> str | None:
     return None
 
 
+def validate_stored_every(value: Int | None, _: Any) -> str | None:
+    """Return one sentence if no frame could be stored."""
+    if value is not None and value.value < 1:
+        return f'stored_every is {value.value}, it must be at least 1'
+    return None
+
+
 class MolecularDynamicsCalculation(EdlCalculation):
     """Run molecular dynamics to a target number of steps and read back frames and thermodynamic series."""
 
@@ -77,6 +84,13 @@ class MolecularDynamicsCalculation(EdlCalculation):
             valid_type=Dict,
             validator=validate_settings,
             help='Fields of `MDSettings`; the rest is default.',
+        )
+        spec.input(
+            'stored_every',
+            valid_type=Int,
+            default=lambda: Int(1),
+            validator=validate_stored_every,
+            help='Which of the sampled frames are stored: each of so many; the others stay on the computer.',
         )
         spec.input('potential', valid_type=PotentialData, required=False, help='The potential, if it is a trained one.')
         spec.input(
@@ -121,7 +135,11 @@ class MolecularDynamicsCalculation(EdlCalculation):
         """Return one sentence if structure, engine, settings, model or code do not fit together."""
         engine: MDEngine = load_member(MD_ENGINES, inputs['engine'].value)
         settings = MDSettings.from_dict(inputs['settings'].get_dict())
-        index = inputs['frame_index'].value
+        index, stored_every = inputs['frame_index'].value, inputs['stored_every'].value
+        if stored_every > settings.stored_frames:
+            return (
+                f'stored_every is {stored_every}, but {settings.stored_frames} frames are sampled: none would be stored'
+            )
         message = (
             engine.refuse(settings)
             or validate_frame(inputs['structure'], index, settings, 'the structure')

@@ -14,12 +14,17 @@ from numpy.typing import NDArray
 from aiida_edl.science.charge_state import FORMAL_CHARGES, charge_state_of_ions
 from aiida_edl.science.frames import COLUMN_PREFIX, OPTIONAL, PER_ATOM, Frame, FrameSet
 
+IN_SINGLE = ('positions', 'velocities', 'forces')
+"""Arrays that may be stored in single precision: positions to 2e-6 Å at 30 Å. Energies stay in double precision, as
+their differences are small beside them, and so do cells."""
+
 
 class DatasetData(ArrayData):
     """Frames laid end to end in plain ``.npy`` arrays with offsets; numpy alone reads them from an archive.
 
     Units: positions and cells Å, energies eV, forces eV/Å, stresses eV/Å³ (positive in tension), charges e,
-    velocities Å/fs. The charge state is a queryable attribute.
+    velocities Å/fs. The charge state is a queryable attribute. What is read has double precision; trajectories are
+    stored in single, see :data:`IN_SINGLE`.
     """
 
     KEY_N_FRAMES = 'n_frames'
@@ -41,6 +46,8 @@ class DatasetData(ArrayData):
     """Where the frames come from, in words."""
     KEY_SHA256 = 'sha256'
     """Checksum over all arrays, in order of name."""
+    KEY_PRECISION = 'precision'
+    """Precision in which :data:`IN_SINGLE` are stored: ``'float32'`` or ``'float64'``."""
     KEY_N_WET_SIDES = 'n_wet_sides'
     """Sides of the slab that touch the liquid: 1 or 2; convention for the surface charge."""
 
@@ -52,6 +59,8 @@ class DatasetData(ArrayData):
         origin: str = '',
         n_wet_sides: int = 1,
         attributes: Mapping[str, Any] | None = None,
+        *,
+        in_single_precision: bool = False,
     ) -> DatasetData:
         """Return an unstored node with these frames.
 
@@ -60,12 +69,16 @@ class DatasetData(ArrayData):
         :param origin: where the frames come from, in words; no path of a machine.
         :param n_wet_sides: sides of the slab that touch the liquid, 1 or 2.
         :param attributes: further queryable attributes, JSON types.
+        :param in_single_precision: whether :data:`IN_SINGLE` are rounded to single precision, which halves the room
+            they take.
         :raises ValueError: if there is no frame, labels are present and ``level_of_theory`` is empty, or an array holds
             NaN.
         """
         if not len(frames):
             raise ValueError('a data set needs at least one frame, none was given')
         arrays = frames.to_arrays()
+        if in_single_precision:
+            arrays |= {name: arrays[name].astype(np.float32) for name in IN_SINGLE if name in arrays}
         labels = [name for name in OPTIONAL if name in arrays]
         if 'forces' in labels and not level_of_theory:
             raise ValueError('labelled frames need a level_of_theory in words, given was an empty string')
@@ -92,6 +105,7 @@ class DatasetData(ArrayData):
                 cls.KEY_LEVEL_OF_THEORY: level_of_theory,
                 cls.KEY_ORIGIN: origin,
                 cls.KEY_SHA256: digest.hexdigest(),
+                cls.KEY_PRECISION: str(arrays['positions'].dtype),
                 cls.KEY_N_WET_SIDES: n_wet_sides,
                 **(attributes or {}),
             }
@@ -125,7 +139,7 @@ class DatasetData(ArrayData):
 
     def frames(self) -> FrameSet:
         """Return all frames."""
-        return FrameSet.from_arrays({name: self.get_array(name) for name in self.get_arraynames()})
+        return FrameSet.from_arrays({name: _in_double(self.get_array(name)) for name in self.get_arraynames()})
 
     def frame(self, index: int) -> Frame:
         """Return one frame, reading only its own part of each array.
@@ -156,11 +170,16 @@ class DatasetData(ArrayData):
             row_items = int(np.prod(shape[1:], dtype=np.int64))
             handle.seek(handle.tell() + start * row_items * dtype.itemsize)
             content = handle.read((stop - start) * row_items * dtype.itemsize)
-        return np.frombuffer(content, dtype=dtype).reshape(stop - start, *shape[1:])
+        return _in_double(np.frombuffer(content, dtype=dtype).reshape(stop - start, *shape[1:]))
 
     def columns(self) -> tuple[str, ...]:
         """Names of the scalars per frame."""
         return tuple(n[len(COLUMN_PREFIX) :] for n in self.get_arraynames() if n.startswith(COLUMN_PREFIX))
+
+
+def _in_double(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array in double precision if it is in single; else as it is."""
+    return array.astype(np.float64) if array.dtype == np.float32 else array
 
 
 def _charge_states(frames: FrameSet, n_wet_sides: int) -> list[dict[str, Any]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from aiida.engine import ExitCode
 from aiida.orm import ArrayData, Dict
 from numpy.typing import NDArray
@@ -47,9 +49,11 @@ class MolecularDynamicsParser(EdlParser):
             self.out('md_summary', Dict(self._summary(result, settings, folder)))
         if result.series is not None:
             self.out('series', series_node(result.series))
-        if result.trajectory is not None:
-            inputs = self.node.inputs
-            self.out('trajectory', trajectory_node(inputs, result.trajectory, settings, inputs.structure))
+        inputs = self.node.inputs
+        stored = replace(settings, sampling_interval=settings.sampling_interval * inputs.stored_every.value)
+        frames = None if result.trajectory is None else every(result.trajectory, stored.sampling_interval)
+        if frames is not None:
+            self.out('trajectory', trajectory_node(inputs, frames, stored, inputs.structure))
         if seen is not None:
             return self.fail(exit_codes.OUTPUT_MISSING, f'no file of the engine came back, and {seen}')
         if result.outcome is not MDOutcome.FINISHED:
@@ -71,6 +75,18 @@ class MolecularDynamicsParser(EdlParser):
         }
 
 
+def every(frames: FrameSet, interval: int) -> FrameSet | None:
+    """Return the frames of every so many steps, None if there is none.
+
+    Steps count from the very first start, so that restarts do not shift which frames these are.
+
+    :param frames: frames with the column ``step``.
+    :param interval: steps.
+    """
+    chosen = np.flatnonzero(frames.columns['step'] % interval == 0)
+    return frames.select(chosen) if len(chosen) else None
+
+
 def series_node(series: Mapping[str, NDArray[Any]]) -> ArrayData:
     """Return thermodynamic series as a node."""
     node = ArrayData()
@@ -80,7 +96,7 @@ def series_node(series: Mapping[str, NDArray[Any]]) -> ArrayData:
 
 
 def trajectory_node(inputs: Any, frames: FrameSet, settings: MDSettings, structure: DatasetData) -> DatasetData:
-    """Return frames with what a reader of the trajectory asks for first.
+    """Return frames in single precision, with what a reader of the trajectory asks for first.
 
     :param inputs: inputs of the calculation: ``engine``, and ``potential`` or ``model_parameters``.
     :param frames: stored frames.
@@ -107,4 +123,5 @@ def trajectory_node(inputs: Any, frames: FrameSet, settings: MDSettings, structu
         origin=f'molecular dynamics with engine {inputs.engine.value}',
         n_wet_sides=structure.n_wet_sides,
         attributes=attributes,
+        in_single_precision=True,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +36,8 @@ def electrode_inputs(code, **changes):
         ({'engine': 'asse'}, "unknown MD engine 'asse': did you mean 'ase'? Known: ase, electrode, lammps, torch_sim."),
         ({'frame_index': 4}, 'frame_index is 4, the structure has 4 frames'),
         ({'frame_index': -5}, 'frame_index is -5, the structure has 4 frames'),
+        ({'stored_every': 0}, 'stored_every is 0, it must be at least 1'),
+        ({'stored_every': 5}, 'stored_every is 5, but 4 frames are sampled: none would be stored'),
         ({'settings': {'steps': 0}}, "MD setting 'steps' is 0, it must be positive"),
         (
             {'settings': {**SHORT, 'fixed_elements': ['Pt']}},
@@ -62,6 +65,8 @@ def electrode_inputs(code, **changes):
         'engine',
         'frame above',
         'frame below',
+        'no frames',
+        'too few frames',
         'settings',
         'fixed element',
         'wall',
@@ -161,3 +166,15 @@ def test_run_goes_on_from_its_checkpoint_to_a_later_target(python_code):
         'origin': 'molecular dynamics with engine ase',
     }
     assert {name: attributes[name] for name in expected} == expected
+
+
+def test_all_frames_can_be_stashed_while_few_are_stored(python_code, tmp_path):
+    stash = {'source_list': ['trajectory_*.npz'], 'target_base': str(tmp_path / 'stash'), 'stash_mode': 'copy'}
+    inputs = md_inputs(python_code, structure=dataset(labelled_frames(4)), settings=SHORT, stored_every=2)
+    inputs['metadata'] = {'options': {'stash': stash}}
+    results, node = run_get_node(CalculationFactory(ENTRY_POINT), **inputs)
+    assert node.is_finished_ok, node.exit_message
+    assert results['trajectory'].get_array('column_step').tolist() == [10, 20]
+    (chunk,) = Path(node.outputs.remote_stash.target_basepath).glob('trajectory_*.npz')
+    with np.load(chunk) as archive:
+        assert archive['step'].tolist() == [5, 10, 15, 20]

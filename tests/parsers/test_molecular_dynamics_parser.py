@@ -39,7 +39,7 @@ PARAMETERS = {
 }
 
 
-def parsed(code, engine, outcome, files=None):
+def parsed(code, engine, outcome, files=None, **changes):
     """Return outputs and exit code of a recorded run."""
     frame, settings = recorded_inputs(RECORDED / engine / outcome)
     inputs = md_inputs(
@@ -49,6 +49,7 @@ def parsed(code, engine, outcome, files=None):
         settings=settings.to_dict(),
         potential=None,
         model_parameters=PARAMETERS[engine],
+        **changes,
     )
     given = RECORDED / engine / outcome if files is None else files
     return parse(ENTRY_POINT, finished_node(ENTRY_POINT, inputs, given))
@@ -139,3 +140,22 @@ def test_forces_that_are_not_finite_are_an_explosion(python_code, tmp_path):
     )
     assert outputs['series'].get_array('step').tolist() == [100, 200, 300]
     assert outputs['trajectory'].n_frames == 3
+
+
+def test_stored_frames_are_each_of_so_many_of_the_sampled_ones(python_code):
+    whole, _ = parsed(python_code, 'ase', 'finished')
+    part, _ = parsed(python_code, 'ase', 'finished', stored_every=2)
+    steps = whole['trajectory'].get_array('column_step')
+    interval = 2 * whole['trajectory'].base.attributes.get('sampling_interval')
+    assert part['trajectory'].get_array('column_step').tolist() == [step for step in steps if step % interval == 0]
+    assert part['trajectory'].base.attributes.get('sampling_interval') == interval
+    assert part['series'].get_array('step').tolist() == steps.tolist()
+
+
+def test_trajectory_is_stored_in_single_precision_and_read_in_double(python_code):
+    outputs, _ = parsed(python_code, 'ase', 'finished')
+    trajectory = outputs['trajectory']
+    assert trajectory.base.attributes.get('precision') == 'float32'
+    assert trajectory.get_array('positions').dtype == 'float32'
+    assert trajectory.get_array('energies').dtype == 'float64'
+    assert trajectory.frames().positions.dtype == trajectory.frame(0).positions.dtype == 'float64'

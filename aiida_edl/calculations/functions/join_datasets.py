@@ -25,7 +25,8 @@ def join_datasets(**datasets: DatasetData) -> DatasetData:
         raise ValueError(f'data sets with {sides} wet sides cannot be joined: their surface charges differ in meaning')
     origins = sorted({node.base.attributes.get(node.KEY_ORIGIN) for node in nodes})
     frames = FrameSet.concatenate([node.frames() for node in nodes])
-    joined = DatasetData.from_frames(frames, levels[0], '; '.join(origins), sides[0])
+    are_single = all(node.base.attributes.get(node.KEY_PRECISION, '') == 'float32' for node in nodes)
+    joined = DatasetData.from_frames(frames, levels[0], '; '.join(origins), sides[0], in_single_precision=are_single)
     first, *others = [node.base.attributes.all for node in nodes]
     shared = {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
     joined.base.attributes.set_many(
