@@ -54,8 +54,10 @@ def verdict(job: Job, stall_seconds: float = 100.0):
 
 def test_job_that_writes_nothing_is_ended(tmp_path):
     write(tmp_path, run_commands__out=900, checkpoint__npz=700, trajectory_00001__npz=500, input__json=0)
-    expected = rf'{STALLED} 50[01] s, allowed are 100 s; the last was trajectory_00001\.npz'
-    assert re.fullmatch(expected, verdict(Job(tmp_path)))
+    message = verdict(Job(tmp_path))
+    found = re.fullmatch(rf'{STALLED} (\d+) s, allowed are 100 s; the last was trajectory_00001\.npz', message)
+    assert found is not None, message
+    assert 499 <= int(found[1]) <= 510  # the computer tells its time in whole seconds; the test may have to wait
 
 
 def test_job_that_writes_goes_on(tmp_path):
