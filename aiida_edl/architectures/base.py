@@ -32,6 +32,7 @@ class TrainingOutcome(str, Enum):
     OUT_OF_MEMORY = 'out_of_memory'
     DEVICE_LOST = 'device_lost'
     DEVICE_MISSING = 'device_missing'
+    VERSION_DIFFERS = 'version_differs'
     LOSS_DIVERGED = 'loss_diverged'
     LOG_INCOMPLETE = 'log_incomplete'
     EXPORT_FAILED = 'export_failed'
@@ -223,7 +224,8 @@ class Architecture(abc.ABC):
     model_file_name: ClassVar[str]
     """Name the model has in later jobs, with the suffix the backend expects: a file, or a folder."""
     packages: ClassVar[tuple[str, ...]]
-    """Distributions whose versions are recorded."""
+    """Distributions whose versions are recorded; the first is the trainer, whose checkpoints its other versions do not
+    take."""
     install_command: ClassVar[str]
     """Command that installs the backend, named when a code is missing."""
     environment: ClassVar[str] = ''

@@ -22,6 +22,7 @@ OUTCOME_OF_COMMAND = {
     'out_of_memory': TrainingOutcome.OUT_OF_MEMORY,
     'device_lost': TrainingOutcome.DEVICE_LOST,
     'device_missing': TrainingOutcome.DEVICE_MISSING,
+    'version_differs': TrainingOutcome.VERSION_DIFFERS,
     'timed_out': TrainingOutcome.OUT_OF_WALLTIME,
     'terminated': TrainingOutcome.OUT_OF_WALLTIME,
 }
@@ -32,6 +33,7 @@ HOW_COMMAND_ENDED = {
     'out_of_memory': 'ran out of memory',
     'device_lost': 'lost its accelerator',
     'device_missing': 'was not run',
+    'version_differs': 'was not run',
     'timed_out': 'was stopped at its time limit',
     'terminated': 'was told to stop from outside',
     'running': 'was still running when the job was killed',
@@ -49,8 +51,8 @@ class CommandReport:
     is_export: bool
     """Whether it exports the model."""
     outcome: str
-    """``'finished'``, ``'failed'``, ``'out_of_memory'``, ``'device_lost'``, ``'device_missing'``, ``'timed_out'``,
-    ``'terminated'``, ``'running'`` or ``'not_run'``."""
+    """``'finished'``, ``'failed'``, ``'out_of_memory'``, ``'device_lost'``, ``'device_missing'``,
+    ``'version_differs'``, ``'timed_out'``, ``'terminated'``, ``'running'`` or ``'not_run'``."""
     returncode: int | None
     """Return code, negative for a signal; None if it did not end."""
     wall_seconds: float | None

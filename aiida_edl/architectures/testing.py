@@ -134,8 +134,8 @@ def refusal(call: Callable[[], object], error_class: type[Exception]) -> str:
     raise AssertionError(f'the call was accepted, {error_class.__name__} was expected')
 
 
-TOLD_BY_DRIVER = (TrainingOutcome.DEVICE_LOST, TrainingOutcome.DEVICE_MISSING)
-"""Outcomes that the report of the driver alone tells, the same for all, and that have to do with an accelerator."""
+TOLD_BY_DRIVER = (TrainingOutcome.DEVICE_LOST, TrainingOutcome.DEVICE_MISSING, TrainingOutcome.VERSION_DIFFERS)
+"""Outcomes that the report of the driver alone tells, the same for all."""
 
 
 class ArchitectureConformance:

@@ -46,6 +46,12 @@ DEVICE_MISSING = ExitCodeDefinition(
     'There is no accelerator: {detail}',
     "The device is 'cuda', and the environment of the code finds no GPU; nothing was run.",
 )
+VERSION_DIFFERS = ExitCodeDefinition(
+    212,
+    'ERROR_VERSION_DIFFERS',
+    'The checkpoint is of another version of the trainer: {detail}',
+    'The environment of the code holds another version of the trainer than left the checkpoint; nothing was run.',
+)
 OUTPUT_MISSING = ExitCodeDefinition(
     310,
     'ERROR_OUTPUT_MISSING',
@@ -115,6 +121,7 @@ NO_FRAME_CONVERGED = ExitCodeDefinition(
 
 EXIT_CODES = (
     DEVICE_MISSING,
+    VERSION_DIFFERS,
     OUTPUT_MISSING,
     OUTPUT_UNREADABLE,
     LOG_INCOMPLETE,

@@ -54,6 +54,8 @@ class JobFiles:
     """Paths of ``files`` that input nodes hold already; they are not stored once more with the calculation."""
     retrieval: Retrieval = field(default_factory=lambda: Retrieval(keep=()))
     """What comes back."""
+    needed_versions: Mapping[str, str] = field(default_factory=dict)
+    """Version that a distribution must have, or no command of the job runs."""
 
 
 def driver_source(name: str) -> bytes:
@@ -70,7 +72,11 @@ def to_json_bytes(values: Mapping[str, Any]) -> bytes:
 
 
 def commands_document(
-    commands: Sequence[Command], packages: Sequence[str], threads: int, device: str = 'cpu'
+    commands: Sequence[Command],
+    packages: Sequence[str],
+    threads: int,
+    device: str = 'cpu',
+    needed_versions: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return what ``run_commands.py`` reads.
 
@@ -78,9 +84,11 @@ def commands_document(
     :param packages: distributions whose versions are recorded.
     :param threads: threads of each command.
     :param device: ``'cpu'`` or ``'cuda'``.
+    :param needed_versions: version that a distribution must have.
     """
     return {
         'device': device,
+        'needed_versions': dict(needed_versions or {}),
         'threads': threads,
         'packages': list(packages),
         'commands': [command.to_dict() for command in commands],
@@ -98,7 +106,7 @@ def python_job(
     :param threads: threads of each command.
     :param device: ``'cpu'`` or ``'cuda'``; no command runs if it is not there.
     """
-    document = commands_document(commands, packages, threads, device)
+    document = commands_document(commands, packages, threads, device, job.needed_versions)
     files = {**job.files, RUN_COMMANDS: driver_source(RUN_COMMANDS), COMMANDS_FILE: to_json_bytes(document)}
     reports = (RUN_COMMANDS_REPORT, RUN_COMMANDS_OUTPUT)
     retrieval = Retrieval(keep=(*job.retrieval.keep, *reports), parse_only=job.retrieval.parse_only)

@@ -23,7 +23,7 @@ from aiida_edl.calculations import exit_codes
 from aiida_edl.calculations.base import EdlCalculation, validate_device, validate_precision
 from aiida_edl.calculations.jobs import JobFiles, NodeFile, folder_files, large_files
 from aiida_edl.calculations.models import model_path, validate_architecture, validate_architecture_code
-from aiida_edl.calculations.training_checkpoint import UPDATES_DONE, validate_checkpoint
+from aiida_edl.calculations.training_checkpoint import UPDATES_DONE, trainer_version, validate_checkpoint
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import ARCHITECTURES, load_member
@@ -93,6 +93,7 @@ class TrainingCalculation(EdlCalculation):
     PARSER_NAME = 'edl.training'
     EXIT_CODES = (
         exit_codes.DEVICE_MISSING,
+        exit_codes.VERSION_DIFFERS,
         exit_codes.OUTPUT_MISSING,
         exit_codes.OUTPUT_UNREADABLE,
         exit_codes.LOG_INCOMPLETE,
@@ -216,6 +217,7 @@ class TrainingCalculation(EdlCalculation):
             node_files=node_files,
             derived=large_files(files),
             retrieval=architecture.retrieve(job),
+            needed_versions=trainer_version(self.inputs.get('checkpoint')),
         )
         return self.stage_python(folder, staged, architecture.commands(job), architecture.packages)
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from aiida.orm import FolderData
+
 from aiida_edl.architectures.base import Architecture
 from aiida_edl.registry import ARCHITECTURES, load_member
 
@@ -15,6 +17,8 @@ UPDATES_DONE = 'gradient_updates_done'
 """Attribute of a checkpoint: optimiser steps it stands for."""
 HYPERPARAMETERS = 'hyperparameters'
 """Attribute of a checkpoint: all hyperparameters, defaults included, but those that may change at a restart."""
+TRAINER_VERSION = 'trainer_version'
+"""Attribute of a checkpoint: the distribution that left it and its version, e.g. ``{'mace-torch': '0.3.16'}``."""
 CHECKPOINT_IDENTITY = ('architecture', 'elements', 'precision')
 """Further attributes of a checkpoint that must equal the inputs of the training that goes on from it."""
 
@@ -64,6 +68,16 @@ def validate_checkpoint(inputs: Mapping[str, Any]) -> str | None:
             'raise gradient_updates or leave the checkpoint out'
         )
     return None
+
+
+def trainer_version(checkpoint: FolderData | None) -> dict[str, str]:
+    """Return the version of the trainer that may go on from a checkpoint; empty if any may.
+
+    Which one an environment holds is known on the computer only, so the job itself asks before it trains.
+
+    :param checkpoint: node with the attribute :data:`TRAINER_VERSION`, or None.
+    """
+    return {} if checkpoint is None else dict(checkpoint.base.attributes.get(TRAINER_VERSION, {}))
 
 
 def overshoot(inputs: Mapping[str, Any]) -> int:

@@ -2,7 +2,8 @@
 
 ``python run_commands.py commands.json``, with the interpreter of the environment in which the commands shall run.
 The input holds ``threads`` (of each command), ``packages`` (distributions whose versions are recorded), ``device``
-(``cpu``, as without it, or ``cuda``) and ``commands``, each with
+(``cpu``, as without it, or ``cuda``), ``needed_versions`` (version by distribution, may be left out) and ``commands``,
+each with
 
 - ``arguments``: arguments of this same interpreter;
 - ``stdout``: file that takes standard output and standard error;
@@ -15,18 +16,20 @@ The first command that fails is the last that runs. ``run_commands.json`` is wri
 command, so that a job that is killed leaves what was known by then; the file is replaced in one step. Each command has
 one ``outcome``:
 
-============== ==================================================================================
-finished       its return code is 0
-failed         its return code is not 0 and nothing below applies
-out_of_memory  it was killed by SIGKILL from outside, or its output says that memory was exhausted
-device_lost    its output says that the accelerator failed or went away
-device_missing ``device`` is ``cuda``, but PyTorch or TensorFlow finds no GPU: it was not run, which is said in
-               its output
-timed_out      ``timeout_seconds`` had passed
-terminated     this program was told to stop by SIGTERM or SIGINT, e.g. by the scheduler
-running        this program was killed while the command ran
-not_run        an earlier command did not finish
-============== ==================================================================================
+=============== ====================================================================================
+finished        its return code is 0
+failed          its return code is not 0 and nothing below applies
+out_of_memory   it was killed by SIGKILL from outside, or its output says that memory was exhausted
+device_lost     its output says that the accelerator failed or went away
+device_missing  ``device`` is ``cuda``, but PyTorch or TensorFlow finds no GPU: it was not run, which is
+                said in its output
+version_differs a distribution is not of its version in ``needed_versions``: it was not run, which is said
+                in its output
+timed_out       ``timeout_seconds`` had passed
+terminated      this program was told to stop by SIGTERM or SIGINT, e.g. by the scheduler
+running         this program was killed while the command ran
+not_run         an earlier command did not finish
+=============== ====================================================================================
 
 Trainers differ in what they do without the GPU they are told to use: some train on the processor and keep quiet.
 """
@@ -201,6 +204,25 @@ def is_gpu_missing(environment: dict[str, str]) -> bool:
     return done.returncode == MISSING_STATUS
 
 
+def obstacle(document: dict[str, Any], environment: dict[str, str]) -> tuple[str, str] | None:
+    """Return the outcome and one sentence if no command can run in this environment, else None.
+
+    :param document: the input.
+    :param environment: environment variables of the first command.
+    """
+    needed = document.get('needed_versions', {})
+    for name, version in distribution_versions(list(needed)).items():
+        if version != needed[name]:
+            found = 'none' if version is None else version
+            return 'version_differs', (
+                f'needed is {name} {needed[name]}, this environment has {found}; use an environment with '
+                f'{needed[name]}, or leave out what another version made\n'
+            )
+    if document.get('device') == 'cuda' and is_gpu_missing(environment):
+        return 'device_missing', MISSING_GPU
+    return None
+
+
 def run(command: dict[str, Any], threads: int) -> dict[str, Any]:
     """Run one command and return what is known of it.
 
@@ -265,9 +287,10 @@ def main(arguments: list[str]) -> int:
         'platform': platform.machine(),
         'threads': document['threads'],
     }
-    if commands and document.get('device') == 'cuda' and is_gpu_missing(commands[0]['environment']):
-        Path(commands[0]['stdout']).write_text(MISSING_GPU, encoding='utf-8')
-        entries[0]['outcome'] = 'device_missing'
+    found = obstacle(document, commands[0]['environment']) if commands else None
+    if found is not None:
+        entries[0]['outcome'], message = found
+        Path(commands[0]['stdout']).write_text(message, encoding='utf-8')
         commands = []
     for command, entry in zip(commands, entries):
         if received_signals:

@@ -16,7 +16,7 @@ from aiida_edl.architectures.base import Architecture, LearningCurve, TrainingOu
 from aiida_edl.architectures.fine_tuning import AtomicEnergyPolicy, FineTuning
 from aiida_edl.architectures.run_report import is_there
 from aiida_edl.calculations import exit_codes
-from aiida_edl.calculations.training_checkpoint import UPDATES_DONE, training_identity
+from aiida_edl.calculations.training_checkpoint import TRAINER_VERSION, UPDATES_DONE, training_identity
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.parsers.base import EdlParser, cost_and_versions, folder_of_files
@@ -27,6 +27,7 @@ EXIT_CODE_OF_OUTCOME = {
     TrainingOutcome.OUT_OF_WALLTIME: exit_codes.OUT_OF_WALLTIME,
     TrainingOutcome.OUT_OF_MEMORY: exit_codes.OUT_OF_MEMORY,
     TrainingOutcome.DEVICE_MISSING: exit_codes.DEVICE_MISSING,
+    TrainingOutcome.VERSION_DIFFERS: exit_codes.VERSION_DIFFERS,
     TrainingOutcome.DEVICE_LOST: exit_codes.DEVICE_LOST,
     TrainingOutcome.LOSS_DIVERGED: exit_codes.LOSS_DIVERGED,
     TrainingOutcome.LOG_INCOMPLETE: exit_codes.LOG_INCOMPLETE,
@@ -50,15 +51,18 @@ class TrainingParser(EdlParser):
         """Attach outputs from one folder with all files."""
         architecture: Architecture = load_member(ARCHITECTURES, self.node.inputs.architecture.value)
         result = architecture.read_training(folder)
+        summary = self._summary(result, folder)
         if result.learning_curve is not None:
             self.out('learning_curve', learning_curve_array(result.learning_curve))
         if result.checkpoint_files:
             checkpoint = folder_of_files(folder, result.checkpoint_files)
-            checkpoint.base.attributes.set_many(
-                {UPDATES_DONE: result.gradient_updates_done, **training_identity(self.node.inputs)}
-            )
+            identity = {UPDATES_DONE: result.gradient_updates_done, **training_identity(self.node.inputs)}
+            trainer = architecture.packages[0]
+            if version := summary['versions'].get(trainer):
+                identity[TRAINER_VERSION] = {trainer: version}
+            checkpoint.base.attributes.set_many(identity)
             self.out('checkpoint', checkpoint)
-        self.out('training_summary', Dict(self._summary(result, folder)))
+        self.out('training_summary', Dict(summary))
         if (seen := self.seen_without_output(folder)) is not None:
             return self.fail(exit_codes.OUTPUT_MISSING, f'no file of the trainer came back, and {seen}')
         if result.outcome is not TrainingOutcome.FINISHED:

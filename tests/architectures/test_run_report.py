@@ -74,6 +74,7 @@ def test_missing_or_truncated_report_is_none(tmp_path, content):
         (('out_of_memory', 'not_run'), TrainingOutcome.OUT_OF_MEMORY),
         (('device_lost', 'not_run'), TrainingOutcome.DEVICE_LOST),
         (('device_missing', 'not_run'), TrainingOutcome.DEVICE_MISSING),
+        (('version_differs', 'not_run'), TrainingOutcome.VERSION_DIFFERS),
         (('failed', 'not_run'), TrainingOutcome.LOG_INCOMPLETE),
         (('running', 'not_run'), TrainingOutcome.LOG_INCOMPLETE),
         (('finished', 'failed'), TrainingOutcome.EXPORT_FAILED),

@@ -177,6 +177,7 @@ def checkpoint(**attributes):
     """Return a checkpoint of a training of the toy architecture."""
     node = FolderData()
     node.base.repository.put_object_from_bytes(b'state', 'checkpoint.npz')
+    node.base.repository.put_object_from_bytes(b'', 'log.jsonl')
     identity = {'architecture': 'least_squares', 'elements': ['H', 'O', 'Na', 'Au'], 'precision': 'float64'}
     node.base.attributes.set_many({**identity, 'gradient_updates_done': 3, **attributes})
     return node
@@ -217,11 +218,24 @@ def test_checkpoint_of_another_training_is_refused(python_code, attributes, mess
     assert refusal(ENTRY_POINT, training_inputs(python_code, checkpoint=checkpoint(**attributes))) == message
 
 
+def test_checkpoint_of_another_version_of_the_trainer_is_an_exit_code(python_code):
+    inputs = training_inputs(python_code, checkpoint=checkpoint(trainer_version={'numpy': '0.9'}))
+    results, node = run_get_node(CalculationFactory(ENTRY_POINT), **inputs)
+    assert node.exit_status == 212
+    assert node.exit_message.startswith(
+        'The checkpoint is of another version of the trainer: the command that writes train.out was not run, and the '
+        "last line of train.out is 'needed is numpy 0.9, this environment has "
+    )
+    assert results['training_summary']['outcome'] == 'version_differs'
+
+
 def test_checkpoint_says_of_which_training_it_is(python_code):
     inputs = training_inputs(python_code)
     _, node = run_get_node(CalculationFactory(ENTRY_POINT), **inputs)
     attributes = node.outputs.checkpoint.base.attributes.all
-    expected = {**training_identity(node.inputs), 'gradient_updates_done': 6}
+    versions = node.outputs.training_summary['versions']
+    trainer = {'numpy': versions['numpy']}
+    expected = {**training_identity(node.inputs), 'gradient_updates_done': 6, 'trainer_version': trainer}
     assert {name: attributes[name] for name in expected} == expected
     assert attributes['hyperparameters']['n_radial_functions'] == 6
     assert attributes['hyperparameters']['cutoff_radius'] == 4.0  # a default

@@ -17,10 +17,16 @@ from aiida_edl.drivers import run_commands
 
 
 def start(
-    folder: Path, *commands: Command, packages: tuple[str, ...] = (), threads: int = 1, device: str = 'cpu'
+    folder: Path,
+    *commands: Command,
+    packages: tuple[str, ...] = (),
+    threads: int = 1,
+    device: str = 'cpu',
+    needed_versions: dict[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     document = {
         'device': device,
+        'needed_versions': needed_versions or {},
         'threads': threads,
         'packages': list(packages),
         'commands': [c.to_dict() for c in commands],
@@ -273,4 +279,27 @@ def test_command_runs_if_the_device_is_there(tmp_path, device, is_available):
 
 def test_environment_in_which_nothing_could_use_a_gpu_is_left_to_the_command(tmp_path):
     _, report = run(tmp_path, python('pass'), device='cuda')
+    assert outcomes(report) == ['finished']
+
+
+def test_nothing_runs_with_another_version_than_the_one_needed(tmp_path):
+    command = python('open("ran", "w")')
+    code, report = run(tmp_path, command, python('pass'), needed_versions={'pytest': '0.1'})
+    assert code == 1
+    assert outcomes(report) == ['version_differs', 'not_run']
+    assert (tmp_path / 'out').read_text() == (
+        f'needed is pytest 0.1, this environment has {pytest.__version__}; use an environment with 0.1, or leave out '
+        'what another version made\n'
+    )
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_nothing_runs_without_a_distribution_that_is_needed(tmp_path):
+    _, report = run(tmp_path, python('pass'), needed_versions={'no-such-trainer': '0.1'})
+    assert outcomes(report) == ['version_differs']
+    assert 'needed is no-such-trainer 0.1, this environment has none; ' in (tmp_path / 'out').read_text()
+
+
+def test_command_runs_with_the_version_that_is_needed(tmp_path):
+    _, report = run(tmp_path, python('pass'), needed_versions={'pytest': pytest.__version__})
     assert outcomes(report) == ['finished']
