@@ -15,6 +15,7 @@ from aiida.orm import AbstractCode
 from aiida_edl.architectures.base import Command
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.calculations import jobs
+from aiida_edl.calculations.device_check import DEVICE_MISSING_FILE, device_lines
 from aiida_edl.calculations.exit_codes import ExitCodeDefinition
 from aiida_edl.registry import unknown_name_message
 
@@ -70,6 +71,11 @@ class EdlCalculation(CalcJob):
         return int(resources.get('num_cores_per_mpiproc') or 1)
 
     @property
+    def device(self) -> str:
+        """Device of all commands; that of a calculation without the input ``device`` is the processor."""
+        return str(self.inputs.device.value) if 'device' in self.inputs else DEVICES[0]
+
+    @property
     def program_walltime_seconds(self) -> float | None:
         """Seconds after which a program should stop by itself and leave a checkpoint; None without a limit."""
         return jobs.walltime_of_program(self.inputs.metadata.options.get('max_wallclock_seconds'))
@@ -84,13 +90,12 @@ class EdlCalculation(CalcJob):
         :param commands: commands in the order in which they run.
         :param packages: distributions whose versions are recorded.
         """
-        device = self.inputs.device.value if 'device' in self.inputs else DEVICES[0]
-        complete = jobs.python_job(job, commands, packages, self.threads, device)
+        complete = jobs.python_job(job, commands, packages, self.threads, self.device)
         arguments = [jobs.RUN_COMMANDS, jobs.COMMANDS_FILE]
         return jobs.stage(folder, complete, self.inputs.code, arguments, jobs.RUN_COMMANDS_OUTPUT)
 
     def stage_executable(self, folder: Folder, job: jobs.JobFiles, command: Command) -> CalcInfo:
-        """Stage a job whose code is the program itself, e.g. ``lmp``.
+        """Stage a job whose code is the program itself, e.g. ``lmp``; it does not run without the device it needs.
 
         :param folder: sandbox folder.
         :param job: files of the job.
@@ -98,7 +103,9 @@ class EdlCalculation(CalcJob):
         """
         calc_info = jobs.stage(folder, job, self.inputs.code, command.arguments, command.stdout)
         variables = {**dict.fromkeys(THREAD_VARIABLES, str(self.threads)), **command.environment}
-        calc_info.prepend_text = '\n'.join(f'export {name}={shlex.quote(value)}' for name, value in variables.items())
+        exports = [f'export {name}={shlex.quote(value)}' for name, value in variables.items()]
+        calc_info.prepend_text = '\n'.join([*exports, device_lines(self.device)])
+        calc_info.retrieve_list.append(jobs.retrieve_entry(DEVICE_MISSING_FILE))
         return calc_info
 
 

@@ -15,6 +15,7 @@ from aiida.parsers import Parser
 
 from aiida_edl.architectures.run_report import RUN_REPORT, last_line, read_run_report
 from aiida_edl.calculations import exit_codes
+from aiida_edl.calculations.device_check import DEVICE_MISSING_FILE
 from aiida_edl.calculations.exit_codes import ExitCodeDefinition
 from aiida_edl.calculations.jobs import RUN_COMMANDS_OUTPUT
 from aiida_edl.md_engines.electrode import STDOUT as LAMMPS_OUTPUT
@@ -78,12 +79,22 @@ class EdlParser(Parser):
         of_code = next((name for name in OUTPUTS_OF_CODES if (folder / name).is_file()), None)
         return last_line(folder / (of_code or SCHEDULER_FILES['scheduler_stderr']))
 
+    def missing_device(self, folder: Path) -> str | None:
+        """Return what the job says that ended before its executable, for want of a GPU; None for other jobs.
+
+        :param folder: folder with all files.
+        """
+        path = folder / DEVICE_MISSING_FILE
+        return path.read_text(encoding='utf-8').strip() if path.is_file() else None
+
     def fail_early(self, folder: Path, stdout: str) -> ExitCode | None:
-        """Return the exit code of a job with a Python interpreter that left no result, from how its command ended.
+        """Return the exit code of a job that left no result, from how its command ended.
 
         :param folder: folder with all files.
         :param stdout: file with the output of the command.
         """
+        if missing := self.missing_device(folder):
+            return self.fail(exit_codes.DEVICE_MISSING, missing)
         if not (folder / RUN_REPORT).is_file() and not (folder / stdout).is_file():
             seen = last_line(folder / RUN_COMMANDS_OUTPUT)
             return self.fail(exit_codes.OUTPUT_MISSING, f'neither {RUN_REPORT} nor {stdout} came back, and {seen}')

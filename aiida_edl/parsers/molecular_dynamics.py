@@ -44,6 +44,8 @@ class MolecularDynamicsParser(EdlParser):
         with self.retrieved_files(kwargs.get('retrieved_temporary_folder')) as folder:
             seen = self.seen_without_output(folder)
             result = engine.read(folder, frame, settings)
+            if missing := self.missing_device(folder):
+                result = replace(result, outcome=MDOutcome.DEVICE_MISSING, message=missing)
             if result.checkpoint_files:
                 self.out('checkpoint', folder_of_files(folder, result.checkpoint_files))
             self.out('md_summary', Dict(self._summary(result, settings, folder)))

@@ -121,6 +121,7 @@ def test_executable_is_run_directly(lammps_code, tmp_path):
         'export OMP_NUM_THREADS=1',
         'export DP_INTRA_OP_PARALLELISM_THREADS=1',
         'export DP_INTER_OP_PARALLELISM_THREADS=1',
+        "export CUDA_VISIBLE_DEVICES=''",
     ]
     assert ('trajectory.dump', '.', 1) in calc_info.retrieve_temporary_list
 
