@@ -11,6 +11,7 @@ import pytest
 
 LOWER_LAYERS = (
     'aiida_edl.registry',
+    'aiida_edl.typed_fields',
     'aiida_edl.science',
     'aiida_edl.architectures',
     'aiida_edl.md_engines',

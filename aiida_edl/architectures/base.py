@@ -6,7 +6,6 @@ No adapter imports its backend: it writes files and reads files, so it works whe
 from __future__ import annotations
 
 import abc
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -22,6 +21,7 @@ from aiida_edl.architectures.fine_tuning import FineTuning, FineTuningMode, Pare
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.frames import FrameSet
+from aiida_edl.typed_fields import checked_fields
 
 
 class TrainingOutcome(str, Enum):
@@ -301,16 +301,5 @@ class Architecture(abc.ABC):
         :param values: those that differ from the defaults.
         :raises HyperparameterError: for an unknown key (the nearest is named) or a value of a wrong type.
         """
-        known = {f.name: f for f in dataclasses.fields(self.hyperparameters_class)}
-        defaults = self.hyperparameters_class()
-        for key, value in values.items():
-            if key not in known:
-                raise HyperparameterError(unknown_name_message(f'hyperparameter of {self.name}', key, list(known)))
-            expected = type(getattr(defaults, key))
-            accepted = (int, float) if expected is float else (list, tuple) if expected is tuple else (expected,)
-            if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
-                raise HyperparameterError(
-                    f"hyperparameter '{key}' of {self.name} is {value!r}, expected {expected.__name__}"
-                )
-        tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return self.hyperparameters_class(**tuples)
+        cls = self.hyperparameters_class
+        return cls(**checked_fields(cls, values, 'hyperparameter', HyperparameterError, f' of {self.name}'))

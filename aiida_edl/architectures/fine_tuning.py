@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -10,6 +9,7 @@ from typing import Any
 
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.registry import unknown_name_message
+from aiida_edl.typed_fields import checked_fields
 
 
 class FineTuningError(ValueError):
@@ -57,10 +57,6 @@ class FineTuning:
 
         :raises FineTuningError: for an unknown key or value; the nearest is named.
         """
-        known = [field.name for field in dataclasses.fields(cls)]
-        for key in values:
-            if key not in known:
-                raise FineTuningError(unknown_name_message('setting of fine_tuning', key, known))
         enums: dict[str, type[Enum]] = {'mode': FineTuningMode, 'atomic_energies': AtomicEnergyPolicy}
         checked: dict[str, Any] = dict(values)
         for key, enum in enums.items():
@@ -69,7 +65,7 @@ class FineTuning:
                 if values[key] not in names:
                     raise FineTuningError(unknown_name_message(f'{key} of fine_tuning', str(values[key]), names))
                 checked[key] = enum(values[key])
-        settings = cls(**checked)
+        settings = cls(**checked_fields(cls, checked, 'setting', FineTuningError, ' of fine_tuning'))
         if settings.lora_rank < 1:
             raise FineTuningError(f'lora_rank of fine_tuning is {settings.lora_rank}, it must be at least 1')
         if settings.replay_weight <= 0:

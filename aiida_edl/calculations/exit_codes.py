@@ -44,7 +44,8 @@ DEVICE_MISSING = ExitCodeDefinition(
     210,
     'ERROR_DEVICE_MISSING',
     'There is no accelerator: {detail}',
-    "The device is 'cuda', and the environment of the code, or the node of an executable, shows no GPU; nothing was run.",
+    "The device is 'cuda', and the environment of the code, or the node if the code is an executable, shows no GPU; "
+    'nothing was run.',
 )
 VERSION_DIFFERS = ExitCodeDefinition(
     212,

@@ -34,12 +34,12 @@ RECIPE_BINDINGS = ('ase', 'torch_sim')
 
 
 def validate_settings(value: Dict, _: Any) -> str | None:
-    """Return one sentence if a setting is unknown or out of range."""
+    """Return one sentence if a setting is unknown, of a wrong type or out of range."""
     if value is None:
         return None
     try:
         MDSettings.from_dict(value.get_dict())
-    except (MDSettingsError, TypeError) as error:
+    except MDSettingsError as error:
         return str(error)
     return None
 

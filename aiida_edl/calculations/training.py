@@ -241,7 +241,7 @@ def validate_fine_tuning(value: Dict | None, _: Any) -> str | None:
     """Return one sentence if a setting of fine-tuning is unknown or out of range."""
     try:
         FineTuning.from_dict({} if value is None else value.get_dict())
-    except (FineTuningError, TypeError) as error:
+    except FineTuningError as error:
         return str(error)
     return None
 

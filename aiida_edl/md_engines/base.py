@@ -20,10 +20,11 @@ from aiida_edl.architectures.base import Command, Retrieval
 from aiida_edl.architectures.bindings import takes_total_charge
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.frames import Frame, FrameSet
+from aiida_edl.typed_fields import checked_fields
 
 
 class MDSettingsError(ValueError):
-    """A setting that does not exist, is out of range, or that the engine cannot honour."""
+    """A setting that does not exist, is of a wrong type or out of range, or that the engine cannot honour."""
 
 
 class MDOutcome(str, Enum):
@@ -118,14 +119,9 @@ class MDSettings:
     def from_dict(cls, values: Mapping[str, Any]) -> MDSettings:
         """Return checked settings from those that differ from the defaults.
 
-        :raises MDSettingsError: for an unknown key, with the nearest known one.
+        :raises MDSettingsError: for an unknown key, with the nearest known one, or a value of a wrong type.
         """
-        known = [f.name for f in dataclasses.fields(cls)]
-        for key in values:
-            if key not in known:
-                raise MDSettingsError(unknown_name_message('MD setting', key, known))
-        checked: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**checked)
+        return cls(**checked_fields(cls, values, 'MD setting', MDSettingsError))
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as JSON types."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aiida_edl.science.frames import Floats, FrameSet
+from aiida_edl.typed_fields import checked_fields
 
 MEDIAN_ABSOLUTE_DEVIATION_TO_SIGMA = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
@@ -35,6 +37,14 @@ class GateSettings:
         for name in ('force_cap', 'energy_outlier_sigmas', 'energy_outlier_floor', 'minimum_frames_for_outliers'):
             if not getattr(self, name) > 0:
                 raise ValueError(f"gate setting '{name}' is {getattr(self, name)}, it must be positive")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> GateSettings:
+        """Return checked settings from those that differ from the defaults.
+
+        :raises ValueError: for an unknown key, with the nearest known one, or a value of a wrong type.
+        """
+        return cls(**checked_fields(cls, values, 'gate setting', ValueError))
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,9 @@ from aiida_edl.architectures.precision import Precision
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.label_gate import GateSettings
 from aiida_edl.science.selection import SelectionMethod
+from aiida_edl.typed_fields import checked_fields
 
 PartType = TypeVar('PartType')
-ACCEPTED: Mapping[str, tuple[type, ...]] = {
-    'str': (str,),
-    'int': (int,),
-    'float': (int, float),
-    'Mapping[str, Any]': (Mapping,),
-    'tuple[int, ...]': (list, tuple),
-}
-"""Types of values as YAML has them, by annotation of the field."""
 
 
 class BenchmarkSettingsError(ValueError):
@@ -37,17 +30,11 @@ def part_from_dict(cls: type[PartType], name: str, values: Any) -> PartType:
     """
     if not isinstance(values, Mapping):
         raise BenchmarkSettingsError(f'{name} is {values!r}, it must hold settings by name')
-    fields = {field.name: str(field.type) for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    for key, value in values.items():
-        if key not in fields:
-            raise BenchmarkSettingsError(unknown_name_message(f'setting of {name}', key, list(fields)))
-        accepted = ACCEPTED[fields[key]]
-        if not isinstance(value, accepted) or isinstance(value, bool):
-            raise BenchmarkSettingsError(f"setting '{key}' of {name} is {value!r}, expected {fields[key]}")
-    optional = {field.name for field in dataclasses.fields(cls) if field.default is not dataclasses.MISSING}  # type: ignore[arg-type]
-    if missing := sorted(set(fields) - optional - set(values)):
+    checked = checked_fields(cls, values, 'setting', BenchmarkSettingsError, f' of {name}')
+    required = {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}  # type: ignore[arg-type]
+    if missing := sorted(required - set(values)):
         raise BenchmarkSettingsError(f'settings {missing} of {name} are missing; start from a protocol')
-    return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    return cls(**checked)
 
 
 def _at_least(part: object, name: str, limits: Mapping[str, int]) -> None:
@@ -98,7 +85,7 @@ class LabellingPart:
         known = [method.value for method in SelectionMethod]
         if self.method not in known:
             raise BenchmarkSettingsError(unknown_name_message('method of labelling', self.method, known))
-        GateSettings(**self.gate)
+        GateSettings.from_dict(self.gate)
 
 
 @dataclass(frozen=True)

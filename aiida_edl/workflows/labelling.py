@@ -35,13 +35,9 @@ def validate_engine(engine: Str, _: Any) -> str | None:
 
 
 def validate_gate(gate: Dict, _: Any) -> str | None:
-    """Return one sentence if a setting of the gate does not exist or is out of range."""
-    known = list(GateSettings.__dataclass_fields__)
-    for key in gate.get_dict():
-        if key not in known:
-            return unknown_name_message('gate setting', key, known)
+    """Return one sentence if a setting of the gate does not exist, is of a wrong type or out of range."""
     try:
-        GateSettings(**gate.get_dict())
+        GateSettings.from_dict(gate.get_dict())
     except ValueError as error:
         return str(error)
     return None

@@ -39,6 +39,7 @@ def electrode_inputs(code, **changes):
         ({'stored_every': 0}, 'stored_every is 0, it must be at least 1'),
         ({'stored_every': 5}, 'stored_every is 5, but 4 frames are sampled: none would be stored'),
         ({'settings': {'steps': 0}}, "MD setting 'steps' is 0, it must be positive"),
+        ({'settings': {**SHORT, 'seed': 1.5}}, "MD setting 'seed' is 1.5, expected int"),
         (
             {'settings': {**SHORT, 'fixed_elements': ['Pt']}},
             'fixed_elements names Pt, the structure holds H, O, Na, Au',
@@ -68,6 +69,7 @@ def electrode_inputs(code, **changes):
         'no frames',
         'too few frames',
         'settings',
+        'type of a setting',
         'fixed element',
         'wall',
         'no model',

@@ -278,8 +278,10 @@ def test_parent_is_refused_by_an_architecture_that_cannot_start_from_one(python_
         ),
         ({'mode': 'naiv'}, "unknown mode of fine_tuning 'naiv': did you mean 'naive'? Known: lora, multihead_replay, "),
         ({'lora_rank': 0}, 'lora_rank of fine_tuning is 0, it must be at least 1'),
+        ({'lora_rank': 2.5}, "setting 'lora_rank' of fine_tuning is 2.5, expected int"),
+        ({'replay_weight': 'two'}, "setting 'replay_weight' of fine_tuning is 'two', expected float"),
     ],
-    ids=['key', 'mode', 'rank'],
+    ids=['key', 'mode', 'rank', 'type of rank', 'type of weight'],
 )
 def test_wrong_setting_of_fine_tuning_is_refused(python_code, values, message):
     inputs = training_inputs(python_code, parent_potential=potential(), fine_tuning=values)

@@ -59,11 +59,20 @@ def test_unknown_setting_is_answered_with_the_nearest():
         ({'seed': -1}, "MD setting 'seed' is -1, it must not be negative"),
         ({'steps': 5, 'sampling_interval': 6}, 'sampling_interval 6 exceeds steps 5: no frame would be stored'),
         ({'ensemble': 'nptt'}, "unknown ensemble 'nptt': did you mean 'npt'? Known: npt, nve, nvt."),
+        ({'seed': 1.5}, "MD setting 'seed' is 1.5, expected int"),
+        ({'fixed_atoms': [1.5]}, "MD setting 'fixed_atoms' is [1.5], expected list of int"),
+        ({'fixed_elements': 'CO'}, "MD setting 'fixed_elements' is 'CO', expected list of str"),
+        ({'temperature': '300'}, "MD setting 'temperature' is '300', expected float"),
     ],
 )
-def test_setting_out_of_range_is_refused(values, message):
+def test_wrong_setting_is_refused(values, message):
     with pytest.raises(MDSettingsError, match=f'^{re.escape(message)}$'):
         MDSettings.from_dict(values)
+
+
+def test_whole_numbers_of_steps_become_integers():
+    settings = MDSettings.from_dict({'sampling_interval': 100.0, 'equilibration_steps': 100.0, 'fixed_atoms': [1.0]})
+    assert repr((settings.sampling_interval, settings.equilibration_steps, settings.fixed_atoms)) == '(100, 100, (1,))'
 
 
 @pytest.mark.parametrize('name', sorted(JOBS))

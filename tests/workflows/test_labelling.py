@@ -56,6 +56,11 @@ def test_unknown_gate_setting_is_refused(python_code):
         label(python_code, gate=Dict({'forcecap': 1.0}))
 
 
+def test_gate_setting_of_a_wrong_type_is_refused(python_code):
+    with pytest.raises(ValueError, match="gate setting 'force_cap' is '30', expected float"):
+        label(python_code, gate=Dict({'force_cap': '30'}))
+
+
 def toy_recipe(attribute, **keyword_arguments):
     """Return the parameters of a toy calculator."""
     recipe = {'module': 'toy.failing_calculator', 'attribute': attribute, 'keyword_arguments': keyword_arguments}

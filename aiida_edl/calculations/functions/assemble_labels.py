@@ -54,7 +54,7 @@ def assemble_labels(dataset: DatasetData, gate: Dict, **parts: Any) -> dict[str,
     """
     packs = _packs(parts)
     frames, converged = _labelled(dataset.frames(), packs)
-    report = gate_labels(frames, converged, GateSettings(**gate.get_dict()))
+    report = gate_labels(frames, converged, GateSettings.from_dict(gate.get_dict()))
     reasons, is_missing = _engine_reasons(packs)
     rejected = [
         {'frame': int(index), 'reason': _reason(reason, reasons.get(index), bool(is_missing[index]))}

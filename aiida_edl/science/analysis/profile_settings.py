@@ -10,12 +10,13 @@ from typing import Any
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.analysis.angular_distribution import STRAIGHT_ANGLE
 from aiida_edl.science.analysis.planar_bins import PlanarBins
+from aiida_edl.typed_fields import checked_fields
 
 SURFACE_CHOICES = ('average', 'lower', 'upper')
 
 
 class ProfileSettingsError(ValueError):
-    """A setting that does not exist or is out of range."""
+    """A setting that does not exist, is of a wrong type or out of range."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +86,9 @@ class ProfileSettings:
     def from_dict(cls, values: Mapping[str, Any]) -> ProfileSettings:
         """Return checked settings from those that differ from the defaults.
 
-        :raises ProfileSettingsError: for an unknown key, with the nearest known one.
+        :raises ProfileSettingsError: for an unknown key, with the nearest known one, or a value of a wrong type.
         """
-        known = [f.name for f in dataclasses.fields(cls)]
-        for key in values:
-            if key not in known:
-                raise ProfileSettingsError(unknown_name_message('profile setting', key, known))
-        return cls(**values)
+        return cls(**checked_fields(cls, values, 'profile setting', ProfileSettingsError))
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as JSON types."""

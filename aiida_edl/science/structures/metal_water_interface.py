@@ -25,6 +25,7 @@ from aiida_edl.registry import unknown_name_message
 from aiida_edl.science import units
 from aiida_edl.science.charge_state import FORMAL_CHARGES, charge_state
 from aiida_edl.science.frames import Floats, Frame
+from aiida_edl.typed_fields import checked_fields
 
 METALS = ('Ag', 'Al', 'Au', 'Cu', 'Ni', 'Pd', 'Pt')
 """Metals that crystallise in fcc."""
@@ -133,14 +134,9 @@ class InterfaceSettings:
         """Return checked settings from those that differ from the defaults.
 
         :param values: settings by name; lists stand for tuples.
-        :raises InterfaceSettingsError: for an unknown name, with the nearest known one.
+        :raises InterfaceSettingsError: for an unknown name, with the nearest known one, or a value of a wrong type.
         """
-        known = [item.name for item in dataclasses.fields(cls)]
-        for name in values:
-            if name not in known:
-                raise InterfaceSettingsError(unknown_name_message('interface setting', name, known))
-        arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**arguments)
+        return cls(**checked_fields(cls, values, 'interface setting', InterfaceSettingsError))
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as JSON types."""
