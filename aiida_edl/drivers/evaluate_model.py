@@ -122,6 +122,9 @@ def compute_frame(calculator: Any, atoms: Atoms) -> Arrays:
 
     :raises FrameError: if a value is not finite.
     """
+    if atoms.info:
+        # ASE compares atoms and not their info: a frame that differs in the charge alone would get earlier results.
+        calculator.reset()
     atoms.calc = calculator
     energy, forces = atoms.get_potential_energy(), atoms.get_forces()
     given = calculator.results

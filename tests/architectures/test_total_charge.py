@@ -59,5 +59,9 @@ def test_energy_follows_the_charge_that_is_told(case, tmp_path):
         ]
         for charge in (-1.0, 1.0)
     ]
+    both = film_frames(1, seed=5).select([0, 0]).with_columns(**{COLUMN: [-1.0, 1.0]})
+    # To rounding: a calculator that gave the second frame the results of the first would be eV off.
+    together, _ = predictions(case, architecture, tmp_path, result.model_path, both, job=job)
+    np.testing.assert_allclose(together, np.concatenate(energies), rtol=1e-6)
     # A short training gets the sign and at least a quarter of the difference.
     assert energies[1][0] - energies[0][0] > 0.25 * 2 * ENERGY_PER_CHARGE

@@ -76,6 +76,15 @@ def test_energy_shifts_are_added_per_atom():
     np.testing.assert_allclose(shifted['energies'] - plain['energies'], [-400, -310, -400, -310], rtol=1e-12)
 
 
+def test_frames_that_differ_in_the_charge_alone_have_results_of_their_own():
+    frame, charges = frames(1).frame(0), [0.0, 1.0, -1.0]
+    a_set = FrameSet.from_frames([frame] * 3).with_columns(total_charge=np.array(charges))
+    recipe = {**toy('ChargeInInfoCalculator'), 'info': {'fparam': ['{total_charge}']}}
+    predictions, _ = evaluate(a_set, recipe)
+    assert predictions['energies'].tolist() == charges
+    np.testing.assert_array_equal(predictions['forces'][:, 0], np.repeat(charges, 4))
+
+
 def test_energy_is_the_one_whose_gradient_the_forces_are():
     predictions, _ = evaluate(frames(), toy('ExtrapolatingCalculator'))
     np.testing.assert_array_equal(predictions['energies'], [-1.5] * 4)

@@ -63,6 +63,18 @@ class ExtrapolatingCalculator(Calculator):
         }
 
 
+class ChargeInInfoCalculator(Calculator):
+    """Energy and forces equal to the charge in ``atoms.info``; it caches as ASE and Deep Potential do."""
+
+    implemented_properties = ('energy', 'forces')
+
+    def calculate(self, atoms: Any = None, properties: Any = ('energy',), system_changes: Any = all_changes) -> None:
+        """Return the charge."""
+        super().calculate(atoms, properties, system_changes)
+        (charge,) = self.atoms.info['fparam']
+        self.results = {'energy': charge, 'forces': np.full((len(self.atoms), 3), charge)}
+
+
 MORSE = {'epsilon': 0.5, 'r0': 2.9, 'rho0': 5.0, 'rcut1': 1.5, 'rcut2': 1.9}
 """Morse potential of gold; its results do not depend on what was computed before."""
 
