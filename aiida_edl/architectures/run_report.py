@@ -27,6 +27,8 @@ OUTCOME_OF_COMMAND = {
     'terminated': TrainingOutcome.OUT_OF_WALLTIME,
 }
 """Outcomes of a command that say by themselves how the training ended."""
+FAILURES_OF_EXPORT = ('failed', 'out_of_memory')
+"""Outcomes of an export that are no fault of the training before it: with a smaller batch it would be done again."""
 
 HOW_COMMAND_ENDED = {
     'failed': 'failed',
@@ -133,10 +135,10 @@ def outcome_of_commands(folder: Path) -> tuple[TrainingOutcome, str]:
         if command.outcome == 'finished':
             continue
         seen = last_line(folder / command.stdout)
-        if command.outcome in OUTCOME_OF_COMMAND:
-            outcome = OUTCOME_OF_COMMAND[command.outcome]
-        elif command.is_export and command.outcome == 'failed':
+        if command.is_export and command.outcome in FAILURES_OF_EXPORT:
             outcome = TrainingOutcome.EXPORT_FAILED
+        elif command.outcome in OUTCOME_OF_COMMAND:
+            outcome = OUTCOME_OF_COMMAND[command.outcome]
         else:
             outcome = TrainingOutcome.LOG_INCOMPLETE
         after = '' if command.wall_seconds is None else f' after {command.wall_seconds:.0f} s'

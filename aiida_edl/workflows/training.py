@@ -7,6 +7,7 @@ from typing import Any
 from aiida.engine import ProcessHandlerReport, process_handler
 from aiida.orm import CalcJobNode, Dict, List
 
+from aiida_edl.architectures.base import TrainingOutcome
 from aiida_edl.architectures.protocols import hyperparameter_protocol
 from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.registry import ARCHITECTURES, load_member
@@ -81,7 +82,9 @@ class TrainingWorkChain(InterruptibleWorkChain):
         ],
     )
     def handle_out_of_memory(self, calculation: CalcJobNode) -> ProcessHandlerReport:
-        """Halve the batch and start again; give up at a batch of one frame."""
+        """Halve the batch and start again; give up at a batch of one frame. What is trained is only exported again."""
+        if is_trained(calculation):
+            return self._repeat_once(calculation, 'the memory did not suffice for the export')
         batch_size = self._hyperparameter('batch_size')
         if not batch_size or batch_size <= 1:
             self.report(f'{calculation.process_label}<{calculation.pk}> ran out of memory with batch size {batch_size}')
@@ -124,3 +127,14 @@ class TrainingWorkChain(InterruptibleWorkChain):
         if 'checkpoint' not in calculation.outputs:
             return None
         return self._repeat_once(calculation, 'the model could not be exported')
+
+
+def is_trained(calculation: CalcJobNode) -> bool:
+    """Return whether a training that failed had reached its target, so that the export alone is left to do.
+
+    :param calculation: a training that has ended.
+    """
+    outputs = calculation.outputs
+    if 'checkpoint' not in outputs or 'training_summary' not in outputs:
+        return False
+    return bool(outputs.training_summary['outcome'] == TrainingOutcome.EXPORT_FAILED.value)

@@ -78,6 +78,9 @@ def test_missing_or_truncated_report_is_none(tmp_path, content):
         (('failed', 'not_run'), TrainingOutcome.LOG_INCOMPLETE),
         (('running', 'not_run'), TrainingOutcome.LOG_INCOMPLETE),
         (('finished', 'failed'), TrainingOutcome.EXPORT_FAILED),
+        (('finished', 'out_of_memory'), TrainingOutcome.EXPORT_FAILED),
+        (('finished', 'timed_out'), TrainingOutcome.OUT_OF_WALLTIME),
+        (('finished', 'device_lost'), TrainingOutcome.DEVICE_LOST),
         (('finished', 'terminated'), TrainingOutcome.OUT_OF_WALLTIME),
     ],
 )

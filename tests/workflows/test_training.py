@@ -6,7 +6,7 @@ import io
 
 import pytest
 from aiida.common.links import LinkType
-from aiida.orm import CalcJobNode, FolderData
+from aiida.orm import CalcJobNode, Dict, FolderData
 from calculation_cases import training_inputs
 
 from aiida_edl.calculations.training import TrainingCalculation
@@ -14,7 +14,7 @@ from aiida_edl.registry import UnknownNameError
 from aiida_edl.workflows.training import TrainingWorkChain
 
 
-def failed(exit_code, computer, checkpoint=False):
+def failed(exit_code, computer, checkpoint=False, summary=None):
     """Return a training that ended with an exit code."""
     node = CalcJobNode(computer=computer, process_type=TrainingCalculation.build_process_type())
     node.store()
@@ -23,6 +23,10 @@ def failed(exit_code, computer, checkpoint=False):
         folder.base.repository.put_object_from_filelike(io.BytesIO(b'state'), 'checkpoint.npz')
         folder.base.links.add_incoming(node, LinkType.CREATE, 'checkpoint')
         folder.store()
+    if summary is not None:
+        document = Dict(summary)
+        document.base.links.add_incoming(node, LinkType.CREATE, 'training_summary')
+        document.store()
     node.set_exit_status(exit_code.status)
     node.set_exit_message(exit_code.message)
     node.set_process_state('finished')
@@ -58,6 +62,16 @@ def test_memory_with_one_frame_gives_up(make_chain, python_code, aiida_localhost
     chain = make_chain(TrainingWorkChain, training=training_inputs(python_code, hyperparameters={'batch_size': 1}))
     node = failed(TrainingCalculation.exit_codes.ERROR_OUT_OF_MEMORY, aiida_localhost)
     assert chain.handle_out_of_memory(node).exit_code.status == 410
+
+
+def test_memory_of_the_export_keeps_what_is_trained(chain, aiida_localhost):
+    """Slurm marks the whole job, whichever command it was that ran out of memory."""
+    exit_code = TrainingCalculation.exit_codes.ERROR_SCHEDULER_OUT_OF_MEMORY
+    node = failed(exit_code, aiida_localhost, checkpoint=True, summary={'outcome': 'export_failed'})
+    chain.ctx.children = [node]
+    chain.handle_out_of_memory(node)
+    assert chain.ctx.inputs.checkpoint.uuid == node.outputs.checkpoint.uuid
+    assert chain.ctx.inputs.hyperparameters.get_dict() == {'batch_size': 8}
 
 
 def test_divergence_lowers_the_rate(chain, aiida_localhost):
