@@ -162,8 +162,9 @@ def divergence(curve: LearningCurve) -> str | None:
         if not np.isfinite(values).all():
             first = int(np.flatnonzero(~np.isfinite(values))[0])
             return f'the validation {name} is {values[first]} after {curve.gradient_updates[first]} gradient updates'
-    # NaN means that no loss was reported for this point, so only the last one can tell.
-    if len(curve.training_loss) > 1 and not np.isfinite(curve.training_loss[-1]):
+    # NaN may mean that no loss was reported for this point, so only the last one can tell, and only after updates.
+    has_trained = len(curve.training_loss) > 1 and curve.gradient_updates[-1] > curve.gradient_updates[-2]
+    if has_trained and not np.isfinite(curve.training_loss[-1]):
         return f'the training loss is {curve.training_loss[-1]} after {curve.gradient_updates[-1]} gradient updates'
     forces = curve.validation_force_rmse
     if forces[-1] > DIVERGENCE_FACTOR * forces[0]:

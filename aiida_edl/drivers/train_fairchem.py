@@ -182,18 +182,24 @@ class Progress:
     def on_train_start(self, state: Any, unit: Any) -> None:
         """Go on from the checkpoint, or take the errors of the model as it is before its first update."""
         signal.signal(signal.SIGTERM, remember_signal)
-        if self.is_restart:
-            restore(state, unit)
-        else:
+        if not self.is_restart:
             Path(LOG).unlink(missing_ok=True)
             self.evaluate(state, unit)
+            return
+        self.losses = restore(state, unit)
+        updates = unit.train_progress.num_steps_completed
+        if updates >= self.n_updates:
+            # No batch is left, and an epoch without one would be evaluated again.
+            state.stop()
+            if updates > last_logged_update():
+                self.evaluate(state, unit)
 
     def on_train_step_end(self, state: Any, unit: Any) -> None:
         """Evaluate when it is time, and stop if this program was told to."""
         self.losses.append(float(unit.last_loss))
         updates = unit.train_progress.num_steps_completed
         if received_signals:
-            save_checkpoint(unit)
+            save_checkpoint(unit, self.losses)
             raise SystemExit(STOPPED)
         # After the last update fairchem itself evaluates.
         if updates % self.interval == 0 and updates < self.n_updates:
@@ -218,11 +224,11 @@ class Progress:
             'force_rmse': math.sqrt(forces['mse'].total / forces['mse'].numel),
             'training_loss': sum(self.losses) / len(self.losses) if self.losses else math.nan,
         }
-        self.losses = []
         is_finite = math.isfinite(point['energy_rmse']) and math.isfinite(point['force_rmse'])
         if is_finite:
-            save_checkpoint(unit)
+            save_checkpoint(unit, self.losses)
         append(point)
+        self.losses = []
         if not is_finite:
             raise SystemExit(DIVERGED)
 
@@ -237,13 +243,24 @@ def append(entry: dict[str, Any]) -> None:
         handle.write(json.dumps(entry) + '\n')
 
 
-def save_checkpoint(unit: Any) -> None:
-    """Write the state of a training in one step: whoever kills the program leaves the old file or the new one."""
+def last_logged_update() -> int:
+    """Return the gradient update of the last point in the log, -1 without one."""
+    lines = Path(LOG).read_text(encoding='utf-8').splitlines()
+    return int(json.loads(lines[-1])['gradient_updates']) if lines else -1
+
+
+def save_checkpoint(unit: Any, losses: list[float]) -> None:
+    """Write the state of a training in one step: whoever kills the program leaves the old file or the new one.
+
+    :param unit: the training.
+    :param losses: losses of the updates since the last point of the log.
+    """
     config = backend('omegaconf').OmegaConf.load(unit.job_config.metadata.config_path).runner.train_eval_unit
     whole_model = unit.get_finetune_model_config()
     state = unit.state_dict()
     content = {
         'gradient_updates': unit.train_progress.num_steps_completed,
+        'losses': losses,
         'weights': {name: state[name] for name in ('model', 'ema', 'optim')},
         'model_config': config.model.model if whole_model is None else whole_model,
         'tasks_config': config.tasks,
@@ -253,8 +270,11 @@ def save_checkpoint(unit: Any) -> None:
     temporary.replace(CHECKPOINT)
 
 
-def restore(state: Any, unit: Any) -> None:
-    """Go on from the checkpoint with the rates of this configuration; lines of the log after it are dropped."""
+def restore(state: Any, unit: Any) -> list[float]:
+    """Go on from the checkpoint with the rates of this configuration; lines of the log after it are dropped.
+
+    :return: losses of the updates since the last point of the log.
+    """
     content = backend('torch').load(CHECKPOINT, map_location='cpu', weights_only=False)
     updates = int(content['gradient_updates'])
     # The whole training is one epoch, whose end is set by the configuration and not by the checkpoint.
@@ -280,6 +300,8 @@ def restore(state: Any, unit: Any) -> None:
         line for line in lines if line.endswith('}') and json.loads(line).get('gradient_updates', math.inf) <= updates
     ]
     log.write_text(''.join(line + '\n' for line in kept), encoding='utf-8')
+    is_logged = last_logged_update() == updates
+    return [] if is_logged else list(content.get('losses', []))
 
 
 def fine_tuning_config(config: dict[str, Any], parent: str, references: str) -> dict[str, Any]:

@@ -207,7 +207,7 @@ class FakeEvaluation(SimpleNamespace):
 def evaluated(monkeypatch, folder: Path, squared: float) -> list[str]:
     """Return what the callback writes after an evaluation with a sum of squared errors."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(train_fairchem, 'save_checkpoint', lambda unit: Path('checkpoint.pt').touch())
+    monkeypatch.setattr(train_fairchem, 'save_checkpoint', lambda unit, losses: Path('checkpoint.pt').touch())
     unit = SimpleNamespace(eval_unit=FakeEvaluation(squared), train_progress=SimpleNamespace(num_steps_completed=3))
     callback = train_fairchem.Progress(energy='energy', forces='forces', interval=1, n_updates=9, is_restart=False)
     callback.on_eval_epoch_end(None, unit)
@@ -255,6 +255,38 @@ def test_fine_tuning_begins_with_the_errors_of_the_parent(parent, tmp_path):
     _, forces = predictions(case, Esen(), tmp_path, result.model_path, job.validation_set)
     rmse = np.sqrt(np.mean((forces - job.validation_set.forces) ** 2))
     assert rmse == pytest.approx(first.validation_force_rmse[-1], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_restart_at_the_target_has_only_the_export_to_do(parent, tmp_path):
+    case, folder, job, trained = parent
+    for name in trained.checkpoint_files:
+        shutil.copy(folder / name, tmp_path)
+    result = train(Esen(), replace(job, is_restart=True, gradient_updates_done=100), tmp_path, str(case.python))
+    assert result.outcome is TrainingOutcome.FINISHED, result.message
+    for name in ('gradient_updates', 'validation_force_rmse', 'training_loss'):
+        np.testing.assert_array_equal(getattr(result.learning_curve, name), getattr(trained.learning_curve, name))
+    frames = job.validation_set
+    _, expected = predictions(case, Esen(), folder, trained.model_path, frames)
+    _, forces = predictions(case, Esen(), tmp_path, result.model_path, frames)
+    np.testing.assert_array_equal(forces, expected)
+
+
+@pytest.mark.slow
+def test_training_stopped_after_its_last_update_is_evaluated_by_the_restart(parent, tmp_path):
+    """The point of the target is missing in the log: the checkpoint knows the losses that it is to report."""
+    case, folder, job, trained = parent
+    for name in trained.checkpoint_files:
+        shutil.copy(folder / name, tmp_path)
+    points = (tmp_path / 'log.jsonl').read_text().splitlines()
+    (tmp_path / 'log.jsonl').write_text(''.join(f'{line}\n' for line in points[:-2]))
+    result = train(Esen(), replace(job, is_restart=True, gradient_updates_done=100), tmp_path, str(case.python))
+    assert result.outcome is TrainingOutcome.FINISHED, result.message
+    curve = result.learning_curve
+    assert curve.gradient_updates.tolist() == trained.learning_curve.gradient_updates.tolist()
+    np.testing.assert_allclose(curve.training_loss[-1], trained.learning_curve.training_loss[-1], rtol=1e-12)
+    rmse = trained.learning_curve.validation_force_rmse[-1]
+    assert curve.validation_force_rmse[-1] == pytest.approx(rmse, rel=1e-6)
 
 
 @pytest.mark.slow

@@ -110,6 +110,11 @@ def test_loss_that_was_never_reported_is_no_divergence():
     assert divergence(curve([1.0], loss=[np.nan])) is None
 
 
+def test_loss_of_no_update_at_all_is_no_divergence():
+    again = LearningCurve(np.array([0, 10, 10]), np.ones(3), np.ones(3), np.array([np.nan, 1.0, np.nan]))
+    assert divergence(again) is None
+
+
 def test_error_that_is_not_finite_is_divergence():
     assert divergence(curve([1.0, np.nan])) == 'the validation energy error is nan after 10 gradient updates'
 
