@@ -301,8 +301,9 @@ def read_learning_curve(path: Path) -> LearningCurve | None:
     """
     names: list[str] = []
     rows: list[dict[str, float]] = []
-    for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
-        words = line.split()
+    lines = path.read_text(encoding='utf-8', errors='replace').splitlines(keepends=True)
+    for line in lines:
+        words = line.split() if line.endswith('\n') else []  # the last number of a cut line may be another one
         if words[:2] == ['#', 'step']:
             names = words[1:]
         elif words and not words[0].startswith('#') and len(words) == len(names):

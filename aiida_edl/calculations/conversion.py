@@ -68,6 +68,7 @@ class ConversionCalculation(EdlCalculation):
         exit_codes.LOG_INCOMPLETE,
         exit_codes.CONVERSION_FAILED,
         exit_codes.OUT_OF_MEMORY,
+        exit_codes.DEVICE_LOST,
     )
 
     @classmethod

@@ -62,6 +62,7 @@ class MolecularDynamicsCalculation(EdlCalculation):
         exit_codes.LOG_INCOMPLETE,
         exit_codes.OUT_OF_WALLTIME,
         exit_codes.OUT_OF_MEMORY,
+        exit_codes.DEVICE_LOST,
         exit_codes.MD_EXPLODED,
     )
 

@@ -44,6 +44,7 @@ class AseCalculatorCalculation(EdlCalculation):
         exit_codes.LOG_INCOMPLETE,
         exit_codes.OUT_OF_WALLTIME,
         exit_codes.OUT_OF_MEMORY,
+        exit_codes.DEVICE_LOST,
         exit_codes.NO_FRAME_CONVERGED,
     )
 

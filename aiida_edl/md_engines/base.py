@@ -34,6 +34,7 @@ class MDOutcome(str, Enum):
     OUT_OF_WALLTIME = 'out_of_walltime'
     OUT_OF_MEMORY = 'out_of_memory'
     DEVICE_MISSING = 'device_missing'
+    DEVICE_LOST = 'device_lost'
     EXPLODED = 'exploded'
     OUTPUT_INCOMPLETE = 'output_incomplete'
 

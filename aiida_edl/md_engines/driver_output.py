@@ -70,7 +70,7 @@ def killed_run_end(folder: Path, checkpoint_step: int | None) -> RunEnd:
     last_step = -1 if checkpoint_step is None else checkpoint_step
     seen = last_line(folder / STDOUT)
     outcomes = {command.outcome for command in read_run_report(folder) or ()}
-    told = (MDOutcome.DEVICE_MISSING, MDOutcome.OUT_OF_MEMORY)
+    told = (MDOutcome.DEVICE_MISSING, MDOutcome.OUT_OF_MEMORY, MDOutcome.DEVICE_LOST)
     outcome = next((member for member in told if member.value in outcomes), MDOutcome.OUTPUT_INCOMPLETE)
     return RunEnd(outcome, f'{SUMMARY} is missing or truncated, and {seen}', max(last_step, 0), None, last_step)
 

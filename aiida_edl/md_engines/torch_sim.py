@@ -218,6 +218,7 @@ def _outcome(results: Mapping[str, MDResult]) -> tuple[MDOutcome, str]:
     order = (
         MDOutcome.DEVICE_MISSING,
         MDOutcome.OUT_OF_MEMORY,
+        MDOutcome.DEVICE_LOST,
         MDOutcome.OUTPUT_INCOMPLETE,
         MDOutcome.OUT_OF_WALLTIME,
         MDOutcome.FINISHED,

@@ -22,6 +22,12 @@ from aiida_edl.md_engines.electrode import STDOUT as LAMMPS_OUTPUT
 
 OUTPUTS_OF_CODES = (RUN_COMMANDS_OUTPUT, LAMMPS_OUTPUT)
 """Standard output of the codes: the shell makes these files before it looks for the program."""
+EXIT_CODE_OF_COMMAND = {
+    'device_missing': exit_codes.DEVICE_MISSING,
+    'out_of_memory': exit_codes.OUT_OF_MEMORY,
+    'device_lost': exit_codes.DEVICE_LOST,
+}
+"""Exit code of each outcome of a command that says by itself why there is no result."""
 SCHEDULER_FILES = {'scheduler_stdout': '_scheduler-stdout.txt', 'scheduler_stderr': '_scheduler-stderr.txt'}
 """Options of AiiDA that name files of the scheduler, which always come back, and the defaults of these names."""
 
@@ -101,11 +107,8 @@ class EdlParser(Parser):
         commands = read_run_report(folder) or ()
         outcomes = {command.outcome for command in commands}
         detail = f'{last_line(folder / stdout)}'
-        if 'device_missing' in outcomes:
-            return self.fail(exit_codes.DEVICE_MISSING, detail)
-        if 'out_of_memory' in outcomes:
-            return self.fail(exit_codes.OUT_OF_MEMORY, detail)
-        return self.fail(exit_codes.LOG_INCOMPLETE, detail)
+        definition = next((EXIT_CODE_OF_COMMAND[name] for name in EXIT_CODE_OF_COMMAND if name in outcomes), None)
+        return self.fail(definition or exit_codes.LOG_INCOMPLETE, detail)
 
 
 def cost_and_versions(folder: Path) -> dict[str, Any]:

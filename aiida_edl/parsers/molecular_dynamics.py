@@ -24,6 +24,7 @@ EXIT_CODE_OF_OUTCOME = {
     MDOutcome.OUT_OF_WALLTIME: exit_codes.OUT_OF_WALLTIME,
     MDOutcome.DEVICE_MISSING: exit_codes.DEVICE_MISSING,
     MDOutcome.OUT_OF_MEMORY: exit_codes.OUT_OF_MEMORY,
+    MDOutcome.DEVICE_LOST: exit_codes.DEVICE_LOST,
     MDOutcome.EXPLODED: exit_codes.MD_EXPLODED,
     MDOutcome.OUTPUT_INCOMPLETE: exit_codes.LOG_INCOMPLETE,
 }

@@ -204,8 +204,10 @@ def test_learning_curve_of_a_restart_drops_what_was_lost(tmp_path):
     np.testing.assert_array_equal(curve.validation_force_rmse, [1.0, 0.5, 0.3, 0.2])
 
 
-def test_truncated_last_row_is_left_out(tmp_path):
-    (tmp_path / 'lcurve.out').write_text((HEADER + row(1, 1.0) + row(50, 0.5))[:-8])
+@pytest.mark.parametrize('n_cut', [1, 3, 8])
+def test_truncated_last_row_is_left_out(tmp_path, n_cut):
+    """Cut inside its last number it has all columns, of which the last is none, or another one."""
+    (tmp_path / 'lcurve.out').write_text((HEADER + row(1, 1.0) + row(50, 0.5))[:-n_cut])
     curve = read_learning_curve(tmp_path / 'lcurve.out')
     np.testing.assert_array_equal(curve.gradient_updates, [1])
 

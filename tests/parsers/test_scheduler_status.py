@@ -145,13 +145,14 @@ def test_without_a_status_incomplete_output_is_a_failure(python_code, entry_poin
     assert 300 <= exit_code.status < 400
 
 
+@pytest.mark.parametrize(('outcome', 'status'), [('device_missing', 210), ('device_lost', 411)])
 @pytest.mark.parametrize('entry_point', sorted(set(CASES) - {'edl.conversion', ELECTRODE}))
-def test_missing_gpu_has_a_code_of_its_own(python_code, entry_point):
+def test_gpu_that_is_not_there_has_a_code_of_its_own(python_code, entry_point, outcome, status):
     stdout = {'edl.molecular_dynamics': 'md.out', 'edl.replica_dynamics': 'md.out', 'edl.training': 'training.out'}
     name = stdout.get(entry_point, 'evaluate.out')
     command = {'arguments': [], 'stdout': name, 'is_export': False, 'returncode': None, 'wall_seconds': None}
     report = {
-        'commands': [{**command, 'outcome': 'device_missing', 'cpu_seconds': None, 'peak_memory_megabyte': None}],
+        'commands': [{**command, 'outcome': outcome, 'cpu_seconds': None, 'peak_memory_megabyte': None}],
         'versions': {},
         'python': '3.11',
         'platform': 'x86_64',
@@ -159,5 +160,5 @@ def test_missing_gpu_has_a_code_of_its_own(python_code, entry_point):
     }
     files = {'run_commands.json': json.dumps(report).encode(), name: b"device is 'cuda'; there is none\n"}
     _, exit_code = parsed(python_code, entry_point, files, None)
-    assert exit_code.status == 210
+    assert exit_code.status == status
     assert "device is 'cuda'; there is none" in exit_code.message
