@@ -10,7 +10,7 @@ import importlib.resources
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import yaml
@@ -156,7 +156,7 @@ class Esen(Architecture):
         has_checkpoint = (folder / CHECKPOINT).is_file()
         log = TrainingLog(
             learning_curve=curve,
-            gradient_updates_done=0 if curve is None else int(curve.gradient_updates[-1]),
+            gradient_updates_done=updates_done(folder / LOG),
             is_complete=is_complete,
             model_path=MODEL,
             # The log belongs to the checkpoint: a restart appends to it.
@@ -200,8 +200,8 @@ def labelled_frames(frames: FrameSet, charge_column: str | None) -> FrameSet:
     return plain.with_columns(total_charge=charges)
 
 
-def read_log(path: Path) -> tuple[LearningCurve | None, bool]:
-    """Return the learning curve of all restarts together, None without a point, and whether the target was reached.
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of the log.
 
     :param path: log of ``train_fairchem.py``; a truncated last line is left out.
     """
@@ -212,6 +212,24 @@ def read_log(path: Path) -> tuple[LearningCurve | None, bool]:
             entries.append(json.loads(line))
         except json.JSONDecodeError:
             continue  # only the last line can be cut, and it is not a point yet
+    return entries
+
+
+def updates_done(path: Path) -> int:
+    """Return the gradient updates that the checkpoint stands for: those of the last point, or at which it was stopped.
+
+    :param path: log of ``train_fairchem.py``.
+    """
+    known = [entry.get('stopped', entry.get('gradient_updates')) for entry in read_entries(path)]
+    return max((int(updates) for updates in known if updates is not None), default=0)
+
+
+def read_log(path: Path) -> tuple[LearningCurve | None, bool]:
+    """Return the learning curve of all restarts together, None without a point, and whether the target was reached.
+
+    :param path: log of ``train_fairchem.py``; a truncated last line is left out.
+    """
+    entries = read_entries(path)
     points = [entry for entry in entries if 'gradient_updates' in entry]
     is_complete = bool(entries) and entries[-1].get('complete') is True
     if not points:

@@ -240,10 +240,12 @@ class MaceArchitecture(Architecture):
         checkpoint = newest_whole_checkpoint(folder, self.checkpoints)
         # The log belongs to the checkpoint: a restart appends to it.
         kept = [checkpoint, *results] if checkpoint is not None else []
+        is_complete = COMPLETE in read_tail(folder / STDOUT)
         log = TrainingLog(
             learning_curve=curve,
-            gradient_updates_done=updates,
-            is_complete=COMPLETE in read_tail(folder / STDOUT),
+            # The checkpoint is written at an evaluation: updates after the last one are lost.
+            gradient_updates_done=updates if is_complete or curve is None else int(curve.gradient_updates[-1]),
+            is_complete=is_complete,
             model_path=self.model_file_name,
             checkpoint_files=tuple(path.relative_to(folder).as_posix() for path in kept),
             last_line=last_line(folder / STDOUT),

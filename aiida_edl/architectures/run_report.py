@@ -68,7 +68,7 @@ class TrainingLog:
     learning_curve: LearningCurve | None
     """None if no point was logged."""
     gradient_updates_done: int
-    """Optimiser steps done, all restarts together."""
+    """Optimiser steps done, all restarts together; without those that a restart from the checkpoint does again."""
     is_complete: bool
     """Whether the trainer said that it reached its target."""
     model_path: str

@@ -39,6 +39,8 @@ FRAMES = 'frames.npz'
 PREDICTIONS = 'predictions.npz'
 PARTIAL = 'predictions_partial.npz'
 FAILURES = 'failures.json'
+FRAMES_DONE = 'frames_done'
+"""Attribute of a checkpoint: frames that were computed, or failed."""
 TOTAL_CHARGE = 'total_charge'
 """Column by which the driver is told the total charge of each frame [e]."""
 SUMMARY = 'evaluation.json'

@@ -10,7 +10,7 @@ when it is told to stop, and hides a loss that is not a number. Here instead
 
 - ``log.jsonl`` has one line for each evaluation on the validation set: ``gradient_updates``, ``energy_rmse``
   [eV/atom], ``force_rmse`` [eV/Å] and ``training_loss``, the mean since the line before; the last line of a training
-  that reached its target is ``{"complete": true}``;
+  that reached its target is ``{"complete": true}``, that of one that was told to stop ``{"stopped": <updates>}``;
 - ``checkpoint.pt``, replaced in one step, holds weights, their average and the state of the optimiser;
 - SIGTERM leads to a checkpoint after the update under way, and to the end of the program;
 - an error that is not a finite number ends the program; the checkpoint is then the last good one.
@@ -200,6 +200,7 @@ class Progress:
         updates = unit.train_progress.num_steps_completed
         if received_signals:
             save_checkpoint(unit, self.losses)
+            append({'stopped': updates})
             raise SystemExit(STOPPED)
         # After the last update fairchem itself evaluates.
         if updates % self.interval == 0 and updates < self.n_updates:

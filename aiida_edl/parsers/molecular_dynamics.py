@@ -48,7 +48,9 @@ class MolecularDynamicsParser(EdlParser):
             if missing := self.missing_device(folder):
                 result = replace(result, outcome=MDOutcome.DEVICE_MISSING, message=missing)
             if result.checkpoint_files:
-                self.out('checkpoint', folder_of_files(folder, result.checkpoint_files))
+                checkpoint = folder_of_files(folder, result.checkpoint_files)
+                checkpoint.base.attributes.set('steps_done', result.steps_done)
+                self.out('checkpoint', checkpoint)
             self.out('md_summary', Dict(self._summary(result, settings, folder)))
         if result.series is not None:
             self.out('series', series_node(result.series))

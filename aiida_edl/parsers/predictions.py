@@ -69,6 +69,20 @@ def read_predictions(folder: Path, n_frames: int) -> Predictions | None:
     return Predictions(arrays, {int(index): reason for index, reason in failures.items()})
 
 
+def read_frames_done(folder: Path) -> int | None:
+    """Return how many frames the results so far hold, None if they did not come back whole.
+
+    :param folder: folder with all files.
+    """
+    if not (folder / evaluation.FAILURES).is_file():
+        return None
+    try:
+        with np.load(folder / evaluation.PARTIAL, allow_pickle=False) as archive:
+            return int(archive['done'].sum())
+    except (FileNotFoundError, zipfile.BadZipFile, zlib.error, EOFError, ValueError):
+        return None
+
+
 class PredictionsParser(EdlParser):
     """Parser of a calculation that runs ``evaluate_model.py``; a subclass names the outputs."""
 
@@ -113,9 +127,10 @@ class PredictionsParser(EdlParser):
 
     def _interrupted(self, folder: Path) -> ExitCode | None:
         """Attach the results so far and say why there are no more."""
-        partial = (evaluation.PARTIAL, evaluation.FAILURES)
-        if all((folder / name).is_file() for name in partial):
-            self.out('checkpoint', folder_of_files(folder, partial))
+        if (n_done := read_frames_done(folder)) is not None:
+            checkpoint = folder_of_files(folder, (evaluation.PARTIAL, evaluation.FAILURES))
+            checkpoint.base.attributes.set(evaluation.FRAMES_DONE, n_done)
+            self.out('checkpoint', checkpoint)
         try:
             summary = json.loads((folder / evaluation.SUMMARY).read_text())
         except (FileNotFoundError, json.JSONDecodeError):

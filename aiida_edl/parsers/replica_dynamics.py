@@ -33,7 +33,10 @@ class ReplicaDynamicsParser(EdlParser):
             seen = self.seen_without_output(folder)
             replicas = engine.read_replicas(folder, frames, settings)
             if replicas.checkpoint_files:
-                self.out('checkpoint', folder_of_files(folder, replicas.checkpoint_files))
+                checkpoint = folder_of_files(folder, replicas.checkpoint_files)
+                steps_done = max(result.steps_done for result in replicas.results.values())
+                checkpoint.base.attributes.set('steps_done', steps_done)
+                self.out('checkpoint', checkpoint)
             self.out('md_summary', Dict(self._summary(replicas, settings, folder)))
         for label, result in replicas.results.items():
             replica = inputs.replicas[label]

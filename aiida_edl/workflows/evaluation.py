@@ -7,7 +7,7 @@ from typing import Any
 from aiida.engine import ExitCode, while_
 from aiida.orm import Dict
 
-from aiida_edl.calculations.evaluation import EvaluationCalculation
+from aiida_edl.calculations.evaluation import FRAMES_DONE, EvaluationCalculation
 from aiida_edl.calculations.functions.error_metrics import error_metrics
 from aiida_edl.workflows.restart import InterruptibleWorkChain
 
@@ -17,6 +17,7 @@ class EvaluationWorkChain(InterruptibleWorkChain):
 
     _process_class = EvaluationCalculation
     _input_namespace = 'evaluation'
+    _progress = FRAMES_DONE
 
     @classmethod
     def define(cls, spec: Any) -> None:

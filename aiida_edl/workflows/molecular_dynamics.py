@@ -37,6 +37,8 @@ class MolecularDynamicsWorkChain(InterruptibleWorkChain):
 
     _process_class = MolecularDynamicsCalculation
     _input_namespace = 'md'
+    _progress = 'steps_done'
+    _counts_from_equilibration = True
 
     @classmethod
     def define(cls, spec: Any) -> None:

@@ -26,6 +26,8 @@ class ReplicaDynamicsWorkChain(InterruptibleWorkChain):
 
     _process_class = ReplicaDynamicsCalculation
     _input_namespace = 'md'
+    _progress = 'steps_done'
+    _counts_from_equilibration = True
 
     @classmethod
     def define(cls, spec: Any) -> None:

@@ -6,30 +6,41 @@ from typing import Any, ClassVar
 
 from aiida.common import AttributeDict
 from aiida.engine import BaseRestartWorkChain, CalcJob, ExitCode, ProcessHandlerReport, process_handler, while_
-from aiida.orm import CalcJobNode
+from aiida.orm import CalcJobNode, FolderData
 
-from aiida_edl.calculations.exit_codes import OUT_OF_WALLTIME
+from aiida_edl.calculations.exit_codes import DEVICE_LOST, LOG_INCOMPLETE, OUT_OF_WALLTIME
 from aiida_edl.calculations.monitors import has_stalled
 from aiida_edl.workflows.submission import SubmitOnceMixin
 
 SCHEDULER_OUT_OF_WALLTIME = 120
 """Exit status of AiiDA for a job that the scheduler stopped at its walltime."""
 NODE_FAILURE = 140
-"""Exit status of AiiDA for a job whose node failed, or that was preempted."""
-INTERRUPTIONS = (OUT_OF_WALLTIME.status, SCHEDULER_OUT_OF_WALLTIME, NODE_FAILURE)
-"""Exit statuses after which the same calculation is worth going on with."""
+"""Exit status of AiiDA for a job in the state ``NODE_FAIL`` of Slurm. There is none for ``PREEMPTED``: such a job ends
+as its files tell, with 400 if the program was told in time and stopped by itself, else with 312."""
+WALLTIMES = (OUT_OF_WALLTIME.status, SCHEDULER_OUT_OF_WALLTIME)
+"""Exit statuses at the walltime: without progress the same would happen again."""
+ACCIDENTS = (DEVICE_LOST.status, NODE_FAILURE)
+"""Exit statuses of what may come before the first checkpoint, and need not come again."""
 
 
 class InterruptibleWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
     """Run one calculation until it is finished, whatever interrupts it.
 
-    A subclass names the calculation and the namespace of its inputs. How often it is started at most is the input
+    A subclass names the calculation, the namespace of its inputs, and what progress is. An interrupted calculation is
+    repeated if it made progress, that is if its checkpoint stands for more than the one it was given; without, only
+    once, and only after an accident such as a lost node. How often it is started at most is the input
     ``max_iterations``. A chain that fails ends with the status and the message of its last calculation, and has all
     outputs that there are.
     """
 
     _process_class: ClassVar[type[CalcJob]]
     _input_namespace: ClassVar[str]
+    _progress: ClassVar[str]
+    """Attribute of a checkpoint that says for how much it stands, e.g. ``'steps_done'``."""
+    _counts_from_equilibration: ClassVar[bool] = False
+    """Whether checkpoints may differ that stand for nothing yet: they are of an equilibration that is not counted."""
+    _remedy: ClassVar[str] = 'give it a longer walltime'
+    """What helps a calculation that makes no progress."""
 
     @classmethod
     def define(cls, spec: Any) -> None:
@@ -56,11 +67,51 @@ class InterruptibleWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
 
     @process_handler(priority=600)
     def handle_interruption(self, calculation: CalcJobNode) -> ProcessHandlerReport | None:
-        """Go on from the checkpoint to the same target; without one, start again."""
-        if calculation.exit_status not in INTERRUPTIONS and not has_stalled(calculation):
+        """Go on from the checkpoint to the same target after progress; without, repeat once after an accident."""
+        if not is_interrupted(calculation):
             return None
+        if self.has_progressed(calculation):
+            return self.repeat(calculation)
+        if calculation.exit_status == LOG_INCOMPLETE.status:
+            return None  # nothing says that it would end otherwise
+        earlier = self.ctx.get('children', [])[:-1]
+        if is_accident(calculation) and not (
+            earlier and is_accident(earlier[-1]) and not self.has_progressed(earlier[-1])
+        ):
+            return self.repeat(calculation)
+        self.report(self._no_progress(calculation))
+        return None
+
+    def repeat(self, calculation: CalcJobNode) -> ProcessHandlerReport:
+        """Let the next calculation do what is left of one that failed, and report it."""
         self.report(continue_from_checkpoint(self.ctx.inputs, calculation))
         return ProcessHandlerReport(True)
+
+    def has_progressed(self, calculation: CalcJobNode) -> bool:
+        """Return whether the checkpoint of a calculation stands for more than the one that it was given.
+
+        :param calculation: a calculation that has ended.
+        """
+        if 'checkpoint' not in calculation.outputs:
+            return False
+        left, given = calculation.outputs.checkpoint, checkpoint_given(calculation)
+        done, before = self._amount(left), self._amount(given)
+        if done == before == 0 and self._counts_from_equilibration:
+            return given is None or left.base.repository.hash() != given.base.repository.hash()
+        return done > before
+
+    def _amount(self, checkpoint: FolderData | None) -> int:
+        """Return for how much a checkpoint stands, 0 without one."""
+        return 0 if checkpoint is None else int(checkpoint.base.attributes.get(self._progress, 0))
+
+    def _no_progress(self, calculation: CalcJobNode) -> str:
+        """Return one sentence on a calculation that would end alike if it were repeated."""
+        walltime = calculation.get_option('max_wallclock_seconds')
+        limit = 'the walltime of its computer' if walltime is None else f'its walltime of {walltime} s'
+        return (
+            f'{name_of(calculation)} was interrupted (exit status {calculation.exit_status}) without a checkpoint '
+            f'beyond {self._amount(checkpoint_given(calculation))} {self._progress} in {limit}: {self._remedy}'
+        )
 
     @process_handler(priority=0)
     def handle_failure(self, calculation: CalcJobNode) -> ProcessHandlerReport | None:
@@ -72,13 +123,33 @@ class InterruptibleWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
         return ProcessHandlerReport(True, calculation.exit_code)
 
 
+def is_accident(calculation: CalcJobNode) -> bool:
+    """Return whether a calculation ended by what need not happen again: a lost device or node, a program that hung."""
+    return calculation.exit_status in ACCIDENTS or has_stalled(calculation)
+
+
+def is_interrupted(calculation: CalcJobNode) -> bool:
+    """Return whether a calculation ended before its target by no fault of its own."""
+    return calculation.exit_status in (*WALLTIMES, LOG_INCOMPLETE.status) or is_accident(calculation)
+
+
+def checkpoint_given(calculation: CalcJobNode) -> FolderData | None:
+    """Return the checkpoint from which a calculation went on, None if it began at the beginning."""
+    return calculation.inputs.checkpoint if 'checkpoint' in calculation.inputs else None
+
+
+def name_of(calculation: CalcJobNode) -> str:
+    """Return a calculation as reports name it."""
+    return f'{calculation.process_label}<{calculation.pk}>'
+
+
 def continue_from_checkpoint(inputs: AttributeDict, calculation: CalcJobNode) -> str:
     """Let the next calculation continue from the checkpoint of an interrupted one; return what was done.
 
     :param inputs: inputs of the next calculation; ``checkpoint`` is set if there is one, else left as it is.
     :param calculation: the interrupted calculation.
     """
-    name = f'{calculation.process_label}<{calculation.pk}>'
+    name = name_of(calculation)
     status = f'exit status {calculation.exit_status}'
     if 'checkpoint' in calculation.outputs:
         inputs.checkpoint = calculation.outputs.checkpoint

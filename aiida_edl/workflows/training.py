@@ -10,8 +10,9 @@ from aiida.orm import CalcJobNode, Dict, List
 from aiida_edl.architectures.base import TrainingOutcome
 from aiida_edl.architectures.protocols import hyperparameter_protocol
 from aiida_edl.calculations.training import TrainingCalculation
+from aiida_edl.calculations.training_checkpoint import UPDATES_DONE
 from aiida_edl.registry import ARCHITECTURES, load_member
-from aiida_edl.workflows.restart import InterruptibleWorkChain, continue_from_checkpoint
+from aiida_edl.workflows.restart import WALLTIMES, InterruptibleWorkChain
 
 LEARNING_RATE_FACTOR = 0.3
 """By which the learning rate is multiplied after a divergence; dimensionless, chosen here."""
@@ -22,6 +23,8 @@ class TrainingWorkChain(InterruptibleWorkChain):
 
     _process_class = TrainingCalculation
     _input_namespace = 'training'
+    _progress = UPDATES_DONE
+    _remedy = 'give it a longer walltime, or more checkpoints by a larger hyperparameter n_evaluations'
 
     @classmethod
     def define(cls, spec: Any) -> None:
@@ -64,10 +67,15 @@ class TrainingWorkChain(InterruptibleWorkChain):
         if earlier and earlier[-1].exit_status == calculation.exit_status:
             self.report(f'{calculation.process_label}<{calculation.pk}> failed twice alike: giving up')
             return ProcessHandlerReport(True, calculation.exit_code)
-        continued = 'checkpoint' in calculation.outputs
-        self.report(f'{action}: {continue_from_checkpoint(self.ctx.inputs, calculation)}')
-        self._note_remedy(calculation, {'repeated': 'from its checkpoint' if continued else 'as it was'})
-        return ProcessHandlerReport(True)
+        self.report(action)
+        return self.repeat(calculation)
+
+    def repeat(self, calculation: CalcJobNode) -> ProcessHandlerReport:
+        """Go on from the checkpoint, or from the beginning without one; but for a walltime, take note of it."""
+        if calculation.exit_status not in WALLTIMES:
+            continued = 'checkpoint' in calculation.outputs
+            self._note_remedy(calculation, {'repeated': 'from its checkpoint' if continued else 'as it was'})
+        return super().repeat(calculation)
 
     def _hyperparameter(self, name: str) -> Any:
         """Return the value of a hyperparameter as it was used, default or not; None if there is no such one."""
@@ -109,14 +117,9 @@ class TrainingWorkChain(InterruptibleWorkChain):
         )
         return ProcessHandlerReport(True)
 
-    @process_handler(priority=300, exit_codes=[TrainingCalculation.exit_codes.ERROR_DEVICE_LOST])
-    def handle_device_lost(self, calculation: CalcJobNode) -> ProcessHandlerReport:
-        """Submit once more, hoping for another device."""
-        return self._repeat_once(calculation, 'the accelerator was lost')
-
     @process_handler(priority=290, exit_codes=[TrainingCalculation.exit_codes.ERROR_LOG_INCOMPLETE])
     def handle_log_incomplete(self, calculation: CalcJobNode) -> ProcessHandlerReport | None:
-        """Go on once from the checkpoint of a training that stopped for no known reason; without one it never began."""
+        """Go on once from a checkpoint that stands for no progress; without one the training never began."""
         if 'checkpoint' not in calculation.outputs:
             return None
         return self._repeat_once(calculation, 'the log is incomplete')

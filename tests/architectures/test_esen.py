@@ -16,7 +16,7 @@ from toy.training import ATOMIC_ENERGIES, ELEMENTS, film_frames, train
 from toy.training_cases import training_case
 
 from aiida_edl.architectures.base import HyperparameterError, TrainingJobError, TrainingOutcome
-from aiida_edl.architectures.esen import Esen, read_log
+from aiida_edl.architectures.esen import Esen, read_log, updates_done
 from aiida_edl.architectures.esen_configuration import EsenHyperparameters
 from aiida_edl.architectures.fine_tuning import AtomicEnergyPolicy, FineTuning, FineTuningMode, ParentModel
 from aiida_edl.architectures.precision import Precision
@@ -192,6 +192,14 @@ def test_batches_are_whole_and_go_on_where_they_stopped():
 
 def test_validation_takes_each_frame_once():
     assert order(n_batches=None) == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
+
+
+def test_updates_of_a_stopped_training_are_those_of_its_checkpoint(tmp_path):
+    point = {'gradient_updates': 30, 'energy_rmse': 1.0, 'force_rmse': 1.0, 'training_loss': 1.0}
+    (tmp_path / 'log.jsonl').write_text(f'{json.dumps(point)}\n{{"stopped": 37}}\n')
+    assert updates_done(tmp_path / 'log.jsonl') == 37
+    curve, is_complete = read_log(tmp_path / 'log.jsonl')
+    assert (curve.gradient_updates.tolist(), is_complete) == ([30], False)
 
 
 class FakeEvaluation(SimpleNamespace):

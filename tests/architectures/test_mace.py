@@ -188,6 +188,13 @@ def test_recorded_training_is_read():
     assert result.learning_curve.gradient_updates.tolist() == list(range(0, 41, 4))
 
 
+def test_updates_after_the_last_checkpoint_do_not_count():
+    folder = FIXTURES / 'log_incomplete'
+    _, all_updates = read_results(folder / 'results' / 'mace_run-7_train.txt')
+    result = Mace().read_training(folder)
+    assert result.gradient_updates_done == result.learning_curve.gradient_updates[-1] < all_updates
+
+
 def test_newest_whole_checkpoint_is_the_only_one(tmp_path):
     """After SIGKILL every checkpoint is there, and the last one may be half-written."""
     folder = shutil.copytree(FIXTURES / 'log_incomplete', tmp_path / 'run')

@@ -64,7 +64,7 @@ def test_passed_walltime_leaves_a_checkpoint(python_code):
     given = files(
         outcome='out_of_walltime',
         predictions__npz=None,
-        predictions_partial__npz=b'partial',
+        predictions_partial__npz=npz(done=np.array([True, False])),
         evaluation__json=json.dumps({'outcome': 'out_of_walltime', 'frames': 2, 'frames_done': 1}).encode(),
     )
     outputs, exit_code = parsed(python_code, given)
@@ -76,6 +76,17 @@ def test_passed_walltime_leaves_a_checkpoint(python_code):
         'failures.json',
         'predictions_partial.npz',
     ]
+    assert outputs['checkpoint'].base.attributes.get('frames_done') == 1
+
+
+@pytest.mark.parametrize('length', [0, 3, 50])
+def test_partial_results_that_are_cut_are_no_checkpoint(python_code, length):
+    cut = npz(done=np.array([True, False]))[:length]
+    outputs, exit_code = parsed(
+        python_code, files(predictions__npz=None, predictions_partial__npz=cut, evaluation__json=None)
+    )
+    assert exit_code.status == 312
+    assert 'checkpoint' not in outputs
 
 
 @pytest.mark.parametrize(

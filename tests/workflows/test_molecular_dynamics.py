@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from aiida.common.links import LinkType
 from aiida.engine import run_get_node
-from aiida.orm import Bool, CalcJobNode, FolderData, Int
+from aiida.orm import Bool, CalcJobNode, Dict, FolderData, Int
 from calculation_cases import TESTS, dataset, md_inputs, stored_once
 
 from aiida_edl.calculations.functions.join_datasets import join_datasets
-from aiida_edl.calculations.molecular_dynamics import MolecularDynamicsCalculation
 from aiida_edl.data.dataset import DatasetData
+from aiida_edl.md_engines import ase as ase_engine
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain, continued_children
 
@@ -71,12 +71,16 @@ def test_joined_trajectory_keeps_what_its_parts_share(interrupted_and_whole):
     assert interrupted.get('temperature') == whole.get('temperature') == 300.0
 
 
-def test_lost_node_without_checkpoint_starts_again(make_chain, python_code, aiida_localhost):
-    chain = make_chain(MolecularDynamicsWorkChain, md=md_inputs(python_code), skip_parity_check=Bool(True))
-    node = CalcJobNode(computer=aiida_localhost, process_type=MolecularDynamicsCalculation.build_process_type()).store()
-    node.set_exit_status(140)
-    assert chain.handle_interruption(node).exit_code.status == 0
-    assert 'checkpoint' not in chain.ctx.inputs
+def test_run_that_is_killed_again_and_again_goes_on_while_it_makes_progress(python_code, monkeypatch):
+    monkeypatch.setenv('PYTHONPATH', str(TESTS))
+    monkeypatch.setattr(ase_engine, 'FLUSH_INTERVAL_SECONDS', 0.0)
+    recipe = {'module': 'toy.failing_calculator', 'attribute': 'KillingCalculator', 'keyword_arguments': {'after': 9}}
+    inputs = interrupted_inputs(python_code, 9)
+    inputs['model_parameters'] = Dict({'recipe': recipe, 'level_of_theory': 'Morse potential'})
+    outputs, node = run_get_node(MolecularDynamicsWorkChain, md=inputs)
+    assert node.is_finished_ok, node.exit_message
+    assert [child.exit_status for child in node.called if isinstance(child, CalcJobNode)] == [312, 312, 0]
+    assert outputs['trajectory'].frames().columns['step'].tolist() == list(range(2, N_STEPS + 1, 2))
 
 
 def test_explosion_ends_the_chain_as_it_ended_the_run(python_code):

@@ -7,6 +7,7 @@ from typing import Any
 from aiida.engine import ProcessHandlerReport, process_handler
 from aiida.orm import CalcJobNode
 
+from aiida_edl.calculations.evaluation import FRAMES_DONE
 from aiida_edl.calculations.exit_codes import LOG_INCOMPLETE, NO_FRAME_CONVERGED, OUT_OF_MEMORY
 from aiida_edl.workflows.restart import SCHEDULER_OUT_OF_WALLTIME, InterruptibleWorkChain
 
@@ -31,6 +32,7 @@ class SinglePointWorkChain(InterruptibleWorkChain):
     """
 
     _input_namespace = 'single_point'
+    _progress = FRAMES_DONE
 
     @classmethod
     def define(cls, spec: Any) -> None:

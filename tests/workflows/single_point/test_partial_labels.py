@@ -77,7 +77,9 @@ def make_interrupted(electrode_inputs, aiida_localhost):
             computer=aiida_localhost, process_type='aiida.calculations:edl.single_point.electrode'
         ).store()
         outputs = {} if labels is None else {'labels': labels, 'label_summary': summary(n_labelled)}
-        outputs |= {'checkpoint': FolderData()} if checkpoint else {}
+        if checkpoint:
+            outputs['checkpoint'] = FolderData()
+            outputs['checkpoint'].base.attributes.set('frames_done', n_labelled)
         for name, data in outputs.items():
             data.base.links.add_incoming(node, LinkType.CREATE, name)
             data.store()
@@ -117,11 +119,12 @@ def test_walltime_without_any_label_is_not_repeated(make_interrupted):
     assert (exit_code.status, exit_code.message) == (120, 'The job ran out of walltime.')
 
 
-@pytest.mark.parametrize(
-    ('status', 'has_labels', 'checkpoint'), [(140, True, False), (120, True, True), (120, False, False)]
-)
-def test_other_interruptions_are_repeated(make_interrupted, status, has_labels, checkpoint):
-    labels = partial_labels() if has_labels else None
-    chain = make_interrupted(status, labels, n_labelled=3, checkpoint=checkpoint)
+def test_walltime_before_anything_was_done_is_not_repeated(make_interrupted):
+    assert make_interrupted(120).inspect_process().status == 120
+
+
+@pytest.mark.parametrize(('status', 'checkpoint'), [(140, False), (120, True), (312, True)])
+def test_other_interruptions_are_repeated(make_interrupted, status, checkpoint):
+    chain = make_interrupted(status, partial_labels(), n_labelled=3, checkpoint=checkpoint)
     assert chain.inspect_process().status == 0
     assert not chain.ctx.is_finished
