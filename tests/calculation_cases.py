@@ -122,6 +122,20 @@ def _split(indices_by_subset: Mapping[str, Any]) -> ArrayData:
     return node
 
 
+def take_films_as_periodic(monkeypatch: Any) -> None:
+    """Let the toy calculator take films as periodic along all cell vectors."""
+    binding = replace(LeastSquares.bindings['ase'], is_fully_periodic=True)
+    monkeypatch.setattr(LeastSquares, 'bindings', {**LeastSquares.bindings, 'ase': binding})
+
+
+def thin_films(n_frames: int = 10) -> FrameSet:
+    """Return :func:`labelled_frames` in a cell so low that the images of a film are about 2 Å from it."""
+    frames = labelled_frames(n_frames)
+    cells = frames.cells.copy()
+    cells[:, 2, 2] = 5.0
+    return replace(frames, cells=cells)
+
+
 def potential(elements: tuple[str, ...] = ELEMENTS, **changes: Any) -> PotentialData:
     """Return a toy potential with small coefficients; a stored one without changes."""
     if elements == ELEMENTS and not changes:

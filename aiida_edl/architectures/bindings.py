@@ -82,8 +82,9 @@ class PythonBinding:
     formats: tuple[str, ...] = (NATIVE,)
     """Formats of the model that can be loaded so."""
     is_fully_periodic: bool = False
-    """Whether frames that are periodic along some cell vectors are computed as periodic along all of them, because the
-    model was trained so and would give other energies otherwise."""
+    """Whether frames that are periodic along some cell vectors are computed as periodic along all of them: because the
+    program knows nothing else, or because the model was trained so and would give other energies otherwise. Atoms must
+    then be kept farther from their images than the cutoff radius."""
 
     @property
     def can_change_precision(self) -> bool:
@@ -156,6 +157,7 @@ class LammpsBinding:
     """Formats of the model that can be loaded so."""
 
     can_change_precision = False
+    is_fully_periodic = False
 
     def recipe(
         self,

@@ -133,6 +133,7 @@ class DeepmdArchitecture(Architecture):
             environment={**ENVIRONMENT, 'DEVICE': DEVICE},
             info={'fparam': [TOTAL_CHARGE]},
             formats=(NATIVE, SAVED_MODEL),
+            is_fully_periodic=True,
         ),
         'lammps': LAMMPS,
     }

@@ -34,6 +34,7 @@ from aiida_edl.architectures.run_report import TrainingLog, judge_training, last
 from aiida_edl.architectures.training_data import (
     check_training_job,
     energies_and_forces_only,
+    periodic_across_vacuum,
     steps_with_evaluations,
     subtract_atomic_energies,
 )
@@ -185,6 +186,7 @@ class Grace(Architecture):
             attribute='TPCalculator',
             keyword_arguments={'model': MODEL_PATH},
             environment=ENVIRONMENT,
+            is_fully_periodic=True,
         ),
         # In the branch of LAMMPS that the authors of GRACE keep, in this package if linked with TensorFlow.
         'lammps': LammpsBinding(
@@ -211,10 +213,14 @@ class Grace(Architecture):
     def training_files(self, job: TrainingJob) -> Mapping[str, bytes]:
         """Return both sets without atomic energies, the input of gracemaker, and the program that runs it.
 
-        :raises TrainingJobError: if the job cannot be done.
+        :raises TrainingJobError: if the job cannot be done, e.g. for want of vacuum.
         """
         check_training_job(job, job.hyperparameters.batch_size)
-        sets = {TRAINING_FILE: job.training_set, VALIDATION_FILE: job.validation_set}
+        sets = {
+            # gracemaker takes every film as periodic along all cell vectors
+            name: periodic_across_vacuum(item, job.hyperparameters.cutoff_radius)
+            for name, item in ((TRAINING_FILE, job.training_set), (VALIDATION_FILE, job.validation_set))
+        }
         frames = {
             name: write_extended_xyz(subtract_atomic_energies(energies_and_forces_only(item), job.atomic_energies))
             for name, item in sets.items()

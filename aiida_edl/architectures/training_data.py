@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from aiida_edl.architectures.base import Architecture, TrainingJob, TrainingJobError
 from aiida_edl.architectures.fine_tuning import FineTuningMode
 from aiida_edl.science.frames import Frame, FrameSet
+from aiida_edl.science.vacuum import thin_vacuum
 
 MAXIMUM_FRAMES_COUNTED = 32
 """Frames, evenly spaced in the set, in which neighbours are counted."""
@@ -179,27 +180,9 @@ def periodic_across_vacuum(frames: FrameSet, cutoff_radius: float) -> FrameSet:
     :param cutoff_radius: cutoff radius of the model [Å].
     :raises TrainingJobError: if atoms would see each other across an open boundary.
     """
-    pbc = frames.pbc.copy()
-    for index, frame in enumerate(frames):
-        if not frame.pbc.any():
-            continue
-        for axis in np.flatnonzero(~frame.pbc):
-            vacuum = _vacuum(frame, int(axis))
-            if vacuum <= cutoff_radius:
-                raise TrainingJobError(
-                    f'frame {index} has {vacuum:.2f} Å of vacuum along its open cell vector {axis}, less than the '
-                    f'cutoff radius {cutoff_radius} Å; lengthen that cell vector by {cutoff_radius - vacuum:.2f} Å'
-                )
-            pbc[index, axis] = True
-    return replace(frames, pbc=pbc)
-
-
-def _vacuum(frame: Frame, axis: int) -> float:
-    """Return the gap between the atoms and their image along a cell vector, normal to the other two [Å]."""
-    normal = np.cross(frame.cell[(axis + 1) % 3], frame.cell[(axis + 2) % 3])
-    normal /= np.linalg.norm(normal)
-    heights = frame.positions @ normal
-    return float(abs(frame.cell[axis] @ normal) - np.ptp(heights))
+    if thin := thin_vacuum(frames, cutoff_radius):
+        raise TrainingJobError(f'frame {thin.frame} has {thin}')
+    return replace(frames, pbc=np.repeat(frames.pbc.any(axis=1, keepdims=True), 3, axis=1))
 
 
 def maximum_neighbours(frames: FrameSet, cutoff_radius: float, elements: Sequence[str]) -> dict[str, int]:

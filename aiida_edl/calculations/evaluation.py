@@ -24,6 +24,7 @@ from aiida_edl.calculations.models import (
     validate_architecture_code,
     validate_engine,
     validate_potential,
+    validate_vacuum,
     value_of,
 )
 from aiida_edl.calculations.training import SUBSETS, validate_split
@@ -156,6 +157,8 @@ class EvaluationCalculation(EdlCalculation):
             message = validate_split(inputs['split'], dataset.n_frames)
         if message is None and not len(chosen_frames(inputs)):
             message = f"the subset '{inputs['subset'].value}' of the split is empty, there is nothing to evaluate"
+        if message is None:
+            message = validate_vacuum(potential, engine.binding_kind, dataset, chosen_frames(inputs).tolist())
         if message is not None:
             return message
         if engine.code_kind == 'python':

@@ -27,6 +27,7 @@ from aiida_edl.registry import (
     unknown_name_message,
 )
 from aiida_edl.science.frames import FrameSet
+from aiida_edl.science.vacuum import thin_vacuum
 
 RECIPE_KEYS = ('module', 'attribute', 'keyword_arguments')
 """What a recipe must say."""
@@ -65,13 +66,16 @@ def model_of_potential(
     :param precision: precision of the arithmetic; that of the training if None.
     """
     architecture: Architecture = load_member(ARCHITECTURES, potential.architecture)
-    recipe = architecture.bindings[kind].recipe(
+    binding = architecture.bindings[kind]
+    recipe = binding.recipe(
         model_path(potential),
         device,
         precision or Precision(potential.precision),
         potential.elements,
         knows_charge=potential.total_charge_column is not None,
     )
+    if binding.is_fully_periodic:
+        recipe['cutoff_radius'] = potential.cutoff_radius
     return LoadableModel(
         recipe=recipe,
         level_of_theory=level_of_theory_of_potential(potential),
@@ -223,6 +227,51 @@ def _validate_frames(potential: PotentialData, dataset: DatasetData) -> str | No
             f'{", ".join(sorted(dataset.columns())) or "none"}; add it'
         )
     return None
+
+
+def validate_vacuum(
+    potential: PotentialData, kind: str, dataset: DatasetData, indices: Sequence[int], suffix: str = ''
+) -> str | None:
+    """Return one sentence if atoms of a film would feel their images across its vacuum, else None.
+
+    :param potential: the potential; ``kind`` to ``suffix`` are those of :func:`refuse_thin_vacuum`.
+    """
+    architecture: Architecture = load_member(ARCHITECTURES, potential.architecture)
+    return refuse_thin_vacuum(architecture, potential.cutoff_radius, kind, dataset, indices, suffix=suffix)
+
+
+def refuse_thin_vacuum(
+    architecture: Architecture,
+    cutoff_radius: float,
+    kind: str,
+    dataset: DatasetData,
+    indices: Sequence[int],
+    *,
+    suffix: str = '',
+) -> str | None:
+    """Return one sentence if a model that takes films as periodic would see images across a vacuum, else None.
+
+    One cutoff radius is enough however many layers pass messages: there is no neighbour across the gap to pass them on.
+
+    :param architecture: the architecture.
+    :param cutoff_radius: cutoff radius of one layer [Å].
+    :param kind: kind of binding, e.g. ``'ase'``; the architecture has it.
+    :param dataset: frames.
+    :param indices: indices of those that are computed.
+    :param suffix: what follows the index of a frame in the message.
+    """
+    if not architecture.bindings[kind].is_fully_periodic:
+        return None
+    if len(indices) == 1:
+        frames = FrameSet.from_frames([dataset.frame(int(indices[0]))])
+    else:
+        frames = dataset.frames().select(np.asarray(indices))
+    if (thin := thin_vacuum(frames, cutoff_radius)) is None:
+        return None
+    return (
+        f'{kind} computes films by {architecture.name} as periodic along all cell vectors, but frame '
+        f'{indices[thin.frame]}{suffix} has {thin}'
+    )
 
 
 def validate_architecture_code(code: AbstractCode, architecture: str) -> str | None:

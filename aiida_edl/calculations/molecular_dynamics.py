@@ -21,6 +21,7 @@ from aiida_edl.calculations.models import (
     validate_engine,
     validate_parameters,
     validate_potential,
+    validate_vacuum,
     value_of,
 )
 from aiida_edl.calculations.monitors import validate_monitors
@@ -145,6 +146,7 @@ class MolecularDynamicsCalculation(EdlCalculation):
             engine.refuse(settings)
             or validate_frame(inputs['structure'], index, settings, 'the structure')
             or validate_model(inputs, engine, inputs['structure'])
+            or validate_film(inputs, engine, inputs['structure'], index, 'the structure')
             or validate_engine_code(inputs, engine)
             or validate_monitors(inputs)
         )
@@ -207,6 +209,23 @@ def validate_model(inputs: Mapping[str, Any], engine: MDEngine, structure: Datas
     if engine.binding_kind in RECIPE_BINDINGS and parameters is not None:
         return validate_parameters(parameters.get_dict())
     return None
+
+
+def validate_film(
+    inputs: Mapping[str, Any], engine: MDEngine, structure: DatasetData, index: int, name: str
+) -> str | None:
+    """Return one sentence if the initial frame is a film whose images the potential would see across the vacuum.
+
+    :param inputs: accepted inputs with ``potential`` or ``model_parameters``.
+    :param engine: the engine.
+    :param structure: frames.
+    :param index: index of the initial one.
+    :param name: what the frames are called in the message.
+    """
+    potential = inputs.get('potential')
+    if potential is None:
+        return None
+    return validate_vacuum(potential, str(engine.binding_kind), structure, [index], f' of {name}')
 
 
 def validate_engine_code(inputs: Mapping[str, Any], engine: MDEngine) -> str | None:

@@ -18,6 +18,7 @@ from aiida_edl.calculations.models import validate_engine
 from aiida_edl.calculations.molecular_dynamics import (
     loadable_model,
     validate_engine_code,
+    validate_film,
     validate_frame,
     validate_model,
     validate_settings,
@@ -197,6 +198,7 @@ def _validate_structures(inputs: Mapping[str, Any], engine: MDEngine, settings: 
         structure, index = structures[replica['structure']], replica.get('frame_index', LAST_FRAME)
         name = f"structure '{replica['structure']}' of replica '{label}'"
         message = validate_frame(structure, index, settings, name) or validate_model(inputs, engine, structure)
+        message = message or validate_film(inputs, engine, structure, index, name)
         if message is not None:
             return message
     used = {replica['structure'] for replica in replicas.values()}

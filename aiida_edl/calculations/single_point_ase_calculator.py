@@ -22,6 +22,7 @@ from aiida_edl.calculations.models import (
     validate_architecture_code,
     validate_parameters,
     validate_potential,
+    validate_vacuum,
 )
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
@@ -89,7 +90,10 @@ class AseCalculatorCalculation(EdlCalculation):
             return f'give either a potential or model_parameters; given were {given}'
         if potential is None:
             return validate_code_kind(inputs['code'], 'python', 'an ASE calculator', 'pip install ase')
-        if message := validate_potential(potential, BINDING, inputs['dataset']):
+        dataset = inputs['dataset']
+        if message := validate_potential(potential, BINDING, dataset):
+            return message
+        if message := validate_vacuum(potential, BINDING, dataset, range(dataset.n_frames)):
             return message
         return validate_architecture_code(inputs['code'], potential.architecture)
 

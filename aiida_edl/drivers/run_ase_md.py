@@ -3,7 +3,8 @@
 Runs on the compute node in the environment of the calculator; besides it needs numpy and ASE alone. The input holds
 
 - ``recipe``: ``module``, ``attribute``, ``keyword_arguments``, ``environment`` and ``info`` of the calculator, and
-  ``is_fully_periodic`` if it must see partly periodic frames as periodic along all cell vectors;
+  ``is_fully_periodic`` if it must see partly periodic frames as periodic along all cell vectors, with the
+  ``cutoff_radius`` [Å] from which a run keeps the atoms from their images along open ones;
 - ``initial``: an ``.npz`` file with one frame, with or without ``velocities`` [Å/fs] and ``column_total_charge`` [e];
 - ``settings``: the molecular-dynamics settings, all of them;
 - ``units``: ``boltzmann`` [eV/K] and ``atomic_mass`` [eV fs²/Å² per u];
@@ -120,6 +121,31 @@ class Wall:
         return 0.5 * self.force_constant * float(depth @ depth), -self.force_constant * depth
 
 
+@dataclass(frozen=True)
+class Vacuum:
+    """What must stay empty along open cell vectors if the calculator takes them for periodic ones."""
+
+    least: float
+    """Distance within which atoms act on each other [Å]."""
+    normals: Floats
+    """Unit vectors across the gaps, shape ``(n_open, 3)``."""
+    lengths: Floats
+    """Distances of the periodic images along them [Å], shape ``(n_open,)``."""
+
+    @classmethod
+    def of(cls, recipe: dict[str, Any], cell: Floats, pbc: NDArray[np.bool_]) -> Vacuum | None:
+        """Return the vacuum of a film; None if the calculator keeps it open, or there are no images."""
+        if not recipe.get('is_fully_periodic') or pbc.all() or not pbc.any():
+            return None
+        normals = np.cross(np.roll(cell, -1, axis=0), np.roll(cell, -2, axis=0))[~pbc]
+        normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+        return cls(float(recipe['cutoff_radius']), normals, np.abs(np.sum(cell[~pbc] * normals, axis=1)))
+
+    def width(self, positions: Floats) -> float:
+        """Return the thinnest gap between the atoms and their images [Å]."""
+        return float(np.min(self.lengths - np.ptp(positions @ self.normals.T, axis=0)))
+
+
 class Model:
     """Energy and forces of the calculator, with atomic energies and the wall."""
 
@@ -208,6 +234,9 @@ class Samples:
 
 class Dynamics:
     """The integrator, its thermostat and its bookkeeping."""
+
+    vacuum: Vacuum | None = None
+    """What must stay empty; None if nothing must."""
 
     def __init__(self, settings: dict[str, Any], units: dict[str, float], model: Model, mobile: NDArray[np.bool_]):
         self.settings = settings
@@ -323,6 +352,12 @@ def explosion(dynamics: Dynamics, state: State, kinetic_energy: float) -> str | 
         return f'energy or velocities are not finite at step {state.step}'
     if temperature > limit:
         return f'the temperature is {temperature:.0f} K at step {state.step}, the maximum is {limit:.0f} K'
+    vacuum = dynamics.vacuum
+    if vacuum is not None and (width := vacuum.width(state.positions)) < vacuum.least:
+        return (
+            f'atoms have flown away along an open direction at step {state.step}: {width:.2f} Å are left before their '
+            f'periodic images, which this model sees within {vacuum.least:g} Å'
+        )
     return None
 
 
@@ -385,6 +420,7 @@ def prepare(document: dict[str, Any]) -> tuple[Dynamics, State]:
     shift = sum(document['energy_shifts'].get(symbol, 0.0) for symbol in atoms.get_chemical_symbols())
     model = Model(make_object(document['recipe']), atoms, float(shift), wall)
     dynamics = Dynamics(settings, document['units'], model, mobile)
+    dynamics.vacuum = Vacuum.of(document['recipe'], initial['cells'][0], initial['pbc'][0])
     if not Path(CHECKPOINT).is_file():
         if document['is_restart']:
             sys.exit(f'the run is a restart, but {CHECKPOINT} is missing')

@@ -10,6 +10,8 @@ from aiida.orm import AbstractCode
 from aiida_edl.architectures.base import Architecture
 from aiida_edl.architectures.conversion import ConversionError
 from aiida_edl.calculations.base import validate_code_kind
+from aiida_edl.calculations.evaluation import BINDING
+from aiida_edl.calculations.models import refuse_thin_vacuum
 from aiida_edl.calculations.molecular_dynamics import validate_frame
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.md_engines.base import MDEngine, MDSettings
@@ -26,15 +28,21 @@ def validate_assessment(inputs: Mapping[str, Any], _: Any) -> str | None:
         return None
     if not len(training['split'].get_array('test')):
         return "the array 'test' of the split is empty; keep some frames apart to measure the errors"
+    architecture: Architecture = load_member(ARCHITECTURES, training['architecture'].value)
+    return _validate_runs(inputs, architecture) or _validate_test_frames(inputs, architecture)
+
+
+def _validate_runs(inputs: Mapping[str, Any], architecture: Architecture) -> str | None:
+    """Return one sentence if the potential could not be run as it is asked for."""
     if inputs.get('md_settings') is None or inputs.get('engine') is None:
         return None
-    architecture: Architecture = load_member(ARCHITECTURES, training['architecture'].value)
     engine: MDEngine = load_member(MD_ENGINES, inputs['engine'].value)
     settings = MDSettings.from_dict(inputs['md_settings'].get_dict())
     message = refuse_engine(architecture, engine, settings, format_of(inputs)) or _validate_codes(inputs, architecture)
     message = message or _validate_run_code(inputs, architecture, engine)
     for label, structure in sorted((inputs.get('structures') or {}).items()):
         message = message or _validate_structure(inputs, architecture, settings, label, structure)
+        message = message or _validate_film(inputs, architecture, engine, label, structure)
     return message
 
 
@@ -117,3 +125,27 @@ def _validate_structure(
         )
     index = inputs.get('frame_index')
     return validate_frame(structure, -1 if index is None else index.value, settings, name)
+
+
+def _cutoff_radius(inputs: Mapping[str, Any], architecture: Architecture) -> float:
+    """Return the cutoff radius that the potential will have [Å]."""
+    given = inputs['training'].get('hyperparameters')
+    return architecture.cutoff_radius(architecture.make_hyperparameters(given.get_dict() if given else {}))
+
+
+def _validate_test_frames(inputs: Mapping[str, Any], architecture: Architecture) -> str | None:
+    """Return one sentence if a test frame is a film whose images the potential would see across the vacuum."""
+    dataset, test = inputs['training'].get('dataset'), inputs['training']['split'].get_array('test')
+    if dataset is None or BINDING not in architecture.bindings:
+        return None
+    return refuse_thin_vacuum(architecture, _cutoff_radius(inputs, architecture), BINDING, dataset, test.tolist())
+
+
+def _validate_film(
+    inputs: Mapping[str, Any], architecture: Architecture, engine: MDEngine, label: str, structure: DatasetData
+) -> str | None:
+    """Return one sentence if a structure is a film whose images the potential would see across the vacuum."""
+    index, kind = inputs.get('frame_index'), str(engine.binding_kind)
+    indices, suffix = [-1 if index is None else index.value], f" of structure '{label}'"
+    cutoff_radius = _cutoff_radius(inputs, architecture)
+    return refuse_thin_vacuum(architecture, cutoff_radius, kind, structure, indices, suffix=suffix)

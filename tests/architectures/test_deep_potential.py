@@ -145,6 +145,7 @@ def test_recipe_names_the_device():
         'keyword_arguments': {'model': 'frozen.pth'},
         'environment': {'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD': '1', 'NUM_WORKERS': '0', 'DEVICE': 'cpu'},
         'info': {},
+        'is_fully_periodic': True,
     }
 
 

@@ -85,7 +85,13 @@ def test_atomic_energies_are_taken_off_and_not_fitted(job, tmp_path):
     read = read_extended_xyz(tmp_path / 'a.xyz')
     # 4 Au, 1 O and 2 H in each frame.
     np.testing.assert_allclose(read.energies, job.training_set.energies + 4 * 3.5 + 2.5 + 2 * 1.5, rtol=0, atol=1e-12)
-    np.testing.assert_array_equal(read.pbc, job.training_set.pbc)
+    assert read.pbc.all()  # as gracemaker takes every film
+
+
+def test_film_whose_images_the_trainer_would_see_is_refused(job):
+    thin = replace(job.validation_set, cells=job.validation_set.cells - np.diag([0.0, 0.0, 12.0]))
+    with pytest.raises(TrainingJobError, match=r'^frame 0 has .* of vacuum along its open cell vector 2, less than'):
+        Grace().training_files(replace(job, validation_set=thin))
     assert trainer_input(job)['data']['reference_energy'] == 0
 
 

@@ -217,6 +217,22 @@ def test_film_may_lie_anywhere_along_the_open_axis(case, architecture, trained):
     np.testing.assert_allclose(other_forces, forces, atol=tolerance)
 
 
+def test_binding_states_whether_the_calculator_sees_images_across_an_open_boundary(case, architecture, trained):
+    """The gap is thinner than the cutoff radius: atoms on both sides of it act on each other, or do not."""
+    folder, result = trained
+    film = film_frames(1, seed=9)
+    cell = film.cells.copy()
+    cell[0, 2, 2] = np.ptp(film.positions[:, 2]) + 2.5
+    thin = replace(film, cells=cell)
+    periodic = replace(thin, pbc=np.ones((1, 3), dtype=bool))
+    (energy, forces), (other_energy, other_forces) = (
+        predictions(case, architecture, folder, result.model_path, item) for item in (thin, periodic)
+    )
+    tolerance = rounding(architecture)
+    are_alike = np.allclose(other_energy, energy, atol=tolerance) and np.allclose(other_forces, forces, atol=tolerance)
+    assert are_alike is architecture.bindings['ase'].is_fully_periodic
+
+
 def test_same_seed_gives_the_same_model(case, architecture, trained, tmp_path):
     _, first = trained
     second = train(architecture, make_job(case, architecture), tmp_path, str(case.python))

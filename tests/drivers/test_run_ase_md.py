@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from ase import Atoms
 from ase import units as ase_units
 from ase.calculators.emt import EMT
 from ase.md.verlet import VelocityVerlet
+from ase_cases import EMT as EMT_RECIPE
 from ase_cases import ENGINE, MORSE, SETTINGS, copper_on_gold, gold, job, run, stage
 
 from aiida_edl.drivers import run_ase_md
@@ -303,3 +305,36 @@ def test_checkpoint_of_another_system_is_refused(tmp_path):
     with pytest.raises(SystemExit) as caught:
         run(tmp_path, job(copper_on_gold(), is_restart=True))
     assert str(caught.value) == 'checkpoint.npz is of another system: its 32 atoms are not the 35 given'
+
+
+def escaping_copper():
+    """Return a job in which a copper atom flies up from gold, with 19 Å to go to the lower side of the next image."""
+    frame = copper_on_gold()
+    velocities = np.zeros_like(frame.positions)
+    velocities[-1, 2] = 0.3
+    settings = replace(SETTINGS, time_step=1.0, steps=60, sampling_interval=1, maximum_temperature=1e7)
+    return job(replace(frame, velocities=velocities), replace(settings, fixed_elements=('Au',)))
+
+
+def test_film_whose_vacuum_closes_ends_if_the_calculator_sees_its_images(tmp_path):
+    a_job = escaping_copper()
+    recipe = {**EMT_RECIPE, 'is_fully_periodic': True, 'cutoff_radius': 6.0}
+    result = run(tmp_path, replace(a_job, model_recipe=recipe))
+    assert result.outcome is MDOutcome.EXPLODED
+    found = re.fullmatch(
+        r'atoms have flown away along an open direction at step (\d+): 5\.\d\d Å are left before their '
+        r'periodic images, which this model sees within 6 Å',
+        result.message,
+    )
+    assert found, result.message
+    # All stored frames have more than the cutoff radius left, and the last of them is the one before.
+    heights = result.trajectory.positions.reshape(len(result.trajectory), -1, 3)[:, :, 2]
+    assert (a_job.frame.cell[2, 2] - np.ptp(heights, axis=1)).min() > 6.0
+    assert result.series['step'][-1] == int(found.group(1)) - 1
+
+
+def test_film_that_the_calculator_keeps_open_may_grow(tmp_path):
+    result = run(tmp_path, escaping_copper())
+    assert result.outcome is MDOutcome.FINISHED
+    heights = result.trajectory.positions.reshape(len(result.trajectory), -1, 3)[:, :, 2]
+    assert escaping_copper().frame.cell[2, 2] - np.ptp(heights, axis=1)[-1] < 6.0
