@@ -16,13 +16,14 @@ from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
 from aiida.engine.utils import instantiate_process
 from aiida.manage import get_manager
-from aiida.orm import ArrayData, CalcJobNode, FolderData, Node, QueryBuilder, to_aiida_type
+from aiida.orm import ArrayData, CalcJobNode, Dict, FolderData, Node, QueryBuilder, to_aiida_type
 from aiida.plugins import CalculationFactory, ParserFactory
 from ase import Atoms
 from ase.calculators.lj import LennardJones
 from toy.least_squares import SOURCE, LeastSquares
 
 from aiida_edl import registry
+from aiida_edl.calculations.functions.parity_verdict import parity_verdict
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.science.frames import Frame, FrameSet
@@ -168,6 +169,24 @@ def _potential(elements: tuple[str, ...], changes: Mapping[str, Any]) -> Potenti
         **changes,
     }
     return PotentialData.from_model({'least_squares_calculator.py': source.encode()}, **values)
+
+
+def verdict(
+    route: Mapping[str, Any], frames: FrameSet | None = None, node: PotentialData | None = None, failure: str = ''
+) -> Dict:
+    """Return the verdict of the parity gate on one route, made by the function that makes all of them.
+
+    :param route: what ``route_of`` returns.
+    :param frames: frames that count as compared; those of :func:`labelled_frames` if None.
+    :param node: the potential; the toy if None.
+    :param failure: why the route does not pass; it passes if empty.
+    """
+    compared = labelled_frames() if frames is None else frames
+    arrays = {name: getattr(compared, name) for name in ('energies', 'forces', 'offsets')}
+    reference = ArrayData({**arrays, 'frame_indices': np.arange(len(compared))})
+    routes = {'md': {**route, **({'failure': failure} if failure else {})}}
+    made: Dict = parity_verdict(dataset(compared), node or potential(), reference, Dict(routes))
+    return made
 
 
 def _as_nodes(inputs: Mapping[str, Any]) -> dict[str, Any]:

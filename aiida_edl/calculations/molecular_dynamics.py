@@ -32,6 +32,8 @@ from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
 
 RECIPE_BINDINGS = ('ase', 'torch_sim')
 """Kinds of binding for which ``model_parameters`` hold a recipe; other engines have parameters of their own."""
+LAST_FRAME = -1
+"""Index of the initial frame, if none is given."""
 
 
 def validate_settings(value: Dict, _: Any) -> str | None:
@@ -73,7 +75,10 @@ class MolecularDynamicsCalculation(EdlCalculation):
         super().define(spec)
         spec.input('structure', valid_type=DatasetData, help='Frames, one of which is the initial one.')
         spec.input(
-            'frame_index', valid_type=Int, default=lambda: Int(-1), help='Initial frame; negative counts from the end.'
+            'frame_index',
+            valid_type=Int,
+            default=lambda: Int(LAST_FRAME),
+            help='Initial frame; negative counts from the end.',
         )
         spec.input(
             'engine',

@@ -16,6 +16,7 @@ from aiida_edl.calculations.base import EdlCalculation, validate_device, validat
 from aiida_edl.calculations.jobs import JobFiles, folder_files, large_files
 from aiida_edl.calculations.models import validate_engine
 from aiida_edl.calculations.molecular_dynamics import (
+    LAST_FRAME,
     loadable_model,
     validate_engine_code,
     validate_film,
@@ -32,7 +33,6 @@ from aiida_edl.science.frames import Frame
 
 REPLICA_KEYS = ('structure', 'frame_index', 'seed')
 """What the entry of a replica may say; it must say ``structure`` and ``seed``."""
-LAST_FRAME = -1
 
 
 def validate_replicas(value: Dict, _: Any) -> str | None:

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiida.engine import ExitCode
-from aiida.orm import Bool, CalcJobNode, Dict
+from aiida.orm import CalcJobNode
 
 from aiida_edl.calculations.functions.join_datasets import join_datasets
 from aiida_edl.calculations.functions.join_series import join_series
-from aiida_edl.calculations.molecular_dynamics import MolecularDynamicsCalculation
-from aiida_edl.calculations.parity import route_of, validate_parity
+from aiida_edl.calculations.molecular_dynamics import LAST_FRAME, MolecularDynamicsCalculation
+from aiida_edl.science.frames import Frame
+from aiida_edl.workflows.parity_gate import ParityGateMixin
 from aiida_edl.workflows.restart import InterruptibleWorkChain
 
 
-def validate_gate(inputs: Mapping[str, Any], _: Any) -> str | None:
-    """Return one sentence if a potential shall be run in a way that has not passed the parity gate.
-
-    :param inputs: inputs of :class:`MolecularDynamicsWorkChain`.
-    """
-    run = inputs.get('md') or {}
-    potential, engine = run.get('potential'), run.get('engine')
-    if potential is None or engine is None or inputs.get('skip_parity_check'):
-        return None
-    return validate_parity(inputs.get('parity'), route_of(potential, engine.value, run.get('precision')))
-
-
-class MolecularDynamicsWorkChain(InterruptibleWorkChain):
+class MolecularDynamicsWorkChain(ParityGateMixin, InterruptibleWorkChain):
     """Run one trajectory with any engine; an interrupted run continues to the same target.
 
-    A trained potential runs only with a verdict of the parity gate for this very engine, format and precision, or with
-    ``skip_parity_check``, which is recorded. An explosion is no reason to try again: it says something about the
-    potential, and is reported as it is.
+    A trained potential has to pass the parity gate, see :class:`~aiida_edl.workflows.parity_gate.ParityGateMixin`. An
+    explosion is no reason to try again: it says something about the potential, and is reported as it is.
     """
 
     _process_class = MolecularDynamicsCalculation
@@ -42,22 +30,17 @@ class MolecularDynamicsWorkChain(InterruptibleWorkChain):
 
     @classmethod
     def define(cls, spec: Any) -> None:
-        """Define the gate and outputs."""
+        """Define outputs."""
         super().define(spec)
-        spec.input(
-            'parity',
-            valid_type=Dict,
-            required=False,
-            help='Verdict of `edl.parity_verdict` for the potential; needed for one that was trained.',
-        )
-        spec.input(
-            'skip_parity_check',
-            valid_type=Bool,
-            required=False,
-            help='Whether to run a potential without such a verdict, or against it.',
-        )
-        spec.inputs.validator = validate_gate
         spec.expose_outputs(MolecularDynamicsCalculation)
+
+    @classmethod
+    def initial_frames(cls, run: Mapping[str, Any]) -> Iterable[Frame]:
+        """Return the initial frame."""
+        if 'structure' not in run:
+            return ()  # the port says so itself
+        index = run.get('frame_index')
+        return (run['structure'].frame(LAST_FRAME if index is None else index.value),)
 
     def results(self) -> ExitCode | None:
         """Attach the outputs; the trajectory and its series are those of all restarts together."""

@@ -60,6 +60,13 @@ class ParityWorkChain(SubmitOnceMixin, WorkChain):
         """Define ports, outline and exit codes."""
         super().define(spec)
         spec.input('dataset', valid_type=DatasetData, help='Frames to choose from; charged ones should be among them.')
+        spec.input_namespace(
+            'structures',
+            valid_type=DatasetData,
+            dynamic=True,
+            required=False,
+            help='Frames by label that will be run: of charge states that `dataset` lacks, some are compared too.',
+        )
         spec.input(
             'potential', valid_type=PotentialData, help='The potential as the trainer exports it, not converted.'
         )
@@ -94,7 +101,12 @@ class ParityWorkChain(SubmitOnceMixin, WorkChain):
     def choose_frames(self) -> None:
         """Choose frames of every charge state."""
         self.ctx.frames = self.call_once(
-            select_parity_frames, 'select_parity_frames', dataset=self.inputs.dataset, n_frames=self.inputs.n_frames
+            select_parity_frames,
+            'select_parity_frames',
+            dataset=self.inputs.dataset,
+            n_frames=self.inputs.n_frames,
+            potential=self.inputs.potential,
+            **{f'structure_{label}': node for label, node in self.inputs.get('structures', {}).items()},
         )
         self.out('frames', self.ctx.frames)
 

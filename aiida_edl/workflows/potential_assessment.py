@@ -17,6 +17,7 @@ from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
+from aiida_edl.science.analysis.parity import charge_ranges, missing_charge_state
 from aiida_edl.workflows.assessment_checks import format_of, validate_assessment
 from aiida_edl.workflows.conversion import ConversionWorkChain
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
@@ -228,10 +229,22 @@ class PotentialAssessmentWorkChain(PartialFailuresMixin, WorkChain):
         return 'md_settings' in self.inputs and self.ctx.potential_to_run is not None
 
     def should_compare(self) -> bool:
-        """Return whether the way of the runs is another than the trainer's own, and can be compared with it."""
+        """Return whether the way of the runs can be compared with the trainer's own, and has to be.
+
+        It need not if it is the trainer's own, and the test frames have the charge states of all runs.
+        """
         engine = self.inputs.engine.value
-        differs = self.is_to_be_run() and not is_reference(self.ctx.potential_to_run, engine)
-        return differs and computes_single_points(engine)
+        if not self.is_to_be_run() or not computes_single_points(engine):
+            return False
+        return not is_reference(self.ctx.potential_to_run, engine) or not self._are_runs_tested()
+
+    def _are_runs_tested(self) -> bool:
+        """Return whether there is a test frame of the charge state of each run."""
+        training, column = self.inputs.training, self.ctx.potential_to_run.total_charge_column
+        index = self.inputs.frame_index.value
+        test = training.dataset.frames().select(training.split.get_array('test'))
+        to_run = charge_ranges((structure.frame(index) for structure in self.inputs.structures.values()), column)
+        return missing_charge_state(charge_ranges(test, column), to_run) is None
 
     def compare_ways(self) -> ToContext:
         """Compare the way of the runs with the trainer's own calculator."""
@@ -248,6 +261,7 @@ class PotentialAssessmentWorkChain(PartialFailuresMixin, WorkChain):
             **self._device(),
             potential=self.ctx.training.outputs.potential,
             dataset=training.dataset,
+            structures=dict(self.inputs.structures),
             code=training.code,
             options=Dict(self._options()),
             routes={'md': route},
@@ -268,17 +282,16 @@ class PotentialAssessmentWorkChain(PartialFailuresMixin, WorkChain):
     def _verdict(self) -> Dict | None:
         """Return the verdict of the parity gate; None if there is nothing to judge by.
 
-        Runs with the trainer's own calculator are the reference: the evaluation stands for them.
+        Runs with the trainer's own calculator are the reference: the evaluation stands for them, if it has test frames
+        of their charge states.
         """
         potential, engine = self.ctx.potential_to_run, self.inputs.engine.value
-        if not is_reference(potential, engine):
-            child = self.ctx.get('parity')
-            if child is None:
-                return None
+        child = self.ctx.get('parity')
+        if child is not None:
             if not child.is_finished_ok:
                 self.note_failed_child(child, 'parity gate')
             return child.outputs.verdict if 'verdict' in child.outputs else None
-        if 'predictions' not in self.ctx.evaluation.outputs:
+        if not is_reference(potential, engine) or 'predictions' not in self.ctx.evaluation.outputs:
             return None
         verdict: Dict = self.call_once(
             parity_verdict,

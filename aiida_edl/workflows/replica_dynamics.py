@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aiida.engine import ExitCode
@@ -10,18 +10,22 @@ from aiida.orm import CalcJobNode
 
 from aiida_edl.calculations.functions.join_datasets import join_datasets
 from aiida_edl.calculations.functions.join_series import join_series
-from aiida_edl.calculations.replica_dynamics import ReplicaDynamicsCalculation
+from aiida_edl.calculations.replica_dynamics import ReplicaDynamicsCalculation, initial_frames
+from aiida_edl.science.frames import Frame
 from aiida_edl.workflows.molecular_dynamics import continued_children
+from aiida_edl.workflows.parity_gate import ParityGateMixin
 from aiida_edl.workflows.restart import InterruptibleWorkChain
 
 JOINS: dict[str, Callable[..., Any]] = {'trajectories': join_datasets, 'series': join_series}
 """How the parts of each namespace of outputs are joined."""
 
 
-class ReplicaDynamicsWorkChain(InterruptibleWorkChain):
+class ReplicaDynamicsWorkChain(ParityGateMixin, InterruptibleWorkChain):
     """Run many replicas of one potential at once; an interrupted run continues all of them to the same target.
 
-    A replica that explodes does not keep the others from finishing: the chain then ends with a warning that names it.
+    A trained potential has to pass the parity gate, for the charge states of all replicas, see
+    :class:`~aiida_edl.workflows.parity_gate.ParityGateMixin`. A replica that explodes does not keep the others from
+    finishing: the chain then ends with a warning that names it.
     """
 
     _process_class = ReplicaDynamicsCalculation
@@ -39,6 +43,13 @@ class ReplicaDynamicsWorkChain(InterruptibleWorkChain):
             'WARNING_REPLICAS_EXPLODED',
             message='{n_exploded} of {n_replicas} replicas exploded, their frames before that are kept: {reasons}',
         )
+
+    @classmethod
+    def initial_frames(cls, run: Mapping[str, Any]) -> Iterable[Frame]:
+        """Return the initial frame of each replica."""
+        if not {'structures', 'replicas'} <= set(run):
+            return ()  # the ports say so themselves
+        return initial_frames(run['structures'], run['replicas']).values()
 
     def results(self) -> ExitCode | None:
         """Attach the outputs, those of all restarts together; say so if replicas exploded."""

@@ -25,7 +25,7 @@ from aiida_edl.architectures.deep_potential import DeepPotential
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.science.frames import FrameSet
-from aiida_edl.workflows.molecular_dynamics import validate_gate
+from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain
 from aiida_edl.workflows.parity import ParityWorkChain
 
 pytestmark = pytest.mark.slow
@@ -141,12 +141,9 @@ def test_gate_tells_the_wrong_conversion_from_the_right_one(models, codes):
     assert right['max_force_difference'] < 1e-10
     assert wrong['max_energy_difference'] * len(frames.numbers) / 2 > 0.05  # eV
     assert wrong['max_force_difference'] > 0.1
-    run = {'engine': Str('ase'), 'potential': converted['pb']}
-    refusal = validate_gate({'md': run, 'parity': outputs['verdict']}, None)
+    run, gate = {'engine': Str('ase'), 'potential': converted['pb']}, MolecularDynamicsWorkChain.validate_gate
+    refusal = gate({'md': run, 'parity': outputs['verdict']}, None)
     assert refusal is not None
     assert refusal.startswith("the ase engine with the format 'pb' in float64 failed the parity gate: ")
-    assert validate_gate({'md': run, 'parity': outputs['verdict'], 'skip_parity_check': Bool(True)}, None) is None
-    assert (
-        validate_gate({'md': {**run, 'potential': converted['savedmodeltf']}, 'parity': outputs['verdict']}, None)
-        is None
-    )
+    assert gate({'md': run, 'parity': outputs['verdict'], 'skip_parity_check': Bool(True)}, None) is None
+    assert gate({'md': {**run, 'potential': converted['savedmodeltf']}, 'parity': outputs['verdict']}, None) is None

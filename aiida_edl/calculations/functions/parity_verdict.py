@@ -11,8 +11,14 @@ from aiida.orm import ArrayData, Dict
 
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
-from aiida_edl.science.analysis.error_metrics import charge_labels
-from aiida_edl.science.analysis.parity import TOLERANCES, Parity, ParityTolerances, Predicted, compare_predictions
+from aiida_edl.science.analysis.parity import (
+    TOLERANCES,
+    Parity,
+    ParityTolerances,
+    Predicted,
+    charge_ranges,
+    compare_predictions,
+)
 
 ROUTE_KEYS = ('engine', 'format', 'potential_sha256', 'precision')
 """What identifies a route: how a potential is run."""
@@ -37,7 +43,8 @@ def parity_verdict(
     :param predictions: the same arrays by route.
     :return: ``passed``, ``reasons``, and for each of the ``routes`` its largest differences ``max_energy_difference``
         [eV/atom] and ``max_force_difference`` [eV/Å], ``tolerances``, ``passed`` and ``reasons``; ``charge_states``
-        and ``n_frames`` that were compared; ``potential_sha256``.
+        and ``n_frames`` that were compared; ``total_charges``, the smallest and the largest [e] of each charge state,
+        if the potential takes one; ``potential_sha256``.
     """
     frames = dataset.frames().select(reference.get_array('frame_indices'))
     expected = _predicted(reference)
@@ -45,6 +52,7 @@ def parity_verdict(
     for name, route in sorted(routes.get_dict().items()):
         found = None if name not in predictions else _predicted(predictions[name])
         judged[name] = _judge(route, expected, found, potential.precision)
+    ranges = charge_ranges(frames, potential.total_charge_column)
     reasons = [f'{name}: {reason}' for name, route in judged.items() for reason in route['reasons']]
     return Dict(
         {
@@ -52,7 +60,8 @@ def parity_verdict(
             'reasons': reasons,
             'routes': judged,
             'n_frames': len(frames),
-            'charge_states': sorted(set(charge_labels(frames))),
+            'charge_states': sorted(ranges),
+            'total_charges': {label: list(charges) for label, charges in ranges.items() if charges is not None},
             'potential_sha256': potential.base.attributes.get(potential.KEY_SHA256),
         }
     )

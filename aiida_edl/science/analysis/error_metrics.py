@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from aiida_edl.science.analysis.atom_groups import Integers
 from aiida_edl.science.analysis.atom_regions import METAL, REGIONS, atom_regions
 from aiida_edl.science.charge_state import charge_state
-from aiida_edl.science.frames import Floats, FrameSet
+from aiida_edl.science.frames import Floats, Frame, FrameSet
 
 GROUP_COLUMN = 'group'
 SMALL_GROUP = 8
@@ -161,7 +161,7 @@ def error_metrics(
     return ErrorMetrics(rows, len(reference), draws.n_blocks, failed)
 
 
-def charge_labels(frames: FrameSet) -> list[str]:
+def charge_labels(frames: Iterable[Frame]) -> list[str]:
     """Return the charge label of each frame, e.g. ``'2Na'``, from its composition."""
     labels: dict[bytes, str] = {}
     result = []

@@ -10,12 +10,19 @@ converted wrongly for one element, or for the atoms near an open boundary, is ri
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from aiida_edl.science.analysis.atom_groups import Integers
-from aiida_edl.science.frames import Floats
+from aiida_edl.science.analysis.error_metrics import charge_labels
+from aiida_edl.science.frames import Floats, Frame
+
+ChargeRange = tuple[float, float]
+"""Smallest and largest total charge [e]."""
+CHARGE_TOLERANCE = 1e-6
+"""Total charges closer than this are equal [e]."""
 
 
 @dataclass(frozen=True)
@@ -107,3 +114,47 @@ def compare_predictions(reference: Predicted, other: Predicted, tolerances: Pari
                 f'its {name} is off by {values.max():.3g} {unit} in frame {worst}, allowed are {tolerance:g}'
             )
     return Parity(float(energies.max()), float(forces.max()), tuple(reasons))
+
+
+def charge_ranges(frames: Iterable[Frame], column: str | None) -> dict[str, ChargeRange | None]:
+    """Return which charge states occur: by charge label the smallest and the largest total charge [e].
+
+    :param frames: the frames.
+    :param column: column that a potential takes as total charge; without it, or in frames that lack it, None stands for
+        the charges.
+    """
+    ranges: dict[str, ChargeRange | None] = {}
+    for frame in frames:
+        (label,) = charge_labels([frame])
+        known = ranges.setdefault(label, None)
+        if column is not None and column in frame.columns:
+            charge = float(frame.columns[column])
+            low, high = known or (charge, charge)
+            ranges[label] = (min(low, charge), max(high, charge))
+    return ranges
+
+
+def missing_charge_state(
+    known: Mapping[str, ChargeRange | None], wanted: Mapping[str, ChargeRange | None]
+) -> tuple[str, float | None] | None:
+    """Return the first charge state that is wanted but not among those known: its label, and the total charge [e].
+
+    The charge is None if the label itself is missing. None stands for nothing missing.
+
+    >>> missing_charge_state({'0': None}, {'2Na': None})
+    ('2Na', None)
+    >>> missing_charge_state({'0': (0.0, 1.0)}, {'0': (0.5, 2.0)})
+    ('0', 2.0)
+    >>> missing_charge_state({'0': (0.0, 1.0)}, {'0': (0.5, 1.0)})
+
+    :param known: what :func:`charge_ranges` returns for some frames.
+    :param wanted: the same for other frames.
+    """
+    for label, charges in wanted.items():
+        if label not in known:
+            return label, None
+        low, high = known[label] or (np.inf, -np.inf)
+        for charge in charges or ():
+            if not low - CHARGE_TOLERANCE <= charge <= high + CHARGE_TOLERANCE:
+                return label, charge
+    return None
