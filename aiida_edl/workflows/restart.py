@@ -107,10 +107,11 @@ class InterruptibleWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
     def _no_progress(self, calculation: CalcJobNode) -> str:
         """Return one sentence on a calculation that would end alike if it were repeated."""
         walltime = calculation.get_option('max_wallclock_seconds')
+        unit = self._progress.removesuffix('_done').replace('_', ' ')
         limit = 'the walltime of its computer' if walltime is None else f'its walltime of {walltime} s'
         return (
             f'{name_of(calculation)} was interrupted (exit status {calculation.exit_status}) without a checkpoint '
-            f'beyond {self._amount(checkpoint_given(calculation))} {self._progress} in {limit}: {self._remedy}'
+            f'beyond {self._amount(checkpoint_given(calculation))} {unit} in {limit}: {self._remedy}'
         )
 
     @process_handler(priority=0)

@@ -125,17 +125,21 @@ def test_monitor_of_another_kind_is_left_to_others(chain, kind, aiida_localhost)
 
 
 @pytest.mark.parametrize(
-    ('kind', 'remedy'),
+    ('kind', 'unit', 'remedy'),
     [
-        ('training', 'give it a longer walltime, or more checkpoints by a larger hyperparameter n_evaluations'),
-        ('md', 'give it a longer walltime'),
+        (
+            'training',
+            'gradient updates',
+            'give it a longer walltime, or more checkpoints by a larger hyperparameter n_evaluations',
+        ),
+        ('md', 'steps', 'give it a longer walltime'),
     ],
 )
-def test_report_names_the_walltime_and_what_helps(chain, kind, aiida_localhost, remedy):
+def test_report_names_the_walltime_and_what_helps(chain, kind, aiida_localhost, unit, remedy):
     node = ended(kind, aiida_localhost, 400, checkpoint(kind, 10))
     assert chain._no_progress(node) == (
         f'Calculation<{node.pk}> was interrupted (exit status 400) without a checkpoint beyond 10 '
-        f'{CHAINS[kind][3]} in its walltime of 3600 s: {remedy}'
+        f'{unit} in its walltime of 3600 s: {remedy}'
     )
 
 
