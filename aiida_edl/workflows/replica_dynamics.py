@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aiida.engine import ExitCode
-from aiida.orm import CalcJobNode
 
 from aiida_edl.calculations.functions.join_datasets import join_datasets
 from aiida_edl.calculations.functions.join_series import join_series
 from aiida_edl.calculations.replica_dynamics import ReplicaDynamicsCalculation, initial_frames
 from aiida_edl.science.frames import Frame
-from aiida_edl.workflows.molecular_dynamics import continued_children
+from aiida_edl.workflows.joined_parts import JoinPartsMixin
 from aiida_edl.workflows.parity_gate import ParityGateMixin
 from aiida_edl.workflows.restart import InterruptibleWorkChain
 
@@ -20,7 +19,7 @@ JOINS: dict[str, Callable[..., Any]] = {'trajectories': join_datasets, 'series':
 """How the parts of each namespace of outputs are joined."""
 
 
-class ReplicaDynamicsWorkChain(ParityGateMixin, InterruptibleWorkChain):
+class ReplicaDynamicsWorkChain(ParityGateMixin, JoinPartsMixin, InterruptibleWorkChain):
     """Run many replicas of one potential at once; an interrupted run continues all of them to the same target.
 
     A trained potential has to pass the parity gate, for the charge states of all replicas, see
@@ -57,10 +56,9 @@ class ReplicaDynamicsWorkChain(ParityGateMixin, InterruptibleWorkChain):
         if exit_code is not None:
             return exit_code
         last = self.ctx.children[-1]
-        parts = continued_children(self.ctx.children)
         for namespace, join in JOINS.items():
             for label in last.inputs.replicas.get_dict():
-                self.join_parts(parts, namespace, label, join)
+                self.join_parts(f'{namespace}.{label}', join)
         summary = last.outputs.md_summary.get_dict() if 'md_summary' in last.outputs else {'exploded': {}}
         if not last.is_finished_ok or not summary['exploded']:
             return None
@@ -68,20 +66,3 @@ class ReplicaDynamicsWorkChain(ParityGateMixin, InterruptibleWorkChain):
         warning: ExitCode = self.exit_codes.WARNING_REPLICAS_EXPLODED
         n_exploded, n_replicas = len(summary['exploded']), len(summary['replicas'])
         return warning.format(n_exploded=n_exploded, n_replicas=n_replicas, reasons=reasons)
-
-    def join_parts(self, parts: list[CalcJobNode], namespace: str, label: str, join: Callable[..., Any]) -> None:
-        """Attach the output of one replica, joined from the calculations in which it stored something.
-
-        :param parts: calculations that form one run.
-        :param namespace: namespace of outputs.
-        :param label: label of the replica.
-        :param join: calcfunction that joins them.
-        """
-        having = [part for part in parts if namespace in part.outputs and label in part.outputs[namespace]]
-        stored = [part.outputs[namespace][label] for part in having]
-        pieces = {f'part_{number:04d}': piece for number, piece in enumerate(stored, start=1)}
-        if not pieces:
-            return
-        (piece, *others) = pieces.values()
-        joined = self.call_once(join, f'{join.__name__}_{label}', **pieces) if others else piece
-        self.out(f'{namespace}.{label}', joined)

@@ -14,7 +14,8 @@ from aiida_edl.calculations.functions.join_datasets import join_datasets
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.md_engines import ase as ase_engine
 from aiida_edl.science.frames import FrameSet
-from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain, continued_children
+from aiida_edl.workflows.joined_parts import continued_children
+from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain
 
 N_STEPS = 20
 
@@ -64,6 +65,17 @@ def test_joined_series_is_that_of_one_process(interrupted_and_whole):
     interrupted, whole = (node.outputs.series for node in interrupted_and_whole)
     for name in whole.get_arraynames():
         np.testing.assert_array_equal(interrupted.get_array(name), whole.get_array(name))
+
+
+def test_series_is_whole_though_the_first_job_stored_no_frame(python_code, monkeypatch):
+    monkeypatch.setenv('PYTHONPATH', str(TESTS))
+    inputs = {**interrupted_inputs(python_code, 8), 'stored_every': Int(5)}
+    outputs, node = run_get_node(MolecularDynamicsWorkChain, md=inputs)
+    assert node.is_finished_ok, node.exit_message
+    first, *_ = sorted((job for job in node.called if isinstance(job, CalcJobNode)), key=lambda job: job.pk)
+    assert 'trajectory' not in first.outputs
+    assert outputs['series'].get_array('step').tolist() == list(range(2, N_STEPS + 1, 2))
+    assert outputs['trajectory'].get_array('column_step').tolist() == [10, 20]
 
 
 def test_joined_trajectory_keeps_what_its_parts_share(interrupted_and_whole):
