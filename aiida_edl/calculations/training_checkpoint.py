@@ -2,72 +2,80 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from aiida.orm import FolderData
 
 from aiida_edl.architectures.base import Architecture
+from aiida_edl.architectures.fine_tuning import FineTuning
+from aiida_edl.calculations.checkpoint_identity import (
+    as_attributes,
+    checksum_of_arrays,
+    optional,
+    validate_same_run,
+    validate_target,
+)
 from aiida_edl.registry import ARCHITECTURES, load_member
 
 UPDATES_DONE = 'gradient_updates_done'
 """Attribute of a checkpoint: optimiser steps it stands for."""
-HYPERPARAMETERS = 'hyperparameters'
-"""Attribute of a checkpoint: all hyperparameters, defaults included, but those that may change at a restart."""
 TRAINER_VERSION = 'trainer_version'
 """Attribute of a checkpoint: the distribution that left it and its version, e.g. ``{'mace-torch': '0.3.16'}``."""
-CHECKPOINT_IDENTITY = ('architecture', 'elements', 'precision')
-"""Further attributes of a checkpoint that must equal the inputs of the training that goes on from it."""
+SEEN_IN_TRAINING = ('training', 'validation')
+"""Arrays of a split that a training sees."""
 
 
 def training_identity(inputs: Any) -> dict[str, Any]:
     """Return what a checkpoint and the training that goes on from it have in common.
 
-    :param inputs: inputs of :class:`~aiida_edl.calculations.training.TrainingCalculation`.
+    Data and models are known by their content, so that a copy or what was imported again is the same. Hyperparameters
+    are all, defaults included, but those that the architecture allows to change at a restart.
+
+    :param inputs: inputs of :class:`~aiida_edl.calculations.training.TrainingCalculation`, or those of its node.
     """
     architecture: Architecture = load_member(ARCHITECTURES, inputs['architecture'].value)
     values = asdict(architecture.make_hyperparameters(inputs['hyperparameters'].get_dict()))
-    fixed = {name: value for name, value in values.items() if name not in architecture.changeable_at_restart}
-    return {
-        'architecture': architecture.name,
-        'elements': inputs['elements'].get_list(),
-        'precision': inputs['precision'].value,
-        HYPERPARAMETERS: json.loads(json.dumps(fixed)),
-    }
+    elements, energies = inputs['elements'].get_list(), inputs['atomic_energies'].get_dict()
+    subsets = {name: inputs['split'].get_array(name).astype(np.int64) for name in SEEN_IN_TRAINING}
+    contents = {name: optional(inputs, name) for name in ('parent_potential', 'dataset', 'replay_dataset')}
+    return as_attributes(
+        {
+            'architecture': architecture.name,
+            'elements': elements,
+            'precision': inputs['precision'].value,
+            'hyperparameters': {k: v for k, v in values.items() if k not in architecture.changeable_at_restart},
+            **{name: None if x is None else x.base.attributes.get(x.KEY_SHA256) for name, x in contents.items()},
+            'split': checksum_of_arrays(subsets),
+            'seed': inputs['seed'].value,
+            'atomic_energies': {symbol: float(energies[symbol]) for symbol in elements},
+            'fine_tuning': _fine_tuning(inputs),
+        }
+    )
+
+
+def _fine_tuning(inputs: Any) -> dict[str, Any] | None:
+    """Return how a training starts from its parent, None without one."""
+    if optional(inputs, 'parent_potential') is None:
+        return None
+    settings = optional(inputs, 'fine_tuning')
+    return asdict(FineTuning.from_dict({} if settings is None else settings.get_dict()))
 
 
 def validate_checkpoint(inputs: Mapping[str, Any]) -> str | None:
     """Return one sentence if a checkpoint is that of another training, or beyond the target.
 
-    What a checkpoint does not say of itself, because an earlier version of this package left it, is not compared.
+    :param inputs: inputs of :class:`~aiida_edl.calculations.training.TrainingCalculation`, otherwise valid.
     """
     checkpoint = inputs.get('checkpoint')
     if checkpoint is None:
         return None
-    attributes, wanted = checkpoint.base.attributes.all, training_identity(inputs)
-    differing = [name for name in CHECKPOINT_IDENTITY if name in attributes and attributes[name] != wanted[name]]
-    pairs = [(name, attributes[name], wanted[name]) for name in differing]
-    stored = attributes.get(HYPERPARAMETERS, {})
-    pairs += [
-        (f'hyperparameter {name}', stored[name], value)
-        for name, value in wanted[HYPERPARAMETERS].items()
-        if name in stored and stored[name] != value
-    ]
-    for name, there, here in pairs:
-        return (
-            f'the checkpoint is of a training with {name} {there}, this one has {here}; '
-            'leave the checkpoint out to start anew'
-        )
-    done, target = attributes.get(UPDATES_DONE, 0), inputs['gradient_updates'].value
-    if done > target + overshoot(inputs):
-        return (
-            f'the checkpoint stands for {done} gradient updates, the target is {target}; '
-            'raise gradient_updates or leave the checkpoint out'
-        )
-    return None
+    done, target = checkpoint.base.attributes.get(UPDATES_DONE, 0), inputs['gradient_updates'].value
+    message = validate_same_run(checkpoint, training_identity(inputs), 'training')
+    return message or validate_target(done, target, 'gradient updates', 'gradient_updates', overshoot(inputs))
 
 
 def trainer_version(checkpoint: FolderData | None) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -137,14 +137,16 @@ def cost_and_versions(folder: Path) -> dict[str, Any]:
     }
 
 
-def folder_of_files(folder: Path, paths: Iterable[str]) -> FolderData:
+def folder_of_files(folder: Path, paths: Iterable[str], attributes: Mapping[str, Any] | None = None) -> FolderData:
     """Return a node with some files of a folder, at the same relative paths.
 
     :param folder: the folder.
     :param paths: relative paths.
+    :param attributes: what the node says of itself.
     """
     node = FolderData()
     for path in sorted(paths):
         with (folder / path).open('rb') as handle:
             node.base.repository.put_object_from_filelike(handle, path)
+    node.base.attributes.set_many(dict(attributes or {}))
     return node

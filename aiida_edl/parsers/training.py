@@ -55,13 +55,11 @@ class TrainingParser(EdlParser):
         if result.learning_curve is not None:
             self.out('learning_curve', learning_curve_array(result.learning_curve))
         if result.checkpoint_files:
-            checkpoint = folder_of_files(folder, result.checkpoint_files)
             identity = {UPDATES_DONE: result.gradient_updates_done, **training_identity(self.node.inputs)}
             trainer = architecture.packages[0]
             if version := summary['versions'].get(trainer):
                 identity[TRAINER_VERSION] = {trainer: version}
-            checkpoint.base.attributes.set_many(identity)
-            self.out('checkpoint', checkpoint)
+            self.out('checkpoint', folder_of_files(folder, result.checkpoint_files, identity))
         self.out('training_summary', Dict(summary))
         if (seen := self.seen_without_output(folder)) is not None:
             return self.fail(exit_codes.OUTPUT_MISSING, f'no file of the trainer came back, and {seen}')

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -216,6 +218,75 @@ def checkpoint(**attributes):
 )
 def test_checkpoint_of_another_training_is_refused(python_code, attributes, message):
     assert refusal(ENTRY_POINT, training_inputs(python_code, checkpoint=checkpoint(**attributes))) == message
+
+
+def checkpoint_of(inputs, **attributes):
+    """Return the checkpoint of a training with these inputs, as it comes out of the database."""
+    complete = CalculationFactory(ENTRY_POINT).spec().inputs.pre_process(dict(inputs))
+    return checkpoint(**training_identity(complete), **attributes).store()
+
+
+def other_labels():
+    frames = labelled_frames()
+    return dataset(replace(frames, energies=frames.energies + 1.0))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'difference'),
+    [
+        (lambda: {'dataset': other_labels()}, 'dataset sha256 ..., this one has sha256 ...'),
+        (lambda: {'split': split(training=[0, 1, 2, 3, 6])}, 'split sha256 ..., this one has sha256 ...'),
+        (lambda: {'seed': 4}, 'seed 3, this one has 4'),
+        (
+            lambda: {'atomic_energies': {**ATOMIC_ENERGIES, 'O': 0.0}},
+            'atomic_energies O -430.0, this one has 0.0',
+        ),
+        (lambda: {'parent_potential': potential()}, 'parent_potential none, this one has sha256 ...'),
+    ],
+    ids=['dataset', 'split', 'seed', 'atomic energies', 'parent'],
+)
+def test_checkpoint_of_a_training_with_other_inputs_is_refused(python_code, changes, difference):
+    of_another = checkpoint_of(training_inputs(python_code))
+    message = refusal(ENTRY_POINT, training_inputs(python_code, checkpoint=of_another, **changes()))
+    assert re.sub(r'sha256 [0-9a-f]{12}\b', 'sha256 ...', message) == (
+        f'the checkpoint is of a training with {difference}; leave the checkpoint out to start anew'
+    )
+
+
+@pytest.mark.parametrize(
+    ('changes', 'difference'),
+    [
+        ({'fine_tuning': {'mode': 'lora'}}, 'fine_tuning mode naive, this one has lora'),
+        ({'replay_dataset': 'more'}, 'replay_dataset none, this one has sha256 ...'),
+    ],
+    ids=['mode', 'replayed frames'],
+)
+def test_checkpoint_of_another_fine_tuning_is_refused(python_code, changes, difference):
+    values = {'architecture': 'mace', 'hyperparameters': {}, 'parent_potential': potential(architecture='mace')}
+    of_another = checkpoint_of(training_inputs(python_code, **values))
+    if 'replay_dataset' in changes:
+        changes = {'replay_dataset': dataset()}
+    message = refusal(ENTRY_POINT, training_inputs(python_code, **values, **changes, checkpoint=of_another))
+    assert re.sub(r'sha256 [0-9a-f]{12}\b', 'sha256 ...', message) == (
+        f'the checkpoint is of a training with {difference}; leave the checkpoint out to start anew'
+    )
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        lambda: {'gradient_updates': 1000},
+        lambda: {'dataset': dataset(labelled_frames()), 'split': split(test=[])},
+        lambda: {'atomic_energies': {**ATOMIC_ENERGIES, 'Cu': -1.0}},
+        lambda: {'remedies': [{'repeated': 'from its checkpoint'}], 'device': 'cuda'},
+    ],
+    ids=['target', 'copies and test frames', 'element that is not there', 'remedies and device'],
+)
+def test_what_a_training_does_not_see_may_change_at_a_restart(python_code, changes):
+    of_same = checkpoint_of(training_inputs(python_code))
+    inputs = training_inputs(python_code, checkpoint=of_same, **changes())
+    complete = CalculationFactory(ENTRY_POINT).spec().inputs.pre_process(inputs)
+    assert CalculationFactory(ENTRY_POINT).validate(complete) is None
 
 
 def test_checkpoint_of_another_version_of_the_trainer_is_an_exit_code(python_code):
