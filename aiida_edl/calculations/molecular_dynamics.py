@@ -13,6 +13,11 @@ from aiida.orm import ArrayData, Dict, FolderData, Int, Str
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.calculations import exit_codes
 from aiida_edl.calculations.base import EdlCalculation, validate_code_kind, validate_device, validate_precision
+from aiida_edl.calculations.dynamics_checkpoint import (
+    checksum_of_start,
+    dynamics_identity,
+    validate_dynamics_checkpoint,
+)
 from aiida_edl.calculations.jobs import JobFiles, NodeFile, folder_files, large_files
 from aiida_edl.calculations.models import (
     LoadableModel,
@@ -110,7 +115,7 @@ class MolecularDynamicsCalculation(EdlCalculation):
             'checkpoint',
             valid_type=FolderData,
             required=False,
-            help='Checkpoint of an interrupted run with the same inputs, which goes on to the same target.',
+            help='Checkpoint of an interrupted run with the same inputs, which goes on to the target.',
         )
         spec.input(
             'device', valid_type=Str, default=lambda: Str('cpu'), validator=validate_device, help='`cpu` or `cuda`.'
@@ -154,6 +159,7 @@ class MolecularDynamicsCalculation(EdlCalculation):
             or validate_film(inputs, engine, inputs['structure'], index, 'the structure')
             or validate_engine_code(inputs, engine)
             or validate_monitors(inputs)
+            or validate_dynamics_checkpoint(inputs, run_identity)
         )
         if message is not None:
             return message
@@ -179,6 +185,15 @@ class MolecularDynamicsCalculation(EdlCalculation):
             return self.stage_python(folder, staged, commands, tuple(dict.fromkeys((*packages, *engine.packages))))
         (command,) = commands
         return self.stage_executable(folder, staged, command)
+
+
+def run_identity(inputs: Any) -> dict[str, Any]:
+    """Return what a checkpoint and the run that goes on from it have in common.
+
+    :param inputs: inputs of :class:`MolecularDynamicsCalculation`, or those of its node.
+    """
+    frame = inputs['structure'].frame(inputs['frame_index'].value)
+    return {**dynamics_identity(inputs), 'structure': checksum_of_start(frame, inputs)}
 
 
 def validate_frame(structure: DatasetData, index: int, settings: MDSettings, name: str) -> str | None:

@@ -13,6 +13,11 @@ from aiida.orm import ArrayData, Dict, FolderData, Str
 
 from aiida_edl.calculations import exit_codes
 from aiida_edl.calculations.base import EdlCalculation, validate_device, validate_precision
+from aiida_edl.calculations.dynamics_checkpoint import (
+    checksum_of_start,
+    dynamics_identity,
+    validate_dynamics_checkpoint,
+)
 from aiida_edl.calculations.jobs import JobFiles, folder_files, large_files
 from aiida_edl.calculations.models import validate_engine
 from aiida_edl.calculations.molecular_dynamics import (
@@ -119,7 +124,7 @@ class ReplicaDynamicsCalculation(EdlCalculation):
             'checkpoint',
             valid_type=FolderData,
             required=False,
-            help='Checkpoint of an interrupted run with the same inputs, which goes on to the same target.',
+            help='Checkpoint of an interrupted run with the same inputs, which goes on to the target.',
         )
         spec.input(
             'device', valid_type=Str, default=lambda: Str('cpu'), validator=validate_device, help='`cpu` or `cuda`.'
@@ -162,6 +167,7 @@ class ReplicaDynamicsCalculation(EdlCalculation):
         settings = MDSettings.from_dict(inputs['settings'].get_dict())
         message = engine.refuse(settings) or _validate_structures(inputs, engine, settings)
         message = message or validate_engine_code(inputs, engine) or validate_monitors(inputs)
+        message = message or validate_dynamics_checkpoint(inputs, replica_identity)
         if message is not None:
             return message
         try:
@@ -217,6 +223,21 @@ def initial_frames(structures: Mapping[str, DatasetData], replicas: Dict) -> dic
         label: structures[replica['structure']].frame(replica.get('frame_index', LAST_FRAME))
         for label, replica in sorted(replicas.get_dict().items())
     }
+
+
+def replica_identity(inputs: Any) -> dict[str, Any]:
+    """Return what a checkpoint and the run that goes on from it have in common.
+
+    :param inputs: inputs of :class:`ReplicaDynamicsCalculation`, or those of its node.
+    """
+    identity, replicas = dynamics_identity(inputs), inputs['replicas'].get_dict()
+    del identity['settings']['seed']  # each replica has its own
+    starts = initial_frames(inputs['structures'], inputs['replicas'])
+    own = {
+        label: {'structure': checksum_of_start(frame, inputs), 'seed': replicas[label]['seed']}
+        for label, frame in starts.items()
+    }
+    return {**identity, 'replicas': own}
 
 
 def replica_jobs(inputs: Any, walltime_seconds: float | None) -> dict[str, MDJob]:

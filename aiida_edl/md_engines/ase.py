@@ -91,6 +91,7 @@ class AseEngine(MDEngine):
         A run that was killed is read up to its checkpoint: the restart computes what lies beyond it again.
         """
         checkpoint = read_npz(folder / CHECKPOINT)
-        end = read_run_end(folder, None if checkpoint is None else int(checkpoint['step']))
+        step = None if checkpoint is None else int(checkpoint['step'])
+        end = read_run_end(folder, step)
         chunks = [chunk for path in sorted(folder.glob(CHUNKS)) if (chunk := read_npz(path)) is not None]
-        return read_run(frame, chunks, end, settings.sampling_interval, has_checkpoint=checkpoint is not None)
+        return read_run(frame, chunks, end, settings.sampling_interval, checkpoint_step=step)

@@ -178,6 +178,8 @@ class MDResult:
     engine has none)."""
     checkpoint_files: tuple[str, ...] = ()
     """Files from which the run can go on."""
+    checkpoint_steps: int = 0
+    """Production steps that these files stand for, all restarts together; an explosion may lie beyond them."""
     steps_done: int = 0
     """Production steps done, all restarts together."""
     message: str = ''
@@ -241,6 +243,8 @@ class ReplicaResults:
     """Result of each replica, by label."""
     checkpoint_files: tuple[str, ...] = ()
     """Files from which all replicas that have not ended can go on."""
+    checkpoint_steps: int = 0
+    """Production steps that these files stand for, all restarts together."""
     message: str = ''
     """One sentence for the exit message."""
 

@@ -87,7 +87,7 @@ def summarised_run_end(summary: Mapping[str, Any]) -> RunEnd:
 
 
 def read_run(
-    frame: Frame, chunks: Sequence[Chunk], end: RunEnd, sampling_interval: int, has_checkpoint: bool
+    frame: Frame, chunks: Sequence[Chunk], end: RunEnd, sampling_interval: int, checkpoint_step: int | None
 ) -> MDResult:
     """Return the result of one run; a gap in its frames ends it there.
 
@@ -95,7 +95,7 @@ def read_run(
     :param chunks: trajectory files in their order.
     :param end: how the run ended.
     :param sampling_interval: steps between two frames.
-    :param has_checkpoint: whether a readable checkpoint is there.
+    :param checkpoint_step: step of the checkpoint, None without a readable one.
     """
     series, positions = _join(chunks, end.last_step)
     gap = _first_gap(series['step'], end, sampling_interval)
@@ -103,12 +103,13 @@ def read_run(
         series, positions = _join(chunks, gap - 1)
         message = f'the frame of step {gap} is missing, which should be in one of {CHUNKS}'
         end = replace(end, outcome=MDOutcome.OUTPUT_INCOMPLETE, steps_done=gap - sampling_interval, message=message)
+    has_checkpoint = checkpoint_step is not None and gap is None  # a restart would leave the gap
     return MDResult(
         outcome=end.outcome,
         trajectory=_trajectory(frame, positions, series) if len(positions) else None,
         series=series if len(positions) else None,
-        # a restart would leave the gap
-        checkpoint_files=(CHECKPOINT,) if has_checkpoint and gap is None else (),
+        checkpoint_files=(CHECKPOINT,) if has_checkpoint else (),
+        checkpoint_steps=max(checkpoint_step or 0, 0) if has_checkpoint else 0,
         steps_done=end.steps_done,
         message=end.message,
     )

@@ -86,7 +86,12 @@ def read_run(folder: Path, frame: Frame, settings: MDSettings, dialect: Dialect)
     schedule = Schedule.of(settings)
     checkpoint_step, files = _find_checkpoint(folder)
     if not (folder / LOG).is_file():
-        return MDResult(MDOutcome.OUTPUT_INCOMPLETE, checkpoint_files=files, message=f'{LOG} is missing')
+        return MDResult(
+            MDOutcome.OUTPUT_INCOMPLETE,
+            checkpoint_files=files,
+            checkpoint_steps=max(checkpoint_step - schedule.production, 0),
+            message=f'{LOG} is missing',
+        )
     log = read_log(folder / LOG)
     outcome, message = _outcome(log, settings)
     has_whole_log = outcome in (MDOutcome.FINISHED, MDOutcome.EXPLODED)
@@ -97,7 +102,7 @@ def read_run(folder: Path, frame: Frame, settings: MDSettings, dialect: Dialect)
     if len(series['step']) and (folder / DUMP).is_file():
         trajectory = _trajectory(read_dump(folder / DUMP), frame, settings, rows, dialect)
     n_frames = 0 if trajectory is None else len(trajectory)
-    steps_done = max(checkpoint_step - schedule.production, 0)
+    steps_done = checkpoint_steps = max(checkpoint_step - schedule.production, 0)
     n_before, n_expected = _expected_frames(log, settings, last_step)
     if trajectory is not None and (n_finite := _n_finite(trajectory)) < n_frames:
         outcome = MDOutcome.EXPLODED
@@ -114,6 +119,7 @@ def read_run(folder: Path, frame: Frame, settings: MDSettings, dialect: Dialect)
         trajectory=trajectory,
         series=series if n_frames else None,
         checkpoint_files=() if outcome is MDOutcome.EXPLODED else files,
+        checkpoint_steps=checkpoint_steps,
         steps_done=steps_done,
         message=message,
         # One thread that only computes: its CPU time is its wall time.

@@ -175,6 +175,7 @@ def check_reads_recorded_outcomes(case: ConformanceCase) -> None:
             assert result.message
         if outcome is MDOutcome.OUT_OF_WALLTIME:
             assert result.checkpoint_files
+            assert result.checkpoint_steps == result.steps_done > 0
 
 
 def check_reads_truncated_output(case: ConformanceCase) -> None:

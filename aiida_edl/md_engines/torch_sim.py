@@ -121,7 +121,7 @@ class TorchSimEngine(TorchSimSinglePoints, BatchedMDEngine):
     def read(self, folder: Path, frame: Frame, settings: MDSettings) -> MDResult:
         """Read a batch of one."""
         replicas = self.read_replicas(folder, {ONLY: frame}, settings)
-        return replace(replicas.results[ONLY], checkpoint_files=replicas.checkpoint_files)
+        return replicas.results[ONLY]
 
     def read_replicas(self, folder: Path, frames: Mapping[str, Frame], settings: MDSettings) -> ReplicaResults:
         """Read trajectory files, checkpoint and summary.
@@ -134,16 +134,17 @@ class TorchSimEngine(TorchSimSinglePoints, BatchedMDEngine):
         """
         chunks = [chunk for path in sorted(folder.glob(CHUNKS)) if (chunk := read_npz(path)) is not None]
         checkpoint = read_npz(folder / CHECKPOINT)
-        endings = _endings(folder, len(frames), checkpoint)
+        step = None if checkpoint is None else int(checkpoint['step'])
+        endings = _endings(folder, len(frames), step)
         results = {
-            label: read_run(
-                frame, _of_replica(chunks, number), endings[number], settings.sampling_interval, checkpoint is not None
-            )
+            label: read_run(frame, _of_replica(chunks, number), endings[number], settings.sampling_interval, step)
             for number, (label, frame) in enumerate(frames.items())
         }
-        has_checkpoint = all(result.checkpoint_files for result in results.values())
         outcome, message = _outcome(results)
-        return ReplicaResults(outcome, results, (CHECKPOINT,) if has_checkpoint else (), message)
+        if not all(result.checkpoint_files for result in results.values()):
+            return ReplicaResults(outcome, results, message=message)
+        steps = max(result.checkpoint_steps for result in results.values())
+        return ReplicaResults(outcome, results, (CHECKPOINT,), steps, message)
 
 
 def _initial_frame(frame: Frame) -> FrameSet:
@@ -176,17 +177,17 @@ def _of_replica(chunks: Sequence[Chunk], number: int) -> list[Chunk]:
     return [part for part in parts if part]
 
 
-def _endings(folder: Path, n_replicas: int, checkpoint: Chunk | None) -> list[RunEnd]:
+def _endings(folder: Path, n_replicas: int, checkpoint_step: int | None) -> list[RunEnd]:
     """Return how each replica ended, from the summary or, if the run was killed, from what else is there.
 
     :param folder: folder of the run.
     :param n_replicas: number of replicas.
-    :param checkpoint: arrays of the checkpoint, None without a readable one.
+    :param checkpoint_step: step of the checkpoint, None without a readable one.
     """
     summary = read_summary(folder)
     if summary is not None:
         return [summarised_run_end(ending) for ending in summary['replicas']]
-    killed = killed_run_end(folder, None if checkpoint is None else int(checkpoint['step']))
+    killed = killed_run_end(folder, checkpoint_step)
     return [_ending_in_checkpoint(folder, number, killed) for number in range(n_replicas)]
 
 

@@ -13,7 +13,9 @@ from aiida.orm import ArrayData, Dict
 from numpy.typing import NDArray
 
 from aiida_edl.calculations import exit_codes
+from aiida_edl.calculations.dynamics_checkpoint import STEPS_DONE
 from aiida_edl.calculations.models import level_of_theory_of_potential
+from aiida_edl.calculations.molecular_dynamics import run_identity
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.md_engines.base import MDEngine, MDOutcome, MDResult, MDSettings
 from aiida_edl.parsers.base import EdlParser, cost_and_versions, folder_of_files
@@ -48,9 +50,8 @@ class MolecularDynamicsParser(EdlParser):
             if missing := self.missing_device(folder):
                 result = replace(result, outcome=MDOutcome.DEVICE_MISSING, message=missing)
             if result.checkpoint_files:
-                checkpoint = folder_of_files(folder, result.checkpoint_files)
-                checkpoint.base.attributes.set('steps_done', result.steps_done)
-                self.out('checkpoint', checkpoint)
+                identity = {STEPS_DONE: result.checkpoint_steps, **run_identity(self.node.inputs)}
+                self.out('checkpoint', folder_of_files(folder, result.checkpoint_files, identity))
             self.out('md_summary', Dict(self._summary(result, settings, folder)))
         if result.series is not None:
             self.out('series', series_node(result.series))

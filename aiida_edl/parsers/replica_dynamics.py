@@ -10,7 +10,8 @@ from aiida.engine import ExitCode
 from aiida.orm import Dict
 
 from aiida_edl.calculations import exit_codes
-from aiida_edl.calculations.replica_dynamics import initial_frames
+from aiida_edl.calculations.dynamics_checkpoint import STEPS_DONE
+from aiida_edl.calculations.replica_dynamics import initial_frames, replica_identity
 from aiida_edl.md_engines.base import BatchedMDEngine, MDOutcome, MDResult, MDSettings, ReplicaResults
 from aiida_edl.parsers.base import EdlParser, cost_and_versions, folder_of_files
 from aiida_edl.parsers.molecular_dynamics import EXIT_CODE_OF_OUTCOME, series_node, trajectory_node
@@ -33,10 +34,8 @@ class ReplicaDynamicsParser(EdlParser):
             seen = self.seen_without_output(folder)
             replicas = engine.read_replicas(folder, frames, settings)
             if replicas.checkpoint_files:
-                checkpoint = folder_of_files(folder, replicas.checkpoint_files)
-                steps_done = max(result.steps_done for result in replicas.results.values())
-                checkpoint.base.attributes.set('steps_done', steps_done)
-                self.out('checkpoint', checkpoint)
+                identity = {STEPS_DONE: replicas.checkpoint_steps, **replica_identity(inputs)}
+                self.out('checkpoint', folder_of_files(folder, replicas.checkpoint_files, identity))
             self.out('md_summary', Dict(self._summary(replicas, settings, folder)))
         for label, result in replicas.results.items():
             replica = inputs.replicas[label]

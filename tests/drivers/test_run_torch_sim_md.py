@@ -165,6 +165,15 @@ def test_replicas_that_were_killed_go_on_from_their_checkpoint(tmp_path):
         np.testing.assert_array_equal(second.results[label].trajectory.positions, result.trajectory.positions)
 
 
+def test_restart_with_nothing_left_finishes_without_frames(tmp_path):
+    run(tmp_path / 'first', job())
+    stage(tmp_path / 'second', ENGINE.files(job(is_restart=True)))
+    (tmp_path / 'second' / 'checkpoint.npz').symlink_to(tmp_path / 'first' / 'checkpoint.npz')
+    result = run(tmp_path / 'second', job(is_restart=True))
+    assert (result.outcome, result.steps_done, result.trajectory) == (MDOutcome.FINISHED, SETTINGS.steps, None)
+    assert result.checkpoint_steps == SETTINGS.steps
+
+
 def test_single_precision_of_the_model_shows_in_the_forces_only(tmp_path):
     single = {**LENNARD_JONES, 'keyword_arguments': {**LENNARD_JONES['keyword_arguments'], 'dtype': 'float32'}}
     ours = run(tmp_path / 'single', job(model_recipe=single))

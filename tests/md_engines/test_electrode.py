@@ -322,6 +322,15 @@ def test_restart_continues_the_same_trajectory_to_the_target(tmp_path):
 
 
 @pytest.mark.slow
+def test_restart_with_nothing_left_finishes_without_frames(tmp_path):
+    first = run(tmp_path / 'first', job())
+    (tmp_path / 'second').mkdir()
+    shutil.copy(tmp_path / 'first' / first.checkpoint_files[0], tmp_path / 'second')
+    second = run(tmp_path / 'second', job(is_restart=True))
+    assert (second.outcome, second.steps_done, second.trajectory) == (MDOutcome.FINISHED, 400, None)
+
+
+@pytest.mark.slow
 def test_time_limit_in_the_equilibration_is_resumed(tmp_path):
     settings = replace(SETTINGS, equilibration_steps=20000, steps=100)
     first = run(tmp_path / 'run', job(settings, walltime_seconds=1))

@@ -217,6 +217,17 @@ def test_conserved_energy_goes_on_after_a_restart(tmp_path, thermostat):
     assert np.ptp(joined) < 0.02 * np.ptp(total)
 
 
+def test_restart_with_nothing_left_finishes_without_frames(tmp_path):
+    settings = free(ensemble='nvt', thermostat='langevin', steps=50, sampling_interval=10, equilibration_steps=15)
+    first = run(tmp_path / 'first', job(crystal(), settings), lammps='engines')
+    (tmp_path / 'second').mkdir()
+    for name in first.checkpoint_files:
+        shutil.copy(tmp_path / 'first' / name, tmp_path / 'second')
+    second = run(tmp_path / 'second', job(crystal(), settings, is_restart=True), lammps='engines')
+    assert (second.outcome, second.trajectory, second.series) == (MDOutcome.FINISHED, None, None), second.message
+    assert (second.steps_done, second.checkpoint_steps, second.checkpoint_files) == (50, 50, first.checkpoint_files)
+
+
 @pytest.mark.parametrize('thermostat', ['csvr', 'langevin'])
 def test_any_seed_is_one_for_lammps(tmp_path, thermostat):
     """Seeds above 900000000 are refused by its generators, and 2147483647 makes one of them go round for ever."""

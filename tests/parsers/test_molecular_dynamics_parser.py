@@ -73,6 +73,26 @@ def test_frames_of_an_interrupted_run_are_kept(python_code, engine):
     assert outputs['trajectory'].n_frames == len(outputs['series'].get_array('step')) == n_frames > 0
 
 
+@pytest.mark.parametrize('outcome', ['finished', 'out_of_walltime', 'output_incomplete'])
+@pytest.mark.parametrize('engine', sorted(PARAMETERS))
+def test_checkpoint_says_of_which_run_it_is(python_code, engine, outcome):
+    outputs, _ = parsed(python_code, engine, outcome)
+    frame, settings = recorded_inputs(RECORDED / engine / outcome)
+    attributes = outputs['checkpoint'].base.attributes.all
+    assert attributes['steps_done'] == outputs['md_summary']['steps_done']
+    assert attributes['engine'] == engine
+    assert attributes['model_parameters'] == PARAMETERS[engine]
+    changeable = {'steps': settings.steps, 'maximum_temperature': settings.maximum_temperature}
+    assert {**attributes['settings'], **changeable} == settings.to_dict()
+    assert len(attributes['structure']) == 64
+    assert len(frame.numbers)
+
+
+def test_checkpoint_before_an_explosion_counts_its_own_steps(python_code):
+    outputs, _ = parsed(python_code, 'torch_sim', 'exploded')
+    assert outputs['checkpoint'].base.attributes.get('steps_done') <= outputs['md_summary']['steps_done']
+
+
 def test_trajectory_of_a_recipe_bears_its_level_of_theory(python_code):
     outputs, _ = parsed(python_code, 'ase', 'finished')
     assert outputs['trajectory'].level_of_theory == 'Morse potential'

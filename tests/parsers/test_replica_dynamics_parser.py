@@ -83,3 +83,11 @@ def test_nothing_at_all_is_a_missing_output(python_code):
     outputs, exit_code = parsed(python_code, {})
     assert exit_code.status == 310
     assert set(outputs) == {'md_summary'}
+
+
+def test_checkpoint_says_of_which_replicas_it_is(python_code):
+    outputs, _ = parsed(python_code)
+    attributes = outputs['checkpoint'].base.attributes.all
+    assert attributes['steps_done'] == 40
+    assert {label: replica['seed'] for label, replica in attributes['replicas'].items()} == dict(zip(LABELS, (1, 2, 3)))
+    assert 'seed' not in attributes['settings']
