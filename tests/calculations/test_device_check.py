@@ -86,7 +86,7 @@ def test_job_on_a_gpu_ends_on_a_machine_without_a_driver(tmp_path):
 def lammps_code(aiida_code_installed, tmp_path):
     """Return a code that says which GPUs it sees and leaves no result."""
     path = executable(tmp_path / 'lmp', 'echo "sees ${CUDA_VISIBLE_DEVICES-all}"')
-    return aiida_code_installed(label='lammps', filepath_executable=str(path))
+    return aiida_code_installed(label='lammps-of-device-check', filepath_executable=str(path))
 
 
 def lammps_inputs(entry_point, code, device):
