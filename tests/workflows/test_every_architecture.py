@@ -34,7 +34,12 @@ MD = {
     'fixed_elements': ['Au'],
 }
 
-ROUTES = [(case, engine) for case in all_cases() for engine in sorted(case.routes)]
+OTHER_ENGINES = pytest.mark.parametrize(
+    ('case', 'by_another_engine'),
+    [pytest.param(case, engine, id=f'{case.name}-{engine}') for case in all_cases() for engine in sorted(case.routes)],
+    indirect=True,
+    scope='module',
+)
 """Programs besides the trainer's own calculator, with the architecture they run."""
 
 
@@ -172,12 +177,10 @@ def test_reference_route_has_a_verdict(assessed):
     assert assessed.outputs.parity.get_dict()['passed'] is True
 
 
-@pytest.fixture(scope='module', params=ROUTES, ids=[f'{case.name}-{engine}' for case, engine in ROUTES])
+@pytest.fixture(scope='module')
 def by_another_engine(request, case, assess, make_code):
     """Return the assessment of the architecture under test, run by another engine, and the format that one loads."""
-    of_case, engine = request.param
-    if of_case.name != case.name:
-        pytest.skip(f'the route {engine} of {of_case.name} is tested with that architecture')
+    engine = request.param
     route = case.routes[engine]
     program = case.executable(route['environment'], route['executable'])
     if not program.exists():
@@ -190,6 +193,7 @@ def by_another_engine(request, case, assess, make_code):
     return assess(case, **inputs), route.get('format', 'native')
 
 
+@OTHER_ENGINES
 def test_other_engine_finishes_with_the_same_training(by_another_engine, assessed):
     node, _ = by_another_engine
     assert node.exit_status == 0, node.exit_message
@@ -197,6 +201,7 @@ def test_other_engine_finishes_with_the_same_training(by_another_engine, assesse
     assert one == other
 
 
+@OTHER_ENGINES
 def test_other_engine_agrees_with_the_calculator_of_the_trainer(by_another_engine):
     node, wanted = by_another_engine
     verdict = node.outputs.parity.get_dict()
@@ -204,6 +209,7 @@ def test_other_engine_agrees_with_the_calculator_of_the_trainer(by_another_engin
     assert verdict['routes']['md']['format'] == wanted
 
 
+@OTHER_ENGINES
 def test_other_engine_runs(by_another_engine):
     node, wanted = by_another_engine
     (run,) = [child for child in node.called if child.process_label == 'MolecularDynamicsWorkChain']
