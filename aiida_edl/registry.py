@@ -25,7 +25,8 @@ def unknown_name_message(kind: str, name: str, known: Sequence[str]) -> str:
     >>> unknown_name_message('architecture', 'mase', ['deep_potential', 'mace'])
     "unknown architecture 'mase': did you mean 'mace'? Known: deep_potential, mace."
     """
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    same_but_for_case = [other for other in known if other.casefold() == name.casefold()]
+    near = same_but_for_case or difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f"did you mean '{near[0]}'? " if near else ''
     return f"unknown {kind} '{name}': {hint}Known: {', '.join(sorted(known)) or 'none'}."
 

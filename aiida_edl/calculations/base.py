@@ -21,7 +21,7 @@ from aiida_edl.registry import unknown_name_message
 
 DEVICES = ('cpu', 'cuda')
 """Where a model may run."""
-CODE_KINDS = {'python': ('python', 'pypy'), 'lammps': ('lmp', 'lammps')}
+CODE_KINDS = {'python': ('python', 'pypy'), 'lammps': ('lmp', 'lammps'), 'cp2k': ('cp2k',)}
 """How the executable of each kind of code begins; an executable of another name is taken on trust."""
 
 THREAD_VARIABLES = ('OMP_NUM_THREADS', 'DP_INTRA_OP_PARALLELISM_THREADS', 'DP_INTER_OP_PARALLELISM_THREADS')
@@ -91,18 +91,21 @@ class EdlCalculation(CalcJob):
         :param packages: distributions whose versions are recorded.
         """
         complete = jobs.python_job(job, commands, packages, self.threads, self.device)
-        arguments = [jobs.RUN_COMMANDS, jobs.COMMANDS_FILE]
-        return jobs.stage(folder, complete, self.inputs.code, arguments, jobs.RUN_COMMANDS_OUTPUT)
+        runs = {jobs.RUN_COMMANDS_OUTPUT: (jobs.RUN_COMMANDS, jobs.COMMANDS_FILE)}
+        return jobs.stage(folder, complete, self.inputs.code, runs)
 
-    def stage_executable(self, folder: Folder, job: jobs.JobFiles, command: Command) -> CalcInfo:
+    def stage_executable(self, folder: Folder, job: jobs.JobFiles, *commands: Command) -> CalcInfo:
         """Stage a job whose code is the program itself, e.g. ``lmp``; it does not run without the device it needs.
 
         :param folder: sandbox folder.
         :param job: files of the job.
-        :param command: its arguments, environment variables, and the file that takes its output.
+        :param commands: arguments, environment variables, and the file that takes the output of each run of the
+            program; they run one after the other, each whether or not the one before it failed.
         """
-        calc_info = jobs.stage(folder, job, self.inputs.code, command.arguments, command.stdout)
-        variables = {**dict.fromkeys(THREAD_VARIABLES, str(self.threads)), **command.environment}
+        runs = {command.stdout: command.arguments for command in commands}
+        calc_info = jobs.stage(folder, job, self.inputs.code, runs)
+        variables = dict.fromkeys(THREAD_VARIABLES, str(self.threads))
+        variables |= {name: value for command in commands for name, value in command.environment.items()}
         exports = [f'export {name}={shlex.quote(value)}' for name, value in variables.items()]
         calc_info.prepend_text = '\n'.join([*exports, device_lines(self.device)])
         calc_info.retrieve_list.append(jobs.retrieve_entry(DEVICE_MISSING_FILE))

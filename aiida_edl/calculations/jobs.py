@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files as package_files
 from typing import Any
 
-from aiida.common.datastructures import CalcInfo, CodeInfo
+from aiida.common.datastructures import CalcInfo, CodeInfo, CodeRunMode
 from aiida.common.folders import Folder
 from aiida.orm import AbstractCode, FolderData
 
@@ -157,14 +157,13 @@ def retrieve_entry(path: str) -> tuple[str, str, int]:
     return path, '.', path.count('/') + 1
 
 
-def stage(folder: Folder, job: JobFiles, code: AbstractCode, arguments: Sequence[str], stdout: str) -> CalcInfo:
+def stage(folder: Folder, job: JobFiles, code: AbstractCode, runs: Mapping[str, Sequence[str]]) -> CalcInfo:
     """Write the files of a job and return what AiiDA must know to submit it.
 
     :param folder: sandbox folder of the calculation.
     :param job: files of the job.
-    :param code: code that runs.
-    :param arguments: its command-line arguments.
-    :param stdout: file that takes its standard output and error.
+    :param code: code that runs, as often as there are entries in ``runs``, one after the other.
+    :param runs: command-line arguments by the file that takes standard output and error.
     """
     for path, content in job.files.items():
         if '/' in path:
@@ -172,16 +171,21 @@ def stage(folder: Folder, job: JobFiles, code: AbstractCode, arguments: Sequence
         with folder.open(path, 'wb') as handle:
             handle.write(content)
 
-    code_info = CodeInfo()
-    code_info.code_uuid = code.uuid
-    code_info.cmdline_params = list(arguments)
-    code_info.stdout_name = stdout
-    code_info.join_files = True
-
     calc_info = CalcInfo()
-    calc_info.codes_info = [code_info]
+    calc_info.codes_info = [_run(code, arguments, stdout) for stdout, arguments in runs.items()]
+    calc_info.codes_run_mode = CodeRunMode.SERIAL
     calc_info.local_copy_list = [(entry.uuid, entry.source, entry.target) for entry in job.node_files]
     calc_info.provenance_exclude_list = sorted(job.derived)
     calc_info.retrieve_list = [retrieve_entry(path) for path in job.retrieval.keep]
     calc_info.retrieve_temporary_list = [retrieve_entry(path) for path in job.retrieval.parse_only]
     return calc_info
+
+
+def _run(code: AbstractCode, arguments: Sequence[str], stdout: str) -> CodeInfo:
+    """Return how AiiDA is told to run a code once."""
+    info = CodeInfo()
+    info.code_uuid = code.uuid
+    info.cmdline_params = list(arguments)
+    info.stdout_name = stdout
+    info.join_files = True
+    return info
