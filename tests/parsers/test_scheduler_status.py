@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
 import pytest
-from aiida.orm import Str
+from aiida.orm import Dict, Str
 from aiida.plugins.entry_point import get_entry_point_names
 from calculation_cases import (
     INPUTS,
@@ -18,6 +19,7 @@ from calculation_cases import (
     replica_inputs,
     single_point_inputs,
 )
+from cp2k_cases import INSULATOR, RECORDED, water
 from prediction_files import files as evaluation_files
 
 from aiida_edl.data.dataset import DatasetData
@@ -26,6 +28,7 @@ from aiida_edl.science.frames import FrameSet
 
 FIXTURES = Path(__file__).parents[1] / 'fixtures'
 ELECTRODE = 'edl.single_point.electrode'
+CP2K = 'edl.single_point.cp2k'
 
 
 def electrode_inputs(code):
@@ -77,6 +80,18 @@ def conversion_files(is_complete):
     return files | ({'model.dp': b'weights'} if is_complete else {})
 
 
+def cp2k_inputs(code):
+    """Return inputs of the recorded single point of CP2K."""
+    frames = FrameSet.from_frames([water()])
+    return {'code': code, 'dataset': DatasetData.from_frames(frames), 'model_parameters': Dict(INSULATOR)}
+
+
+def cp2k_files(is_complete):
+    """Return the output of CP2K for one frame, cut in the middle if it is incomplete."""
+    content = gzip.decompress((RECORDED / 'water.out.gz').read_bytes())
+    return {'frame_00000.out': content if is_complete else content[: len(content) // 2]}
+
+
 CASES = {
     'edl.training': (INPUTS['edl.training'], FIXTURES / 'training' / 'least_squares', 'log_incomplete'),
     'edl.evaluation': (INPUTS['edl.evaluation'], None, None),
@@ -85,9 +100,10 @@ CASES = {
     'edl.conversion': (conversion_inputs, None, None),
     'edl.replica_dynamics': (replica_inputs, None, None),
     ELECTRODE: (electrode_inputs, FIXTURES / 'single_point' / 'electrode', 'log_incomplete'),
+    CP2K: (cp2k_inputs, None, None),
 }
 """Inputs, folder with recorded outputs and the folder of an incomplete one; without a folder the files are made."""
-MADE = {'edl.conversion': conversion_files, 'edl.replica_dynamics': replica_files}
+MADE = {'edl.conversion': conversion_files, 'edl.replica_dynamics': replica_files, CP2K: cp2k_files}
 """What makes the files of a case without a folder, where they are not those of an evaluation."""
 SUCCESS = {
     'edl.conversion': 'potential',
@@ -97,6 +113,7 @@ SUCCESS = {
     'edl.molecular_dynamics': 'trajectory',
     'edl.single_point.ase_calculator': 'labels',
     ELECTRODE: 'labels',
+    CP2K: 'labels',
 }
 
 
@@ -146,7 +163,7 @@ def test_without_a_status_incomplete_output_is_a_failure(python_code, entry_poin
 
 
 @pytest.mark.parametrize(('outcome', 'status'), [('device_missing', 210), ('device_lost', 411)])
-@pytest.mark.parametrize('entry_point', sorted(set(CASES) - {'edl.conversion', ELECTRODE}))
+@pytest.mark.parametrize('entry_point', sorted(set(CASES) - {'edl.conversion', ELECTRODE, CP2K}))
 def test_gpu_that_is_not_there_has_a_code_of_its_own(python_code, entry_point, outcome, status):
     stdout = {'edl.molecular_dynamics': 'md.out', 'edl.replica_dynamics': 'md.out', 'edl.training': 'training.out'}
     name = stdout.get(entry_point, 'evaluate.out')

@@ -1,0 +1,256 @@
+"""Labels by CP2K: staging, parsing of recorded outputs, and the program itself where it is installed."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import ArrayData, Dict, Float, Int, Str
+from calculation_cases import refusal, stage
+from cp2k_cases import CP2K, CRYSTAL, INSULATOR, METAL, MISSING, RECORDED, charged_film, lithium_fluoride, water
+
+from aiida_edl.calculations.single_point_cp2k import Cp2kCalculation
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.dft.cp2k_settings import Cp2kSettings
+from aiida_edl.science.frames import FrameSet
+from aiida_edl.science.units import BOHR, HARTREE
+from aiida_edl.workflows.labelling import LabellingWorkChain
+from aiida_edl.workflows.single_point.cp2k.workchain import Cp2kSinglePointWorkChain
+
+ENTRY_POINT = 'edl.single_point.cp2k'
+needs_cp2k = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
+
+
+def dataset(*frames) -> DatasetData:
+    return DatasetData.from_frames(FrameSet.from_frames(frames))
+
+
+@pytest.fixture
+def recorded_code(aiida_code_installed, tmp_path):
+    """Return a function that gives a code which copies recorded outputs, one for each frame by its number."""
+
+    def code_of(*names: str):
+        for number, name in enumerate(names):
+            if name:
+                content = gzip.decompress((RECORDED / f'{name}.out.gz').read_bytes())
+                (tmp_path / f'frame_{number:05d}.inp.out').write_bytes(content)
+        program = tmp_path / 'cp2k'
+        program.write_text(f'#!/bin/bash\ncat {tmp_path}/$2.out\n')
+        program.chmod(0o755)
+        return aiida_code_installed(label=f'cp2k-recorded-{tmp_path.name}', filepath_executable=str(program))
+
+    return code_of
+
+
+def inputs(code, *frames, settings=None, **more):
+    return {'code': code, 'dataset': dataset(*frames), 'model_parameters': Dict(settings or INSULATOR), **more}
+
+
+def test_each_frame_has_a_run_of_its_own(recorded_code, tmp_path):
+    folder = tmp_path / 'job'
+    folder.mkdir()
+    calc_info = stage(ENTRY_POINT, folder, inputs(recorded_code(), water(), lithium_fluoride()))
+    assert [run.cmdline_params for run in calc_info.codes_info] == [
+        ['-i', 'frame_00000.inp'],
+        ['-i', 'frame_00001.inp'],
+    ]
+    assert [run.stdout_name for run in calc_info.codes_info] == ['frame_00000.out', 'frame_00001.out']
+    assert calc_info.retrieve_temporary_list == [('frame_*.out', '.', 1)]
+    assert calc_info.provenance_exclude_list == ['frame_00001.inp']
+
+
+def test_frames_with_a_label_are_not_run_again(recorded_code, tmp_path):
+    folder = tmp_path / 'job'
+    folder.mkdir()
+    frames = dataset(water(), water())
+    labels = ArrayData({'converged': np.array([True, False]), 'offsets': frames.frames().offsets})
+    given = {'code': recorded_code(), 'dataset': frames, 'model_parameters': Dict(INSULATOR), 'checkpoint': labels}
+    calc_info = stage(ENTRY_POINT, folder, given)
+    assert [run.stdout_name for run in calc_info.codes_info] == ['frame_00001.out']
+
+
+def test_checkpoint_of_other_frames_is_refused(recorded_code):
+    labels = ArrayData({'converged': np.array([True]), 'offsets': np.array([0, 7])})
+    message = refusal(ENTRY_POINT, inputs(recorded_code(), water(), checkpoint=labels))
+    assert message == 'the checkpoint holds labels of other frames; leave it out to label all of them'
+
+
+def test_column_of_charges_that_is_not_there_is_refused(recorded_code):
+    given = inputs(recorded_code(), water(), settings={**INSULATOR, 'total_charge_column': 'charge'})
+    assert refusal(ENTRY_POINT, given) == "total_charge_column is 'charge', but the frames have the columns: none"
+
+
+def test_labels_in_house_units_and_each_failure_with_its_reason(recorded_code):
+    uranium = replace(water(), numbers=np.array([92, 1, 1], dtype=np.uint8))
+    code = recorded_code('water', 'unconverged', 'aborted', '')
+    outputs, node = run_get_node(Cp2kCalculation, **inputs(code, water(), water(), water(), uranium))
+    assert node.exit_status == 0
+    labels, summary = outputs['labels'], outputs['label_summary'].get_dict()
+    assert labels.get_array('converged').tolist() == [True, False, False, False]
+    assert labels.get_array('energies')[0] == pytest.approx(-466.2791719874, abs=1e-9)
+    assert np.isnan(labels.get_array('energies')[1:]).all()
+    assert labels.get_array('n_scf_steps')[0] == 11
+    assert summary['failures'] == {
+        '1': 'the SCF did not converge in 3 steps',
+        '2': 'CP2K aborted: The requested basis set <SZV-MOLOPT-XX-GTH> for element <O> was not found in the basis set '
+        'files <BASIS_MOLOPT>',
+        '3': 'there is no pseudopotential of U; those known are of H to Rn',
+    }
+    assert summary['level_of_theory'] == Cp2kSettings.from_dict(INSULATOR).level_of_theory
+    assert summary['versions'] == {'cp2k': '2023.1'}
+    assert summary['largest_net_force'] == pytest.approx(0.056862741770 * HARTREE / BOHR, rel=1e-6)
+    assert node.outputs.retrieved.base.repository.list_object_names() == [
+        '_scheduler-stderr.txt',
+        '_scheduler-stdout.txt',
+    ]
+
+
+def test_output_of_other_atoms_is_no_label(recorded_code):
+    outputs, node = run_get_node(Cp2kCalculation, **inputs(recorded_code('lithium_fluoride'), water()))
+    assert node.exit_status == 452
+    assert outputs['label_summary']['failures'] == {
+        '0': 'the output is of 8 atoms in another order than the 3 of the frame'
+    }
+
+
+def test_electrons_that_do_not_fit_the_charge_are_no_label(recorded_code):
+    given = inputs(recorded_code('water'), water(charge=1.0), settings={**INSULATOR, 'total_charge_column': 'charge'})
+    outputs, _ = run_get_node(Cp2kCalculation, **given)
+    assert outputs['label_summary']['failures'] == {
+        '0': 'CP2K counted 8 valence electrons, the frame has 7; check the total charge'
+    }
+
+
+def test_code_that_is_no_cp2k_is_an_exit_code(aiida_code_installed, tmp_path):
+    program = tmp_path / 'cp2k'
+    program.write_text('#!/bin/bash\nexit 0\n')
+    program.chmod(0o755)
+    code = aiida_code_installed(label=f'cp2k-empty-{tmp_path.name}', filepath_executable=str(program))
+    _, node = run_get_node(Cp2kCalculation, **inputs(code, water()))
+    assert node.exit_status == 310
+    assert node.exit_message.endswith('none of the 1 frames has an output; is the code CP2K?')
+
+
+def test_interrupted_job_goes_on_with_the_frames_that_are_left(aiida_code_installed, tmp_path):
+    """The first job is killed in its second frame, as at a walltime; the next one begins there."""
+    content = gzip.decompress((RECORDED / 'water.out.gz').read_bytes())
+    (tmp_path / 'whole').write_bytes(content)
+    (tmp_path / 'half').write_bytes(content[: len(content) // 2])
+    program = tmp_path / 'cp2k'
+    program.write_text(
+        '#!/bin/bash\n'
+        f'echo $2 >> {tmp_path}/runs\n'
+        f'if [ $(wc -l < {tmp_path}/runs) -eq 2 ]; then cat {tmp_path}/half; kill -9 $PPID; exit 1; fi\n'
+        f'cat {tmp_path}/whole\n'
+    )
+    program.chmod(0o755)
+    code = aiida_code_installed(label=f'cp2k-killed-{tmp_path.name}', filepath_executable=str(program))
+    outputs, node = run_get_node(Cp2kSinglePointWorkChain, single_point=inputs(code, water(), water(), water()))
+    assert node.exit_status == 0
+    first, _ = node.called
+    assert first.exit_status == 312
+    assert first.outputs.labels.get_array('converged').tolist() == [True, False, False]
+    assert outputs['labels'].get_array('converged').all()
+    assert (tmp_path / 'runs').read_text().split() == [
+        'frame_00000.inp',
+        'frame_00001.inp',
+        'frame_00001.inp',
+        'frame_00002.inp',
+    ]
+
+
+def test_frame_that_was_run_in_vain_is_not_run_again_after_an_interruption(recorded_code, tmp_path):
+    folder = tmp_path / 'job'
+    folder.mkdir()
+    frames = dataset(water(), water(), water())
+    labels = ArrayData({'converged': np.array([True, False, False]), 'offsets': frames.frames().offsets})
+    labels.base.attributes.set('failures', {'1': 'CP2K aborted: no'})
+    given = {'code': recorded_code(), 'dataset': frames, 'model_parameters': Dict(INSULATOR), 'checkpoint': labels}
+    calc_info = stage(ENTRY_POINT, folder, given)
+    assert [run.stdout_name for run in calc_info.codes_info] == ['frame_00002.out']
+
+
+def test_frames_that_do_not_converge_are_run_again_with_other_settings(aiida_code_installed, tmp_path):
+    for name in ('water', 'unconverged'):
+        (tmp_path / name).write_bytes(gzip.decompress((RECORDED / f'{name}.out.gz').read_bytes()))
+    program = tmp_path / 'cp2k'
+    program.write_text(
+        f'#!/bin/bash\nif [ $2 = frame_00001.inp ] && grep -q "MAX_SCF 40" $2; then cat {tmp_path}/unconverged; '
+        f'else cat {tmp_path}/water; fi\n'
+    )
+    program.chmod(0o755)
+    code = aiida_code_installed(label=f'cp2k-ladder-{tmp_path.name}', filepath_executable=str(program))
+    settings = {**METAL, 'cutoff': 120.0, 'maximum_scf_steps': 40}
+    given = inputs(code, water(), water(), settings=settings)
+    outputs, node = run_get_node(Cp2kSinglePointWorkChain, single_point=given)
+    assert node.is_finished_ok
+    first, second = node.called
+    assert outputs['labels'].get_array('converged').tolist() == [True, True]
+    assert outputs['label_summary']['remedies'] == [
+        '1 frames without convergence: mixing_fraction 0.1 -> 0.05, maximum_scf_steps 40 -> 80'
+    ]
+    assert outputs['label_summary']['level_of_theory'] == first.outputs.label_summary['level_of_theory']
+    assert second.inputs.checkpoint.uuid == first.outputs.labels.uuid
+
+
+@pytest.fixture
+def code(aiida_code_installed):
+    return aiida_code_installed(label='cp2k', filepath_executable=CP2K)
+
+
+def label(code, *frames, settings=None):
+    outputs, node = run_get_node(Cp2kSinglePointWorkChain, single_point=inputs(code, *frames, settings=settings))
+    assert node.is_finished_ok, node.exit_message
+    return {name: outputs['labels'].get_array(name) for name in outputs['labels'].get_arraynames()}
+
+
+@needs_cp2k
+@pytest.mark.slow
+def test_forces_of_an_insulator_are_minus_the_gradient_of_the_energy(code):
+    step = 0.02
+    labels = label(code, water(0.1 - step), water(0.1), water(0.1 + step), settings={**INSULATOR, 'cutoff': 300.0})
+    low, _, high = labels['energies']
+    assert labels['forces'].reshape(3, 3, 3)[1, 1, 1] == pytest.approx(-(high - low) / (2 * step), abs=0.03)
+
+
+@needs_cp2k
+@pytest.mark.slow
+def test_stress_of_a_crystal_is_the_change_of_energy_with_volume(code):
+    a, step = 3.9, 0.01
+    settings = {**CRYSTAL, 'cutoff': 300.0}
+    labels = label(code, *(lithium_fluoride(value) for value in (a - step, a, a + step)), settings=settings)
+    low, _, high = labels['energies']
+    pressure = np.trace(labels['stresses'][1]) / 3
+    assert pressure == pytest.approx((high - low) / ((a + step) ** 3 - (a - step) ** 3), rel=0.03)
+
+
+@needs_cp2k
+@pytest.mark.slow
+def test_charged_film_puts_its_charge_on_the_metal(code):
+    labels = label(code, charged_film(), settings=METAL)
+    frame = charged_film()
+    assert labels['charges'][frame.numbers == 79].sum() < -0.5
+    assert labels['charges'][frame.numbers == 11].sum() > 0.5
+    assert labels['n_electrons'].tolist() == [12 * 11 + 8 * 6 + 16 + 9]
+
+
+@needs_cp2k
+@pytest.mark.slow
+def test_labels_of_the_work_chain_are_a_data_set(code):
+    outputs, node = run_get_node(
+        LabellingWorkChain,
+        dataset=dataset(water(), water(0.05), replace(water(), numbers=np.array([92, 1, 1], dtype=np.uint8))),
+        engine=Str('cp2k'),
+        code=code,
+        model_parameters=Dict(INSULATOR),
+        frames_per_job=Int(2),
+        max_failed_fraction=Float(0.5),
+    )
+    assert node.is_finished_ok, node.exit_message
+    assert outputs['dataset'].n_frames == 2
+    (rejected,) = outputs['rejected']['frames']
+    assert rejected['frame'] == 2
+    assert rejected['reason'].endswith('there is no pseudopotential of U; those known are of H to Rn')
