@@ -50,43 +50,36 @@ def validate_code(value: AbstractCode | None, _: Any) -> str | None:
     return None if value is None else validate_code_kind(value, 'cp2k', 'labels by CP2K', INSTALL_COMMAND)
 
 
-def refused_frames(dataset: DatasetData, settings: Cp2kSettings) -> dict[int, str]:
-    """Return why CP2K could not compute some frames, by their index.
+def known_failures(inputs: Any) -> dict[int, str]:
+    """Return the reasons of frames that a job does not run, by index: CP2K could not compute them, or did in vain.
 
-    :param dataset: the frames.
-    :param settings: how they would be computed.
-    """
-    refused = {}
-    for index, frame in enumerate(dataset.frames()):
-        try:
-            check_frame(frame, settings)
-        except Cp2kSettingsError as error:
-            refused[index] = str(error)
-    return refused
-
-
-def frames_to_run(inputs: Any) -> list[int]:
-    """Return the frames that a job computes: all but those refused, and those that a checkpoint knows the outcome of.
+    Labels of a job that came to its end carry no reasons as a checkpoint, so that frames without a label are run again.
 
     :param inputs: validated inputs of :class:`Cp2kCalculation`.
     """
     settings = Cp2kSettings.from_dict(inputs['model_parameters'].get_dict())
-    failed = refused_frames(inputs['dataset'], settings)
-    done = np.zeros(inputs['dataset'].n_frames, dtype=bool)
+    reasons = {}
+    for index, frame in enumerate(inputs['dataset'].frames()):
+        try:
+            check_frame(frame, settings)
+        except Cp2kSettingsError as error:
+            reasons[index] = str(error)
     if 'checkpoint' in inputs:
-        done = inputs['checkpoint'].get_array('converged').astype(bool)
-        failed |= failures_of(inputs['checkpoint'])
-    return [index for index in range(len(done)) if not done[index] and index not in failed]
+        stored = inputs['checkpoint'].base.attributes.get(FAILURES, {})
+        reasons |= {int(index): str(reason) for index, reason in stored.items()}
+    return reasons
 
 
-def failures_of(checkpoint: ArrayData) -> dict[int, str]:
-    """Return the reasons of the frames that an interrupted job ran in vain, by their index.
+def frames_to_run(inputs: Any, failures: Mapping[int, str]) -> list[int]:
+    """Return the frames that a job computes: all that have neither a label nor failed.
 
-    :param checkpoint: labels of an earlier job; those of one that came to its end carry no reasons, so that frames
-        without a label are run again.
+    :param inputs: validated inputs of :class:`Cp2kCalculation`.
+    :param failures: result of :func:`known_failures`.
     """
-    stored = checkpoint.base.attributes.get(FAILURES, {})
-    return {int(index): str(reason) for index, reason in stored.items()}
+    is_done = np.zeros(inputs['dataset'].n_frames, dtype=bool)
+    if 'checkpoint' in inputs:
+        is_done = inputs['checkpoint'].get_array('converged').astype(bool)
+    return [index for index in np.flatnonzero(~is_done).tolist() if index not in failures]
 
 
 class Cp2kCalculation(EdlCalculation):
@@ -98,7 +91,6 @@ class Cp2kCalculation(EdlCalculation):
     PARSER_NAME = 'edl.single_point.cp2k'
     EXIT_CODES = (
         exit_codes.OUTPUT_MISSING,
-        exit_codes.OUTPUT_UNREADABLE,
         exit_codes.LOG_INCOMPLETE,
         exit_codes.NO_FRAME_CONVERGED,
     )
@@ -148,7 +140,8 @@ class Cp2kCalculation(EdlCalculation):
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write one input file for each frame."""
         settings = Cp2kSettings.from_dict(self.inputs.model_parameters.get_dict())
-        frames, indices = self.inputs.dataset.frames(), frames_to_run(self.inputs)
+        frames = self.inputs.dataset.frames()
+        indices = frames_to_run(self.inputs, known_failures(self.inputs))
         texts = {f'{frame_name(i)}.inp': input_text(frames.frame(i), settings, frame_name(i)) for i in indices}
         job = jobs.JobFiles(
             files={name: text.encode() for name, text in texts.items()},

@@ -11,7 +11,8 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from aiida_edl.registry import unknown_name_message
-from aiida_edl.science.frames import Frame
+from aiida_edl.science.frames import Frame, FrameSet
+from aiida_edl.science.vacuum import vacuum_widths
 from aiida_edl.typed_fields import checked_fields
 
 VALENCE_ELECTRONS = {
@@ -221,7 +222,7 @@ def check_frame(frame: Frame, settings: Cp2kSettings) -> None:
         )
     if np.abs(frame.cell[2, :2]).max() > 1e-6 or np.abs(frame.cell[:2, 2]).max() > 1e-6:
         raise Cp2kSettingsError('the film is open along a cell vector that is not along z; turn it so that it is')
-    vacuum = float(frame.cell[2, 2] - np.ptp(frame.positions[:, 2]))
+    vacuum = float(vacuum_widths(FrameSet.from_frames([frame]))[0, 2])
     if vacuum < MINIMUM_VACUUM:
         raise Cp2kSettingsError(
             f'the film has {vacuum:.3g} Å of vacuum, it needs {MINIMUM_VACUUM:g} Å; lengthen the cell along z'

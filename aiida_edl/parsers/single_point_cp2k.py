@@ -16,10 +16,9 @@ from aiida_edl.calculations import exit_codes
 from aiida_edl.calculations.evaluation import FRAMES_DONE
 from aiida_edl.calculations.single_point_cp2k import (
     FAILURES,
-    failures_of,
     frame_name,
     frames_to_run,
-    refused_frames,
+    known_failures,
 )
 from aiida_edl.dft.cp2k_settings import Cp2kSettings
 from aiida_edl.parsers.base import EdlParser
@@ -111,11 +110,10 @@ class Cp2kParser(EdlParser):
         """
         inputs = self.node.inputs
         settings = Cp2kSettings.from_dict(inputs.model_parameters.get_dict())
-        labels = _Labels(inputs.dataset.frames(), failures=refused_frames(inputs.dataset, settings))
+        labels = _Labels(inputs.dataset.frames(), failures=known_failures(inputs))
         if 'checkpoint' in inputs:
             labels.take_checkpoint(inputs.checkpoint)
-            labels.failures |= failures_of(inputs.checkpoint)
-        indices = frames_to_run(inputs)
+        indices = frames_to_run(inputs, labels.failures)
         with self.retrieved_files(kwargs.get('retrieved_temporary_folder')) as folder:
             for index in indices:
                 self._read(folder, index, settings, labels)

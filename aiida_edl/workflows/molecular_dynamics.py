@@ -7,6 +7,7 @@ from typing import Any
 
 from aiida.engine import ExitCode
 
+from aiida_edl.calculations.dynamics_checkpoint import STEPS_DONE
 from aiida_edl.calculations.functions.join_datasets import join_datasets
 from aiida_edl.calculations.functions.join_series import join_series
 from aiida_edl.calculations.molecular_dynamics import LAST_FRAME, MolecularDynamicsCalculation
@@ -29,7 +30,7 @@ class MolecularDynamicsWorkChain(ParityGateMixin, JoinPartsMixin, InterruptibleW
 
     _process_class = MolecularDynamicsCalculation
     _input_namespace = 'md'
-    _progress = 'steps_done'
+    _progress = STEPS_DONE
     _counts_from_equilibration = True
 
     @classmethod
