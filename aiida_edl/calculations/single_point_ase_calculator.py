@@ -13,7 +13,7 @@ from aiida.engine import CalcJobProcessSpec
 from aiida.orm import ArrayData, Dict, FolderData, Str
 
 from aiida_edl.calculations import exit_codes
-from aiida_edl.calculations.base import EdlCalculation, validate_code_kind, validate_device
+from aiida_edl.calculations.base import validate_code_kind, validate_device
 from aiida_edl.calculations.evaluation import BINDING, COMMANDS, evaluation_files, evaluation_packages
 from aiida_edl.calculations.models import (
     LoadableModel,
@@ -24,7 +24,7 @@ from aiida_edl.calculations.models import (
     validate_potential,
     validate_vacuum,
 )
-from aiida_edl.data.dataset import DatasetData
+from aiida_edl.calculations.single_point import SinglePointCalculation
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.science.frames import FrameSet
 
@@ -34,7 +34,7 @@ def validate_model_parameters(value: Dict | None, _: Any) -> str | None:
     return None if value is None else validate_parameters(value.get_dict())
 
 
-class AseCalculatorCalculation(EdlCalculation):
+class AseCalculatorCalculation(SinglePointCalculation):
     """Label frames with an ASE calculator; a frame that fails is listed with its reason, the others are labelled."""
 
     PARSER_NAME = 'edl.single_point.ase_calculator'
@@ -53,7 +53,6 @@ class AseCalculatorCalculation(EdlCalculation):
     def define(cls, spec: CalcJobProcessSpec) -> None:
         """Define ports."""
         super().define(spec)
-        spec.input('dataset', valid_type=DatasetData, help='Frames to be labelled; labels they carry are not read.')
         spec.input(
             'model_parameters',
             valid_type=Dict,
@@ -75,9 +74,6 @@ class AseCalculatorCalculation(EdlCalculation):
             valid_type=ArrayData,
             help='energies [eV], forces [eV/Å], offsets, converged; where the calculator gives them charges [e] and '
             'stresses [eV/Å³, positive in tension]. A frame that failed is NaN.',
-        )
-        spec.output(
-            'label_summary', valid_type=Dict, help='Level of theory, failed frames with reasons, versions, wall time.'
         )
         spec.output('checkpoint', valid_type=FolderData, required=False, help='Labels of an interrupted run.')
 

@@ -13,8 +13,8 @@ from aiida.orm import AbstractCode, ArrayData, Dict, List
 
 from aiida_edl.architectures.base import Command, Retrieval
 from aiida_edl.calculations import exit_codes, jobs
-from aiida_edl.calculations.base import EdlCalculation, validate_code_kind
-from aiida_edl.data.dataset import DatasetData
+from aiida_edl.calculations.base import validate_code_kind
+from aiida_edl.calculations.single_point import SinglePointCalculation
 from aiida_edl.dft.cp2k_input import input_text
 from aiida_edl.dft.cp2k_settings import Cp2kSettings, Cp2kSettingsError, check_frame
 
@@ -82,7 +82,7 @@ def frames_to_run(inputs: Any, failures: Mapping[int, str]) -> list[int]:
     return [index for index in np.flatnonzero(~is_done).tolist() if index not in failures]
 
 
-class Cp2kCalculation(EdlCalculation):
+class Cp2kCalculation(SinglePointCalculation):
     """Label frames with CP2K. Frames may differ in everything; one that fails costs no other its label.
 
     Each frame begins from atomic densities, so that its label does not depend on the frames around it.
@@ -100,7 +100,6 @@ class Cp2kCalculation(EdlCalculation):
         """Define ports."""
         super().define(spec)
         spec.inputs['code'].validator = validate_code
-        spec.input('dataset', valid_type=DatasetData, help='Frames to be labelled; labels they carry are not read.')
         spec.input(
             'model_parameters',
             valid_type=Dict,
@@ -118,9 +117,6 @@ class Cp2kCalculation(EdlCalculation):
             help='energies [eV], forces [eV/Å], stresses [eV/Å³, positive in tension], charges [e, Mulliken], '
             'fermi_level [eV], dispersion_energies [eV], n_electrons, n_scf_steps, offsets, converged; NaN in the rows '
             'of a frame that failed.',
-        )
-        spec.output(
-            'label_summary', valid_type=Dict, help='Level of theory, failed frames with reasons, versions, wall time.'
         )
         spec.output('checkpoint', valid_type=ArrayData, required=False, help='The labels of an interrupted run.')
 

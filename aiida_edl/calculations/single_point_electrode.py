@@ -11,8 +11,8 @@ from aiida.orm import AbstractCode, ArrayData, Dict
 
 from aiida_edl.architectures.base import Command, Retrieval
 from aiida_edl.calculations import exit_codes, jobs
-from aiida_edl.calculations.base import EdlCalculation, validate_code_kind
-from aiida_edl.data.dataset import DatasetData
+from aiida_edl.calculations.base import validate_code_kind
+from aiida_edl.calculations.single_point import SinglePointCalculation
 from aiida_edl.md_engines import electrode_labels
 from aiida_edl.md_engines.electrode import ElectrodeEngine
 from aiida_edl.science.reference_model import ReferenceModel, ReferenceModelError
@@ -38,7 +38,7 @@ def validate_code(value: AbstractCode | None, _: Any) -> str | None:
     return validate_code_kind(value, 'lammps', 'the reference model', ElectrodeEngine.install_command)
 
 
-class ElectrodeCalculation(EdlCalculation):
+class ElectrodeCalculation(SinglePointCalculation):
     """Label frames with the classical reference model: a metal at fixed total charge beside water and ions.
 
     Frames may differ in composition and cell. A frame that the model cannot describe, for example one with a broken
@@ -59,7 +59,6 @@ class ElectrodeCalculation(EdlCalculation):
         """Define ports."""
         super().define(spec)
         spec.inputs['code'].validator = validate_code
-        spec.input('dataset', valid_type=DatasetData, help='Frames to be labelled; labels they carry are not read.')
         spec.input(
             'model_parameters',
             valid_type=Dict,
@@ -72,9 +71,6 @@ class ElectrodeCalculation(EdlCalculation):
             valid_type=ArrayData,
             help='energies [eV], forces [eV/Å], charges [e], metal_potential [V], offsets, converged; NaN in the rows '
             'of a frame that failed.',
-        )
-        spec.output(
-            'label_summary', valid_type=Dict, help='Level of theory, failed frames with reasons, versions, wall time.'
         )
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
