@@ -1,4 +1,4 @@
-"""Find a member of a family (architecture, MD engine) by its entry point; no AiiDA, no backend is imported."""
+"""Find a member of a family (architecture, MD engine, format) by its entry point; no AiiDA, no backend is imported."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 
 ARCHITECTURES = 'aiida_edl.architectures'
 MD_ENGINES = 'aiida_edl.md_engines'
+DATASET_FORMATS = 'aiida_edl.dataset_formats'
+KINDS = {ARCHITECTURES: 'architecture', MD_ENGINES: 'MD engine', DATASET_FORMATS: 'format'}
+"""What a member of each family is called."""
 
 
 class UnknownNameError(ValueError):
@@ -38,7 +41,7 @@ def _entry_points(group: str) -> dict[str, EntryPoint]:
 def registered_names(group: str) -> tuple[str, ...]:
     """Return the names registered in an entry-point group, sorted.
 
-    :param group: :data:`ARCHITECTURES` or :data:`MD_ENGINES`.
+    :param group: one of :data:`KINDS`.
     """
     return tuple(sorted(_entry_points(group)))
 
@@ -46,12 +49,11 @@ def registered_names(group: str) -> tuple[str, ...]:
 def load_member(group: str, name: str) -> Any:
     """Return an instance of the member of a family.
 
-    :param group: :data:`ARCHITECTURES` or :data:`MD_ENGINES`.
+    :param group: one of :data:`KINDS`.
     :param name: entry-point name.
     :raises UnknownNameError: if no such member is registered.
     """
     members = _entry_points(group)
     if name not in members:
-        kind = {ARCHITECTURES: 'architecture', MD_ENGINES: 'MD engine'}.get(group, group)
-        raise UnknownNameError(unknown_name_message(kind, name, list(members)))
+        raise UnknownNameError(unknown_name_message(KINDS.get(group, group), name, list(members)))
     return members[name].load()()

@@ -11,9 +11,14 @@ from aiida.parsers import Parser
 
 from aiida_edl.architectures.base import Architecture
 from aiida_edl.md_engines.base import MDEngine
+from aiida_edl.science.formats.base import DatasetFormat
 
 AIIDA_GROUPS = ('aiida.data', 'aiida.calculations', 'aiida.calculations.monitors', 'aiida.parsers', 'aiida.workflows')
-FAMILIES = {'aiida_edl.architectures': Architecture, 'aiida_edl.md_engines': MDEngine}
+FAMILIES = {
+    'aiida_edl.architectures': Architecture,
+    'aiida_edl.md_engines': MDEngine,
+    'aiida_edl.dataset_formats': DatasetFormat,
+}
 PREFIX = 'edl.'
 
 

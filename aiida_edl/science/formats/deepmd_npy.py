@@ -8,23 +8,85 @@ from __future__ import annotations
 
 import difflib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
 from aiida_edl.science.charge_state import ions_per_frame
+from aiida_edl.science.formats.base import DatasetFormat
 from aiida_edl.science.formats.file_units import FileUnits, FormatError
+from aiida_edl.science.formats.frame_collection import BadFrame
 from aiida_edl.science.formats.label_checks import LabelLimits, check_distances, check_labels
-from aiida_edl.science.frames import FrameSet
+from aiida_edl.science.frames import Frame, FrameSet
 
+SYSTEM_FILE = 'type.raw'
+"""File that makes a folder a system of DeePMD-kit."""
 VALUES_PER_ATOM = {'coord': 3, 'force': 3}
 """Values per atom and frame of the arrays that have some."""
 VALUES_PER_FRAME = {'box': 9, 'energy': 1, 'virial': 9}
 """Values per frame of the others."""
+
+
+@dataclass(frozen=True)
+class DeepmdNpyReadOptions:
+    """What may be stated to read systems of DeePMD-kit."""
+
+    type_map: tuple[str, ...] | None = None
+    """Chemical symbols of the types; must be given if a folder has no ``type_map.raw``."""
+    labelled: bool = True
+    """Whether energies and forces are read; virials are read where there are any."""
+
+
+@dataclass(frozen=True)
+class DeepmdNpyWriteOptions:
+    """What may be stated to write systems of DeePMD-kit."""
+
+    type_map: tuple[str, ...] | None = None
+    """Chemical symbols by type; may name more than occur; those that occur, by atomic number, if None."""
+
+
+class DeepmdNpy(DatasetFormat):
+    """Folders of numpy arrays with one order of atoms each; a folder of such folders is read as one set."""
+
+    name: ClassVar[str] = 'deepmd_npy'
+    title: ClassVar[str] = 'DeePMD-kit: systems of numpy arrays'
+    read_options_class: ClassVar[type] = DeepmdNpyReadOptions
+    write_options_class: ClassVar[type | None] = DeepmdNpyWriteOptions
+    held_labels: ClassVar[tuple[str, ...]] = ('energies', 'forces', 'stresses')
+    holds_columns: ClassVar[bool] = False
+    precision: ClassVar[str] = 'double'
+    unit_convention: ClassVar[str] = 'Å, eV, eV/Å; the virial, minus stress times volume, in eV'
+
+    def recognises(self, source: Path) -> bool:
+        """Return whether it is a system, or a folder of systems."""
+        return any((source / name).is_dir() for name in ('set.000',)) or any(source.glob(f'*/{SYSTEM_FILE}'))
+
+    def frames(self, source: Path, options: DeepmdNpyReadOptions, units: FileUnits) -> Iterator[Frame | BadFrame]:
+        """Yield the frames, system by system, each a trajectory of its own named for its folder."""
+        folders = [source] if (source / SYSTEM_FILE).is_file() else systems_below(source)
+        for folder in folders:
+            yield from system_frames(folder, options.type_map, units, options.labelled).with_columns(group=folder.name)
+
+    def written(self, frames: FrameSet, options: DeepmdNpyWriteOptions) -> dict[str, bytes]:
+        """Return the systems."""
+        return write_deepmd(frames, options.type_map or frames.elements)
+
+
+def systems_below(source: Path) -> list[Path]:
+    """Return the systems in a folder, sorted by name.
+
+    :param source: the folder.
+    :raises FormatError: if there is none.
+    """
+    folders = sorted(path.parent for path in source.glob(f'*/{SYSTEM_FILE}'))
+    if not folders:
+        raise FormatError(f"'{source.name}' has no {SYSTEM_FILE}, neither itself nor one folder below")
+    return folders
 
 
 def read_deepmd_npy(
@@ -49,7 +111,24 @@ def read_deepmd_npy(
     :raises FormatError: if a file is missing, truncated or of a wrong shape, types have no symbol, or labels cannot be
         right.
     """
-    root, factors, checked = Path(folder), units or FileUnits(), limits or LabelLimits()
+    root, checked = Path(folder), limits or LabelLimits()
+    frames = system_frames(root, type_map, units or FileUnits(), is_labelled)
+    if group is not None:
+        frames = frames.with_columns(group=group)
+    check_labels(frames, root.name, checked)
+    check_distances(frames, root.name, checked)
+    return frames
+
+
+def system_frames(root: Path, type_map: Sequence[str] | None, factors: FileUnits, is_labelled: bool) -> FrameSet:
+    """Return the frames of a system with the column ``charge_state``; labels are not checked.
+
+    :param root: folder with ``type.raw``.
+    :param type_map: chemical symbol of each type; needed if the folder has no ``type_map.raw``.
+    :param factors: units of the files.
+    :param is_labelled: whether energies and forces are read; the virial is read if there is one.
+    :raises FormatError: if a file is missing, truncated or of a wrong shape, or types have no symbol.
+    """
     numbers = _numbers(root, type_map)
     is_periodic = not (root / 'nopbc').exists()
     names = ['coord', *(['box'] if is_periodic else []), *(['energy', 'force'] if is_labelled else [])]
@@ -66,12 +145,7 @@ def read_deepmd_npy(
         if len(set(lengths.values())) > 1:
             raise FormatError(f'{root.name}/{path.name}: arrays differ in frames, {lengths}; copy the set again')
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in names}
-    frames = _frame_set(numbers, arrays, factors, is_periodic)
-    if group is not None:
-        frames = frames.with_columns(group=group)
-    check_labels(frames, root.name, checked)
-    check_distances(frames, root.name, checked)
-    return frames
+    return _frame_set(numbers, arrays, factors, is_periodic)
 
 
 def write_deepmd(frames: FrameSet, type_map: Sequence[str], frame_parameter: str | None = None) -> dict[str, bytes]:

@@ -1,34 +1,31 @@
-"""Extended XYZ files: what each key means is said by the caller, never guessed.
-
-The file is parsed here and not by ``ase.io.read``, which moves energies, forces, stress and charges into a calculator,
-renames keys on the way, stops at a stress of six values and cannot tell which frame is truncated.
-"""
+"""Extended XYZ files: what each key means is said by the caller, never guessed."""
 
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
 from aiida_edl.science.charge_state import ions_per_frame
+from aiida_edl.science.formats.base import DatasetFormat
+from aiida_edl.science.formats.extended_xyz_text import RawFrame, check_key, raw_frames, text_of, value_of
 from aiida_edl.science.formats.file_units import FileUnits, FormatError
+from aiida_edl.science.formats.frame_collection import BadFrame
 from aiida_edl.science.formats.label_checks import LabelLimits, check_distances, check_labels
-from aiida_edl.science.frames import Frame, FrameSet
+from aiida_edl.science.frames import OPTIONAL, Frame, FrameSet
 
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """Order of six stress components in ASE: xx yy zz yz xz xy."""
-PAIR = re.compile(
-    r"""(?P<key>[^\s=]+)\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|\[(?P<list>[^\]]*)\]|\{(?P<set>[^}]*)\}|(?P<bare>\S+))"""
-)
-"""One ``key=value`` of the comment line; the value may stand in quotes or brackets."""
+SUFFIXES = ('.xyz', '.extxyz')
+OWN_KEYS = ('Lattice', 'Properties', 'pbc')
+"""Keys that belong to the format."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +44,80 @@ class KeyMapping:
     """Further scalars of the comment line: key in the file -> name of the column, e.g. ``{'head': 'group'}``."""
     accept_other_free_energy: bool = False
     """Whether ``energy`` is meant although the file also holds a ``free_energy`` that differs."""
+    velocities: str | None = None
+    """Property with the velocities."""
+    text: tuple[str, ...] = ()
+    """Keys of ``columns`` whose values are text even if they look like numbers."""
 
 
 @dataclass(frozen=True)
-class _RawFrame:
-    """One frame as it stands in the file."""
+class WrittenKeys(KeyMapping):
+    """Under which keys quantities are written; columns that ``columns`` does not map keep their name."""
 
-    info: Mapping[str, Any]
-    properties: Mapping[str, NDArray[Any]]
+    stress: str | None = 'stress'
+    """Key of the stress, nine values."""
+    charges: str | None = 'charges'
+    """Property with the atomic charges."""
+    velocities: str | None = 'velocities'
+    """Property with the velocities."""
+
+
+class ExtendedXyz(DatasetFormat):
+    """Text with one line an atom and ``key=value`` in a comment line; any keys."""
+
+    name: ClassVar[str] = 'extended_xyz'
+    title: ClassVar[str] = 'Extended XYZ: text read by ASE, MACE, metatrain, SevenNet, NequIP and GRACE'
+    read_options_class: ClassVar[type] = KeyMapping
+    write_options_class: ClassVar[type | None] = WrittenKeys
+    held_labels: ClassVar[tuple[str, ...]] = OPTIONAL
+    holds_columns: ClassVar[bool] = True
+    precision: ClassVar[str] = 'double, digit for digit'
+    unit_convention: ClassVar[str] = 'none in the file: Å, eV, eV/Å unless stated; written in these'
+
+    def recognises(self, source: Path) -> bool:
+        """Return whether it is a file with one of the usual suffixes."""
+        return source.is_file() and source.suffix.lower() in SUFFIXES
+
+    def frames(self, source: Path, options: KeyMapping, units: FileUnits) -> Iterator[Frame | BadFrame]:
+        """Yield the frames."""
+        if source.is_dir():
+            raise FormatError(f"'{source.name}' is a folder, extended_xyz is a file; name the file")
+        yield from _frames(source, options, units)
+
+    def losses(self, frames: FrameSet, options: WrittenKeys) -> dict[str, str]:
+        """Return the labels that have no key."""
+        keys = _keys_of_labels(options)
+        return {
+            name: f'no key is given for {name}'
+            for name in OPTIONAL
+            if keys[name] is None and getattr(frames, name) is not None
+        }
+
+    def written(self, frames: FrameSet, options: WrittenKeys) -> dict[str, bytes]:
+        """Return one file."""
+        return {'frames.xyz': write_extended_xyz(frames, options)}
+
+    def read_back_options(self, frames: FrameSet, options: WrittenKeys) -> dict[str, Any]:
+        """Return the keys of what was written."""
+        keys = _keys_of_labels(options)
+        present = {name: key for name, key in keys.items() if getattr(frames, name) is not None}
+        names = {column: key for key, column in options.columns.items()}
+        columns = {names.get(column, column): column for column in frames.columns}
+        return {
+            'energy': present.get('energies'),
+            'forces': present.get('forces'),
+            'stress': present.get('stresses'),
+            'charges': present.get('charges'),
+            'velocities': present.get('velocities'),
+            'columns': columns,
+            'text': tuple(key for key, column in columns.items() if frames.columns[column].dtype.kind == 'U'),
+            'accept_other_free_energy': 'free_energy' in columns,
+        }
+
+
+def _keys_of_labels(keys: KeyMapping) -> dict[str, str | None]:
+    """Return the key of each optional label."""
+    return dict(zip(OPTIONAL, (keys.energy, keys.forces, keys.stress, keys.charges, keys.velocities), strict=True))
 
 
 def read_extended_xyz(
@@ -65,7 +128,7 @@ def read_extended_xyz(
     limits: LabelLimits | None = None,
     group: str | None = None,
 ) -> FrameSet:
-    """Read all frames of an extended XYZ file.
+    """Read all frames of an extended XYZ file, of which none may be bad.
 
     The column ``charge_state`` is the number of ions of the composition, unless ``keys.columns`` maps a key to it.
 
@@ -76,23 +139,16 @@ def read_extended_xyz(
     :param group: name of the trajectory all frames are of, stored as column ``group``.
     :raises FormatError: if the file is empty, truncated, lacks a key, or holds labels that cannot be right.
     """
-    source, mapping, factors = Path(path).name, keys or KeyMapping(), units or FileUnits()
+    source, mapping = Path(path).name, keys or KeyMapping()
     if group is not None and 'group' in mapping.columns.values():
         raise FormatError(f"{source}: group '{group}' is given and keys.columns maps a key to it too; give one of both")
-    frames, has_cell, periodicities = [], [], set()
-    for index, raw in enumerate(_raw_frames(Path(path))):
-        frame = _frame(raw, mapping, factors, f'{source}: frame {index}')
-        frames.append(frame)
-        has_cell.append('Lattice' in raw.info)
-        periodicities.add(tuple(frame.pbc.tolist()))
+    frames = []
+    for item in _frames(Path(path), mapping, units or FileUnits()):
+        if isinstance(item, BadFrame):
+            raise FormatError(item.reason)
+        frames.append(item)
     if not frames:
         raise FormatError(f'{source}: the file holds no frame; give a file with at least one')
-    if len(set(has_cell)) > 1:
-        raise FormatError(
-            f'{source}: {has_cell.count(False)} of {len(frames)} frames have no Lattice; add it or split the file'
-        )
-    if len(periodicities) > 1:
-        raise FormatError(f'{source}: frames have different pbc {sorted(periodicities)}; split the file')
     result = FrameSet.from_frames(frames)
     if group is not None:
         result = result.with_columns(group=group)
@@ -110,9 +166,11 @@ def write_extended_xyz(frames: FrameSet, keys: KeyMapping | None = None) -> byte
     :param frames: the frames.
     :param keys: names under which labels and columns are written; a label whose key is None is left out, columns
         that ``keys.columns`` does not map keep their name.
+    :raises FormatError: if two things have one name, or a name or text cannot stand in such a file.
     """
     mapping = keys or KeyMapping()
     names = {column: key for key, column in mapping.columns.items()}
+    _check_keys(frames, mapping, names)
     lines: list[str] = []
     for frame in frames:
         blocks = [('pos', 3, frame.positions)]
@@ -120,6 +178,8 @@ def write_extended_xyz(frames: FrameSet, keys: KeyMapping | None = None) -> byte
             blocks.append((mapping.forces, 3, frame.forces))
         if mapping.charges is not None and frame.charges is not None:
             blocks.append((mapping.charges, 1, frame.charges[:, None]))
+        if mapping.velocities is not None and frame.velocities is not None:
+            blocks.append((mapping.velocities, 3, frame.velocities))
         info: dict[str, Any] = {names.get(name, name): value for name, value in frame.columns.items()}
         if mapping.energy is not None and frame.energy is not None:
             info[mapping.energy] = frame.energy
@@ -128,7 +188,7 @@ def write_extended_xyz(frames: FrameSet, keys: KeyMapping | None = None) -> byte
         properties = ':'.join(['species:S:1'] + [f'{name}:R:{width}' for name, width, _ in blocks])
         lattice = {'Lattice': frame.cell} if frame.cell.any() else {}
         pairs = {**lattice, 'Properties': properties, **info, 'pbc': ' '.join('T' if p else 'F' for p in frame.pbc)}
-        lines += [str(len(frame.numbers)), ' '.join(f'{key}={_text(value)}' for key, value in pairs.items())]
+        lines += [str(len(frame.numbers)), ' '.join(f'{key}={text_of(value)}' for key, value in pairs.items())]
         table = np.concatenate([block for _, _, block in blocks], axis=1).tolist()
         lines += [
             ' '.join([chemical_symbols[number], *map(repr, row)]) for number, row in zip(frame.numbers.tolist(), table)
@@ -136,86 +196,30 @@ def write_extended_xyz(frames: FrameSet, keys: KeyMapping | None = None) -> byte
     return ('\n'.join(lines) + '\n').encode()
 
 
-def _text(value: Any) -> str:
-    """Return a value of the comment line, quoted where needed."""
-    if isinstance(value, np.ndarray):
-        return '"' + ' '.join(map(repr, value.ravel().tolist())) + '"'
-    text = repr(float(value)) if isinstance(value, float | np.floating) else str(value)
-    return f'"{text}"' if not text or any(character in text for character in ' ="\'{}[],') else text
+def _check_keys(frames: FrameSet, keys: KeyMapping, names: Mapping[str, str]) -> None:
+    """Check that everything that is written has a name of its own.
+
+    :raises FormatError: with the first name that has not.
+    """
+    labels = [key for label, key in _keys_of_labels(keys).items() if key and getattr(frames, label) is not None]
+    used: set[str] = set(OWN_KEYS)
+    for key in [*labels, *(names.get(column, column) for column in frames.columns)]:
+        check_key(key)
+        if key in used:
+            raise FormatError(f"two things are to be written as '{key}'; give each a key of its own")
+        used.add(key)
 
 
-def _raw_frames(path: Path) -> Iterator[_RawFrame]:
-    """Yield the frames as they stand in the file."""
-    index, line_number = 0, 0
-    with path.open(encoding='utf-8') as handle:
-        while header := handle.readline():
-            line_number += 1
-            if not header.strip():
-                continue
-            where = f'{path.name}: frame {index}'
-            if not header.strip().isdigit() or int(header) < 1:
-                raise FormatError(
-                    f'{where} starts at line {line_number} with {header.strip()[:40]!r} where a number of atoms is '
-                    'expected; the frame before it may be truncated'
-                )
-            n_atoms = int(header)
-            comment = handle.readline()
-            rows = [row.split() for _, row in zip(range(n_atoms), handle)]
-            yield _parse_frame(where, n_atoms, comment, rows)
-            line_number += 1 + n_atoms
-            index += 1
-
-
-def _parse_frame(where: str, n_atoms: int, comment: str, rows: Sequence[list[str]]) -> _RawFrame:
-    """Return one frame with its properties as arrays."""
-    info = _comment_values(comment)
-    layout = str(info.get('Properties', 'species:S:1:pos:R:3')).split(':')
-    widths = [int(width) for width in layout[2::3]]
-    found = next((number for number, row in enumerate(rows) if len(row) != sum(widths)), len(rows))
-    if found < n_atoms:
-        raise FormatError(
-            f'{where} is truncated: {found} of {n_atoms} atom lines have {sum(widths)} fields; remove the frame or '
-            'copy the file again'
-        )
-    table = np.array(rows)
-    properties, start = {}, 0
-    for name, kind, width in zip(layout[::3], layout[1::3], widths):
-        block = table[:, start : start + width]
-        start += width
-        numbers = _numbers_or_none(block.reshape(-1).tolist()) if kind in 'RI' else block
-        if numbers is None:
-            words = [word for word in block.reshape(-1).tolist() if _numbers_or_none([word]) is None]
-            raise FormatError(f"{where} has {words[0]!r} in '{name}', which is no number; mend the file")
-        properties[name] = numbers.reshape(block.shape).astype(np.float64 if kind == 'R' else numbers.dtype)
-    return _RawFrame(info=info, properties=properties)
-
-
-def _comment_values(comment: str) -> dict[str, Any]:
-    """Return the values of the comment line: numbers, truth values, arrays of them, or strings."""
-    values: dict[str, Any] = {}
-    for match in PAIR.finditer(comment):
-        text = next(group for name, group in match.groupdict().items() if name != 'key' and group is not None)
-        words = re.split(r'[\s,]+', text.strip())
-        if all(word in ('T', 'F', 'True', 'False') for word in words):
-            array: NDArray[Any] = np.array([word[0] == 'T' for word in words])
-        else:
-            numbers = _numbers_or_none(words)
-            if numbers is None:
-                values[match['key']] = text
-                continue
-            array = numbers
-        values[match['key']] = array if len(array) > 1 else array[0].item()
-    return values
-
-
-def _numbers_or_none(words: Sequence[str]) -> NDArray[Any] | None:
-    """Return the words as integers, else as floats; None if one is no number."""
-    for kind in (np.int64, np.float64):
-        try:
-            return np.array(words, dtype=kind)
-        except (ValueError, OverflowError):
+def _frames(path: Path, keys: KeyMapping, factors: FileUnits) -> Iterator[Frame | BadFrame]:
+    """Yield the frames of a file in house units."""
+    for index, raw in enumerate(raw_frames(path)):
+        if isinstance(raw, BadFrame):
+            yield raw
             continue
-    return None
+        try:
+            yield _frame(raw, keys, factors, f'{path.name}: frame {index}')
+        except FormatError as error:
+            yield BadFrame(str(error))
 
 
 def _lookup(values: Mapping[str, Any], key: str, where: str, purpose: str) -> Any:
@@ -232,13 +236,14 @@ def _lookup(values: Mapping[str, Any], key: str, where: str, purpose: str) -> An
     raise FormatError(f"{where} has no key '{key}' for {purpose}; {hint}: name the right one")
 
 
-def _frame(raw: _RawFrame, keys: KeyMapping, factors: FileUnits, where: str) -> Frame:
+def _frame(raw: RawFrame, keys: KeyMapping, factors: FileUnits, where: str) -> Frame:
     """Return one frame in house units."""
     cell, pbc = _cell(raw.info, factors, where)
     energy = _energy(raw.info, keys, where)
     forces = None if keys.forces is None else _lookup(raw.properties, keys.forces, where, 'forces')
     charges = None if keys.charges is None else _lookup(raw.properties, keys.charges, where, 'charges')
-    stress = None if keys.stress is None else _lookup(raw.info, keys.stress, where, 'stress')
+    velocities = None if keys.velocities is None else _lookup(raw.properties, keys.velocities, where, 'velocities')
+    stress = None if keys.stress is None else value_of(_lookup(raw.info, keys.stress, where, 'stress'))
     return Frame(
         numbers=_numbers(raw.properties, where),
         positions=_lookup(raw.properties, 'pos', where, 'positions') * factors.length,
@@ -248,8 +253,18 @@ def _frame(raw: _RawFrame, keys: KeyMapping, factors: FileUnits, where: str) -> 
         forces=None if forces is None else forces * factors.force,
         stress=None if stress is None else _stress(stress, where) * factors.stress,
         charges=None if charges is None else charges.reshape(-1),
-        columns={column: _lookup(raw.info, key, where, f'column {column}') for key, column in keys.columns.items()},
+        velocities=None if velocities is None else velocities * factors.velocity,
+        columns={column: _column(raw.info, key, keys, where) for key, column in keys.columns.items()},
     )
+
+
+def _column(info: Mapping[str, str], key: str, keys: KeyMapping, where: str) -> Any:
+    """Return a scalar of the comment line."""
+    text = _lookup(info, key, where, f'column {keys.columns[key]}')
+    value = text if key in keys.text else value_of(text)
+    if isinstance(value, np.ndarray):
+        raise FormatError(f"{where} has {value.size} values as '{key}'; a column is one value a frame")
+    return value
 
 
 def _numbers(properties: Mapping[str, NDArray[Any]], where: str) -> NDArray[np.uint8]:
@@ -262,15 +277,18 @@ def _numbers(properties: Mapping[str, NDArray[Any]], where: str) -> NDArray[np.u
     return np.array([atomic_numbers[symbol] for symbol in symbols.tolist()], dtype=np.uint8)
 
 
-def _cell(info: Mapping[str, Any], factors: FileUnits, where: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _cell(info: Mapping[str, str], factors: FileUnits, where: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return cell vectors as rows [Å] and periodicity."""
     has_lattice = 'Lattice' in info
-    pbc = np.broadcast_to(np.asarray(info.get('pbc', has_lattice), dtype=bool), (3,)).copy()
+    stated = value_of(info['pbc']) if 'pbc' in info else has_lattice
+    if np.asarray(stated).size not in (1, 3) or np.asarray(stated).dtype.kind not in 'bi':
+        raise FormatError(f'{where} has pbc={info["pbc"]!r}; give three truth values, e.g. "T T F"')
+    pbc = np.broadcast_to(np.asarray(stated, dtype=bool), (3,)).copy()
     if not has_lattice:
         if pbc.any() or 'pbc' not in info:
             raise FormatError(f'{where} has no Lattice; add it, or pbc="F F F" if nothing is periodic')
         return np.zeros((3, 3)), pbc
-    lattice = np.asarray(info['Lattice'])
+    lattice = np.asarray(value_of(info['Lattice']))
     if lattice.shape != (9,) or not np.issubdtype(lattice.dtype, np.number):
         raise FormatError(f'{where} has {lattice.size} values as Lattice; give nine numbers')
     cell = lattice.reshape(3, 3).astype(np.float64) * factors.length
@@ -279,14 +297,15 @@ def _cell(info: Mapping[str, Any], factors: FileUnits, where: str) -> tuple[NDAr
     return cell, pbc
 
 
-def _energy(info: Mapping[str, Any], keys: KeyMapping, where: str) -> float | None:
+def _energy(info: Mapping[str, str], keys: KeyMapping, where: str) -> float | None:
     """Return the energy of the chosen key, in the unit of the file."""
     if keys.energy is None:
         return None
-    value = _lookup(info, keys.energy, where, 'energy')
+    value = value_of(_lookup(info, keys.energy, where, 'energy'))
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise FormatError(f"{where} has {value!r} as '{keys.energy}', which is no number; name another key")
-    energy, free_energy = float(value), float(info.get('free_energy', value))
+    other = value_of(info['free_energy']) if 'free_energy' in info else value
+    energy, free_energy = float(value), float(other) if isinstance(other, int | float) else float(value)
     is_ambiguous = keys.energy == 'energy' and not keys.accept_other_free_energy
     if is_ambiguous and abs(energy - free_energy) > 1e-6:
         raise FormatError(

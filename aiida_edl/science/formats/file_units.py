@@ -23,6 +23,7 @@ UNITS: Mapping[str, Mapping[str, float]] = {
         'kcal/mol/angstrom': units.KILOCALORIE_PER_MOL,
     },
     'stress': {'eV/angstrom3': 1.0, 'GPa': units.GIGAPASCAL, 'kbar': units.KILOBAR},
+    'velocity': {'angstrom/fs': 1.0, 'angstrom/ps': 1e-3},
 }
 """Factor to the house unit of each unit that a file may be in, by quantity."""
 
@@ -39,6 +40,8 @@ class FileUnits:
     """One unit of force in the file [eV/Å]."""
     stress: float = 1.0
     """One unit of stress in the file [eV/Å³]; negative if the file counts compression as positive."""
+    velocity: float = 1.0
+    """One unit of velocity in the file [Å/fs]."""
 
     @classmethod
     def from_names(cls, names: Mapping[str, str]) -> FileUnits:

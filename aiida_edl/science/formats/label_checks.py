@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
-from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science import units
+from aiida_edl.science.close_contacts import CloseContact, closest_contact
 from aiida_edl.science.formats.file_units import FormatError
-from aiida_edl.science.frames import FrameSet
+from aiida_edl.science.frames import Frame, FrameSet
 from aiida_edl.science.minimum_image import minimum_image
 
 FACTORS = {
@@ -112,21 +112,32 @@ def check_distances(frames: FrameSet, source: str, limits: LabelLimits) -> None:
     :param limits: the bounds.
     :raises FormatError: if two atoms of the first frame are closer than the bound.
     """
-    frame = frames.frame(0)
-    if len(frame.numbers) < 2:
-        return
-    displacements = minimum_image(frame.positions[:, None] - frame.positions[None], frame.cell, frame.pbc)
-    distances = np.linalg.norm(displacements, axis=-1)
-    np.fill_diagonal(distances, np.inf)
-    if (smallest := float(distances.min())) < limits.minimum_distance:
-        first, second = divmod(int(np.argmin(distances)), len(distances))
-        pair = (
-            f'{chemical_symbols[frame.numbers[first]]} {first} and {chemical_symbols[frame.numbers[second]]} {second}'
-        )
-        raise FormatError(
-            f'{source}: atoms {pair} of frame 0 are {smallest:.4g} Å apart, below {limits.minimum_distance:g} Å; '
-            'check the unit of length and the cell'
-        )
+    if contact := closest_contact(frames.frame(0), limits.minimum_distance):
+        raise FormatError(f'{source}: {_too_close(contact, " of frame 0", limits)}')
+
+
+def fault_of_frame(frame: Frame, where: str, limits: LabelLimits) -> str | None:
+    """Return why one frame cannot be used whatever the others are: not finite, or atoms on top of each other.
+
+    :param frame: the frame in house units.
+    :param where: name of the file and the frame, for the message.
+    :param limits: the bounds.
+    """
+    for name in ('positions', 'cell', 'energy', 'forces', 'stress', 'charges', 'velocities'):
+        value = getattr(frame, name)
+        if value is not None and not np.isfinite(value).all():
+            return f'{where} has values in {name} that are not finite'
+    if contact := closest_contact(frame, limits.minimum_distance):
+        return f'{where}: {_too_close(contact, "", limits)}'
+    return None
+
+
+def _too_close(contact: CloseContact, of_frame: str, limits: LabelLimits) -> str:
+    """Return in words that two atoms are too close."""
+    return (
+        f'atoms {contact}{of_frame} are {contact.distance:.4g} Å apart, below {limits.minimum_distance:g} Å; '
+        'check the unit of length and the cell'
+    )
 
 
 def compare_work(frames: FrameSet, maximum_displacement: float = 0.3) -> WorkComparison:

@@ -142,6 +142,13 @@ def test_group_is_stored_for_all_frames(tmp_path):
     assert read_extended_xyz(write(tmp_path, FRAME * 2), group='run_1').columns['group'].tolist() == ['run_1'] * 2
 
 
+def test_frames_of_different_periodicity_keep_it(tmp_path):
+    molecule = FRAME.replace('T T F', 'F F F').replace('Lattice="10 0 0 0 11 0 1 0 12" ', '')
+    frames = read_extended_xyz(write(tmp_path, FRAME + molecule))
+    assert frames.pbc.tolist() == [[True, True, False], [False, False, False]]
+    assert not frames.cells[1].any()
+
+
 def test_group_given_twice_is_refused(tmp_path):
     refuse(
         write(tmp_path, FRAME),
@@ -196,14 +203,6 @@ def test_group_given_twice_is_refused(tmp_path):
         (
             FRAME.replace('Lattice="10 0 0 0 11 0 1 0 12" ', ''),
             'set.xyz: frame 0 has no Lattice; add it, or pbc="F F F" if nothing is periodic',
-        ),
-        (
-            FRAME.replace('T T F', 'F F F') + FRAME.replace('T T F', 'F F F').replace('Lattice', 'cell'),
-            'set.xyz: 1 of 2 frames have no Lattice; add it or split the file',
-        ),
-        (
-            FRAME + FRAME.replace('T T F', 'T T T'),
-            'set.xyz: frames have different pbc [(True, True, False), (True, True, True)]; split the file',
         ),
         (
             FRAME.replace('0 11 0', '10 0 0'),
