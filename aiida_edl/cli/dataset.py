@@ -1,102 +1,18 @@
-"""``aiida-edl dataset``: import labelled frames, and look at data sets."""
+"""``aiida-edl dataset``: import and export labelled frames, and look at data sets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 import click
 
+from aiida_edl.cli.dataset_exchange import export_frames, import_frames
 from aiida_edl.cli.group import EdlCommandGroup
-from aiida_edl.cli.parameters import (
-    FORMAT,
-    SET,
-    named_numbers,
-    named_values,
-    nested_settings,
-    node_argument,
-    print_attributes,
-    print_rows,
-)
+from aiida_edl.cli.parameters import FORMAT, node_argument, print_attributes, print_rows
 from aiida_edl.data.dataset import DatasetData
-from aiida_edl.provenance.dataset_import import REJECTED, ImportSettings, import_dataset
-from aiida_edl.registry import DATASET_FORMATS, registered_names
-from aiida_edl.science.formats.file_units import UNITS
-from aiida_edl.science.formats.frame_collection import MAXIMUM_FAILED_FRACTION
-
-FORMATS = ', '.join(registered_names(DATASET_FORMATS))
-MAXIMUM_SHOWN = 10
-"""Frames that could not be used that are printed; the node lists all."""
-UNITS_HELP = '; '.join(f'{quantity}: {", ".join(names)}' for quantity, names in UNITS.items())
 
 
 @click.group(cls=EdlCommandGroup)
 def dataset() -> None:
-    """Import data sets, and look at them."""
-
-
-@dataset.command('import')
-@click.argument('source', type=click.Path(exists=True, path_type=Path))
-@click.option('--format', 'form', metavar='NAME', help=f'One of {FORMATS}; by default what SOURCE looks like.')
-@click.option('--level-of-theory', required=True, help='What made the labels, in words.')
-@click.option('--origin', default='', help='Where the frames come from, in words.')
-@click.option('--sides', type=click.IntRange(1, 2), default=1, show_default=True, help='Wet sides of the slab.')
-@click.option('--energy-key', help='Of the energy whose gradient the forces are; short for --set energy=KEY.')
-@click.option('--forces-key', help='Of the forces; short for --set forces=KEY.')
-@click.option('--stress-key', help='Of the stress, which is not read without; short for --set stress=KEY.')
-@click.option('--charges-key', help='Of the atomic charges, not read without; short for --set charges=KEY.')
-@click.option('--group-by', help='Key that names the trajectory of each frame; splits keep its frames together.')
-@click.option('--group', help='Name of the trajectory that all frames are of.')
-@click.option('--type-map', help='Chemical symbols of the types, e.g. O,H,Pt; if the source has none.')
-@click.option('--accept-other-free-energy', is_flag=True, help='Keep the energy key although free_energy differs.')
-@SET
-@click.option('--unit', 'units', multiple=True, metavar='QUANTITY=UNIT', help=f'Repeatable. {UNITS_HELP}')
-@click.option('--limit', 'limits', multiple=True, metavar='NAME=VALUE', help='A bound on labels to widen; repeatable.')
-@click.option(
-    '--max-failed-fraction',
-    type=float,
-    default=MAXIMUM_FAILED_FRACTION,
-    show_default=True,
-    help='Largest fraction of frames left out because they cannot be used; they are listed.',
-)
-@click.option('--label', default='', help='Label of the node.')
-def import_frames(source: Path, **given: Any) -> None:
-    """Import SOURCE, a file or folder of any known format; units are those of the format unless stated."""
-    settings = ImportSettings(
-        level_of_theory=given['level_of_theory'],
-        form=given['form'],
-        origin=given['origin'],
-        n_wet_sides=given['sides'],
-        options=_options_of_format(given),
-        group=given['group'],
-        units=named_values(given['units'], 'unit'),
-        limits=named_numbers(given['limits'], 'value'),
-        maximum_failed_fraction=given['max_failed_fraction'],
-        label=given['label'],
-    )
-    node = import_dataset(source, settings)
-    click.echo(
-        f'DatasetData<{node.pk}> {node.uuid}: {node.n_frames} frames, charge states {", ".join(node.charge_labels)}'
-    )
-    rejected = node.base.attributes.get(REJECTED)
-    if rejected:
-        click.echo(f'{len(rejected)} frames were left out, as the node lists:')
-        for entry in rejected[:MAXIMUM_SHOWN]:
-            click.echo(f'  {entry["frame"]}: {entry["reason"]}')
-
-
-def _options_of_format(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is stated for the format, from ``--set`` and the short forms."""
-    options = nested_settings(None, given['assignments'])
-    options |= {key: given[f'{key}_key'] for key in ('energy', 'forces', 'stress', 'charges') if given[f'{key}_key']}
-    if given['group_by']:
-        options['columns'] = {**options.get('columns', {}), given['group_by']: 'group'}
-    if given['type_map']:
-        options['type_map'] = given['type_map'].split(',')
-    if given['accept_other_free_energy']:
-        options['accept_other_free_energy'] = True
-    return options
+    """Import and export data sets, and look at them."""
 
 
 @dataset.command('show')
@@ -114,3 +30,7 @@ def show(node: DatasetData, style: str) -> None:
     print_attributes(values, style)
     click.echo('')
     print_rows([{**state, 'ions': state['label']} for state in states], style)
+
+
+dataset.add_command(import_frames)
+dataset.add_command(export_frames)

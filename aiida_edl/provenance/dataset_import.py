@@ -90,21 +90,32 @@ def _record(source: Path, settings: ImportSettings, member: DatasetFormat, optio
         if item.name not in ('label', 'options', 'form')
     }
     return {
-        **_json(stated),
+        **as_json(stated),
         'form': member.name,
-        'options': _json({item.name: getattr(options, item.name) for item in dataclasses.fields(options)}),
+        'options': options_as_json(options),
         'source': source.name,
         'sha256': digest,
-        'statements': _json(member.statements(source, options)),
+        'statements': as_json(member.statements(source, options)),
         'aiida_edl_version': version('aiida-edl'),
     }
 
 
-def _json(value: Any) -> Any:
-    """Return a value with dictionaries and lists in place of other mappings and sequences."""
+def options_as_json(options: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass of options, as JSON types.
+
+    :param options: the dataclass.
+    """
+    return {item.name: as_json(getattr(options, item.name)) for item in dataclasses.fields(options)}
+
+
+def as_json(value: Any) -> Any:
+    """Return a value with dictionaries and lists in place of other mappings and sequences.
+
+    :param value: value of an option or a setting.
+    """
     if isinstance(value, Mapping):
-        return {str(key): _json(item) for key, item in value.items()}
-    return [_json(item) for item in value] if isinstance(value, list | tuple) else value
+        return {str(key): as_json(item) for key, item in value.items()}
+    return [as_json(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def checksum(source: Path) -> str:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -50,6 +51,8 @@ class DatasetFormat(ABC):
     """To which precision what is written comes back, in words."""
     unit_convention: ClassVar[str]
     """In which units its files are, in words."""
+    units_in_the_last_place: ClassVar[Mapping[str, int]] = MappingProxyType({})
+    """Labels that the files hold as another quantity, and by how many of its last digits one may come back changed."""
     takes_units: ClassVar[bool] = True
     """Whether units may be stated by quantity; otherwise the format or its options fix them."""
 
@@ -152,6 +155,14 @@ class DatasetFormat(ABC):
         """
         return {}
 
+    def as_held(self, frames: FrameSet, options: Any) -> FrameSet:
+        """Return the frames as they come back: what the precision of the files leaves of them.
+
+        :param frames: the frames.
+        :param options: of :attr:`write_options_class`.
+        """
+        return frames
+
     def make_read_options(self, values: Mapping[str, Any]) -> Any:
         """Return checked options for reading.
 
@@ -203,6 +214,27 @@ def without(frames: FrameSet, names: tuple[str, ...]) -> FrameSet:
     if 'pbc' in names:
         changes['pbc'] = np.repeat(frames.pbc.any(axis=1, keepdims=True), 3, axis=1)
     return replace(frames, **changes, columns={k: v for k, v in frames.columns.items() if k not in names})
+
+
+def source_of(files: Mapping[str, bytes], root: Path) -> Path:
+    """Return what is read of files that were written: the file if there is one, else the folder.
+
+    :param files: files by relative path.
+    :param root: folder in which they lie.
+    """
+    return root / next(iter(files)) if len(files) == 1 else root
+
+
+def write_files(files: Mapping[str, bytes], root: Path) -> Path:
+    """Write files below a folder, and return what is to be read of them.
+
+    :param files: content by relative path.
+    :param root: the folder; it is made if it is not there.
+    """
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return source_of(files, root)
 
 
 def dataset_format(name: str) -> DatasetFormat:

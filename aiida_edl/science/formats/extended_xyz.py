@@ -19,10 +19,9 @@ from aiida_edl.science.formats.extended_xyz_text import RawFrame, check_key, raw
 from aiida_edl.science.formats.file_units import FileUnits, FormatError
 from aiida_edl.science.formats.frame_collection import BadFrame
 from aiida_edl.science.formats.label_checks import LabelLimits, check_distances, check_labels
+from aiida_edl.science.formats.voigt import matrix_of
 from aiida_edl.science.frames import OPTIONAL, Frame, FrameSet
 
-VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
-"""Order of six stress components in ASE: xx yy zz yz xz xy."""
 SUFFIXES = ('.xyz', '.extxyz')
 OWN_KEYS = ('Lattice', 'Properties', 'pbc')
 """Keys that belong to the format."""
@@ -251,7 +250,7 @@ def _frame(raw: RawFrame, keys: KeyMapping, factors: FileUnits, where: str) -> F
         pbc=pbc,
         energy=None if energy is None else energy * factors.energy,
         forces=None if forces is None else forces * factors.force,
-        stress=None if stress is None else _stress(stress, where) * factors.stress,
+        stress=None if stress is None else matrix_of(stress, where) * factors.stress,
         charges=None if charges is None else charges.reshape(-1),
         velocities=None if velocities is None else velocities * factors.velocity,
         columns={column: _column(raw.info, key, keys, where) for key, column in keys.columns.items()},
@@ -314,16 +313,3 @@ def _energy(info: Mapping[str, str], keys: KeyMapping, where: str) -> float | No
             'other one'
         )
     return energy
-
-
-def _stress(value: Any, where: str) -> NDArray[np.float64]:
-    """Return the stress as a matrix, in the unit of the file."""
-    given = np.asarray(value)
-    if given.size not in (6, 9) or not np.issubdtype(given.dtype, np.number):
-        raise FormatError(f'{where} has a stress of {given.size} values; give 6 in the order xx yy zz yz xz xy, or 9')
-    if given.size == 9:
-        return given.reshape(3, 3).astype(np.float64)
-    matrix = np.zeros((3, 3))
-    for (row, column), component in zip(VOIGT, given):
-        matrix[row, column] = matrix[column, row] = component
-    return matrix
