@@ -16,7 +16,6 @@ from aiida_edl.provenance.dataset_export import ExportSettings, SplitPart, expor
 from aiida_edl.provenance.dataset_import import REJECTED, ImportSettings, import_dataset
 from aiida_edl.registry import DATASET_FORMATS, registered_names
 from aiida_edl.science.formats.file_units import UNITS
-from aiida_edl.science.formats.frame_collection import MAXIMUM_FAILED_FRACTION
 
 FORMATS = ', '.join(registered_names(DATASET_FORMATS))
 MAXIMUM_SHOWN = 10
@@ -27,7 +26,7 @@ UNITS_HELP = '; '.join(f'{quantity}: {", ".join(names)}' for quantity, names in 
 @click.command('import')
 @click.argument('source', type=click.Path(exists=True, path_type=Path))
 @click.option('--format', 'form', metavar='NAME', help=f'One of {FORMATS}; by default what SOURCE looks like.')
-@click.option('--level-of-theory', required=True, help='What made the labels, in words.')
+@click.option('--level-of-theory', default='', help='What made the labels, in words; runs of DFT programs say it.')
 @click.option('--origin', default='', help='Where the frames come from, in words.')
 @click.option('--sides', type=click.IntRange(1, 2), default=1, show_default=True, help='Wet sides of the slab.')
 @click.option('--energy-key', help='Of the energy whose gradient the forces are; short for --set energy=KEY.')
@@ -44,9 +43,7 @@ UNITS_HELP = '; '.join(f'{quantity}: {", ".join(names)}' for quantity, names in 
 @click.option(
     '--max-failed-fraction',
     type=float,
-    default=MAXIMUM_FAILED_FRACTION,
-    show_default=True,
-    help='Largest fraction of frames left out because they cannot be used; they are listed.',
+    help='Largest fraction of frames left out because they cannot be used, and listed; by default 0.01, of runs 0.5.',
 )
 @click.option('--label', default='', help='Label of the node.')
 def import_frames(source: Path, **given: Any) -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from aiida_edl.data.dataset import DatasetData
-from aiida_edl.science.formats.base import DatasetFormat, dataset_format, recognised_format
+from aiida_edl.science.formats.base import dataset_format, recognised_format
 from aiida_edl.science.formats.file_units import FileUnits, FormatError
-from aiida_edl.science.formats.frame_collection import MAXIMUM_FAILED_FRACTION
 from aiida_edl.science.formats.label_checks import LabelLimits
 
 IMPORT = 'import'
@@ -26,8 +25,8 @@ REJECTED = 'import_rejected'
 class ImportSettings:
     """How a source is read and what its labels are."""
 
-    level_of_theory: str
-    """What made the labels, in words."""
+    level_of_theory: str = ''
+    """What made the labels, in words; only a source that says so itself, a finished run, needs no statement."""
     form: str | None = None
     """Name of the format; None takes the one that the source looks like."""
     origin: str = ''
@@ -42,8 +41,8 @@ class ImportSettings:
     """Name of the unit by quantity, see :data:`aiida_edl.science.formats.file_units.UNITS`; Å, eV, eV/Å otherwise."""
     limits: Mapping[str, float] = field(default_factory=dict)
     """Bounds on the labels that differ from those of ``LabelLimits``."""
-    maximum_failed_fraction: float = MAXIMUM_FAILED_FRACTION
-    """Largest fraction of the frames that may be left out because they cannot be used."""
+    maximum_failed_fraction: float | None = None
+    """Largest fraction of the frames that may be left out because they cannot be used; None for that of the format."""
     label: str = ''
     """Label of the node."""
 
@@ -61,6 +60,10 @@ def import_dataset(source: Path, settings: ImportSettings) -> DatasetData:
     """
     member = recognised_format(source) if settings.form is None else dataset_format(settings.form)
     options = member.make_read_options(settings.options)
+    statements = member.statements(source, options)
+    level_of_theory = settings.level_of_theory or str(statements.get('level_of_theory', ''))
+    if not level_of_theory:
+        raise FormatError(f'{source.name}: {member.name} does not say what made the labels; state the level of theory')
     read = member.read(
         source,
         options,
@@ -74,16 +77,17 @@ def import_dataset(source: Path, settings: ImportSettings) -> DatasetData:
             raise FormatError(f"{source.name} names its groups itself; leave the group '{settings.group}' out")
         frames = frames.with_columns(group=settings.group)
     digest = checksum(source)
+    found = {'form': member.name, 'sha256': digest, 'statements': as_json(statements)}
     origin = f'{settings.origin}; imported from {source.name} (SHA-256 {digest})'.removeprefix('; ')
-    node = DatasetData.from_frames(frames, settings.level_of_theory, origin, settings.n_wet_sides)
-    node.base.attributes.set(IMPORT, _record(source, settings, member, options, digest))
+    node = DatasetData.from_frames(frames, level_of_theory, origin, settings.n_wet_sides)
+    node.base.attributes.set(IMPORT, {**_record(source, settings, options), **found})
     node.base.attributes.set(REJECTED, [{'frame': index, 'reason': reason} for index, reason in read.rejected])
     node.label = settings.label
     return node.store()
 
 
-def _record(source: Path, settings: ImportSettings, member: DatasetFormat, options: Any, digest: str) -> dict[str, Any]:
-    """Return what was stated, and what is known of the source, as JSON types."""
+def _record(source: Path, settings: ImportSettings, options: Any) -> dict[str, Any]:
+    """Return what was stated, as JSON types."""
     stated = {
         item.name: getattr(settings, item.name)
         for item in dataclasses.fields(settings)
@@ -91,11 +95,8 @@ def _record(source: Path, settings: ImportSettings, member: DatasetFormat, optio
     }
     return {
         **as_json(stated),
-        'form': member.name,
         'options': options_as_json(options),
         'source': source.name,
-        'sha256': digest,
-        'statements': as_json(member.statements(source, options)),
         'aiida_edl_version': version('aiida-edl'),
     }
 

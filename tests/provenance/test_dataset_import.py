@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vasp_cases import RECORDED
 
 from aiida_edl.provenance.dataset_import import IMPORT, REJECTED, ImportSettings, import_dataset
 from aiida_edl.science.formats.file_units import FormatError
@@ -55,3 +56,16 @@ def test_too_many_bad_frames_store_nothing(source):
 def test_group_is_stored_for_all_frames(source):
     node = import_dataset(source, ImportSettings('PBE', group='run_7', maximum_failed_fraction=0.25))
     assert np.unique(node.frames().columns['group']).tolist() == ['run_7']
+
+
+def test_finished_run_says_itself_what_made_its_labels():
+    node = import_dataset(RECORDED / 'some_unconverged', ImportSettings())
+    assert node.base.attributes.get('level_of_theory').startswith('VASP PBE, PAW PAW_PBE Si 05Jan2001, ')
+    assert node.base.attributes.get(IMPORT)['statements']['maximum_scf_steps'] == [15]
+    assert (node.n_frames, len(node.base.attributes.get(REJECTED))) == (4, 1)
+
+
+def test_file_that_does_not_say_what_made_its_labels_needs_a_statement(source):
+    message = r'^set\.xyz: extended_xyz does not say what made the labels; state the level of theory$'
+    with pytest.raises(FormatError, match=message):
+        import_dataset(source, ImportSettings())

@@ -56,6 +56,9 @@ class DatasetFormat(ABC):
     takes_units: ClassVar[bool] = True
     """Whether units may be stated by quantity; otherwise the format or its options fix them."""
 
+    maximum_failed_fraction: ClassVar[float] = MAXIMUM_FAILED_FRACTION
+    """Largest fraction of the frames of a source that may be left out, unless it is stated."""
+
     @abstractmethod
     def recognises(self, source: Path) -> bool:
         """Return whether a file or folder looks like this format, by its name and what lies in it.
@@ -89,7 +92,7 @@ class DatasetFormat(ABC):
         options: Any = None,
         units: FileUnits | None = None,
         limits: LabelLimits | None = None,
-        maximum_failed_fraction: float = MAXIMUM_FAILED_FRACTION,
+        maximum_failed_fraction: float | None = None,
     ) -> FramesRead:
         """Read all frames, check the labels, and list the frames that cannot be used.
 
@@ -97,16 +100,16 @@ class DatasetFormat(ABC):
         :param options: of :attr:`read_options_class`; the defaults if None.
         :param units: units of the file; those of the format, which are the house units for most, if None.
         :param limits: bounds on the labels; defaults if None.
-        :param maximum_failed_fraction: largest fraction of frames that may be left out.
+        :param maximum_failed_fraction: largest fraction of frames that may be left out; that of the format if None.
         :raises FormatError: if the source cannot be read, too many frames are bad, or labels cannot be right.
         """
         if units is not None and not self.takes_units:
             raise FormatError(f'units are stated, but those of {self.name} are fixed ({self.unit_convention})')
         path = Path(source)
         chosen = self.make_read_options({}) if options is None else options
-        return collect_frames(
-            self.frames(path, chosen, units or FileUnits()), path.name, limits or LabelLimits(), maximum_failed_fraction
-        )
+        fraction = self.maximum_failed_fraction if maximum_failed_fraction is None else maximum_failed_fraction
+        items = self.frames(path, chosen, units or FileUnits())
+        return collect_frames(items, path.name, limits or LabelLimits(), fraction)
 
     def write(self, frames: FrameSet, options: Any = None) -> dict[str, bytes]:
         """Return the frames as files by relative path; the same frames and options give the same bytes.
