@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from aiida_edl.science.duplicates import duplicates_between
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.science.minimum_image import minimum_image
 from aiida_edl.science.splitting import Split
@@ -32,6 +33,10 @@ class LeakReport:
     nearest_time_distance: float
     """Smallest distance in time of a test frame to a training frame of the same trajectory [fs]; infinite if they share
     none, NaN if there is no column ``time``."""
+    near_duplicates: tuple[tuple[int, int, float], ...] | None = None
+    """Test frame, the nearest training frame and the distance of their fingerprints [Å], for each test frame whose
+    geometry nearly occurs in the training part, whatever orientation, order of atoms, ions and charge; None if that was
+    not asked for."""
 
 
 def leak_report(
@@ -39,15 +44,19 @@ def leak_report(
     split: Split,
     group_columns: Sequence[str] = GROUP_COLUMNS,
     trajectory: str = 'group',
+    duplicate_threshold: float | None = None,
 ) -> LeakReport:
     """Return what the test part shares with the training part.
 
-    Geometries are compared by minimum-image displacements of corresponding atoms, in the cell of the test frame.
+    Geometries are compared by minimum-image displacements of corresponding atoms, in the cell of the test frame; if a
+    threshold is given, also by fingerprints of the atoms that are no ions.
 
     :param frames: the frames the split was made of.
     :param split: the split.
     :param group_columns: columns that mark related frames; those absent are left out of the report.
     :param trajectory: column that tells trajectories apart; without it all frames count as one trajectory.
+    :param duplicate_threshold: distance of fingerprints within which geometries nearly are the same [Å]; they are not
+        compared if None.
     """
     shared: dict[str, tuple[str, ...]] = {}
     for name in group_columns:
@@ -61,6 +70,11 @@ def leak_report(
         n_duplicates=int(np.count_nonzero(distances < DUPLICATE_DISTANCE)),
         nearest_geometry_distances=distances,
         nearest_time_distance=_nearest_time_distance(frames, split, trajectory),
+        near_duplicates=(
+            None
+            if duplicate_threshold is None
+            else duplicates_between(frames, split.test, split.training, duplicate_threshold)
+        ),
     )
 
 

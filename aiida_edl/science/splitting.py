@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aiida_edl.science.charge_state import ions_per_frame
+from aiida_edl.science.frame_columns import charge_states_of
 from aiida_edl.science.frames import FrameSet
 
 Indices = NDArray[np.int64]
@@ -29,16 +29,6 @@ class Split:
 
 class SplitError(ValueError):
     """A split that cannot be made; the message says why and what could be."""
-
-
-def charge_states_of(frames: FrameSet) -> Indices:
-    """Return the number of ions of each frame: the column ``charge_state``, or from the composition without it.
-
-    :param frames: the frames.
-    """
-    if 'charge_state' in frames.columns:
-        return np.asarray(frames.columns['charge_state'], dtype=np.int64)
-    return ions_per_frame(frames.numbers, frames.offsets)
 
 
 def split_frames(

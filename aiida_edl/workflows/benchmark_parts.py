@@ -69,7 +69,7 @@ class LabellingPart:
     engine: str
     """Single-point engine; it runs with the code and the parameters of the reference."""
     method: str
-    """How frames are chosen, a value of ``SelectionMethod``."""
+    """How frames are chosen, a value of ``SelectionMethod`` that needs no deviations."""
     frames_per_run: int
     """Frames of each reference run."""
     frames_per_job: int
@@ -82,7 +82,7 @@ class LabellingPart:
     def __post_init__(self) -> None:
         """Check ranges."""
         _at_least(self, 'labelling', {'frames_per_run': 1, 'frames_per_job': 1, 'max_failed_fraction': 0})
-        known = [method.value for method in SelectionMethod]
+        known = [method.value for method in SelectionMethod if method is not SelectionMethod.LARGEST_DEVIATION]
         if self.method not in known:
             raise BenchmarkSettingsError(unknown_name_message('method of labelling', self.method, known))
         GateSettings.from_dict(self.gate)

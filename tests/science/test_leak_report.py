@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from frame_cases import frame_set, interface_frame, permuted, shaken
 
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.leak_report import leak_report
@@ -69,3 +70,16 @@ def test_frames_of_other_atoms_are_infinitely_far():
     numbers[6:] = 8
     arrays = {**frames.to_arrays(), 'numbers': numbers}
     assert leak_report(FrameSet.from_arrays(arrays), SPLIT).nearest_geometry_distances.tolist() == [1.0, np.inf]
+
+
+def test_near_duplicates_are_found_whatever_charge_and_order_of_atoms():
+    frames = frame_set(
+        interface_frame(0),
+        interface_frame(1),
+        permuted(shaken(interface_frame(1, n_ions=2), 1e-3), 0),
+        interface_frame(2),
+    )
+    report = leak_report(frames, SPLIT, duplicate_threshold=0.01)
+    assert [pair[:2] for pair in report.near_duplicates] == [(2, 1)]
+    assert report.n_duplicates == 0
+    assert leak_report(frames, SPLIT).near_duplicates is None

@@ -9,13 +9,18 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from aiida_edl.science.frames import Frame, FrameSet
+from aiida_edl.science.neighbour_distances import sorted_distance_descriptors
 from aiida_edl.science.selection import (
     SelectionError,
+    SelectionSettings,
+    choose_frames,
+    select_coverage,
     select_evenly_spaced,
     select_farthest_points,
     select_frames,
+    select_largest_deviations,
     select_random,
-    sorted_distance_descriptors,
+    within_window,
 )
 
 WATER = np.array([[5.0, 5.0, 5.0], [5.96, 5.0, 5.0], [4.76, 5.93, 5.0]])
@@ -102,7 +107,7 @@ def make_set(n_frames: int = 12) -> FrameSet:
     return FrameSet.from_frames(make_frame(WATER * (1.0 + 0.02 * step)) for step in range(n_frames))
 
 
-@pytest.mark.parametrize('method', ['evenly_spaced', 'random', 'farthest_point'])
+@pytest.mark.parametrize('method', ['evenly_spaced', 'random', 'farthest_point', 'coverage'])
 def test_every_method_gives_ascending_distinct_indices(method):
     chosen = select_frames(make_set(), 5, method, seed=0).tolist()
     assert chosen == sorted(set(chosen))
@@ -122,7 +127,8 @@ def test_given_descriptors_are_used():
         ((0, 'farthest_point', 0), '0 frames are asked for out of 12; ask for 1 to 12'),
         (
             (3, 'randon', 0),
-            "unknown selection method 'randon': did you mean 'random'? Known: evenly_spaced, farthest_point, random.",
+            "unknown selection method 'randon': did you mean 'random'? Known: coverage, evenly_spaced, farthest_point, "
+            'largest_deviation, random.',
         ),
         (
             (3, 'farthest_point', 0, np.zeros((4, 2))),
@@ -138,3 +144,121 @@ def test_given_descriptors_are_used():
 def test_impossible_selections_are_refused(arguments, message):
     with pytest.raises(SelectionError, match=f'^{re.escape(message)}$'):
         select_frames(make_set(), *arguments)
+
+
+def test_coverage_takes_the_middle_of_dense_regions_first():
+    """Two clusters of five points and two of three on a line, and an outlier, which farthest points would take."""
+    points = np.array([0, 1, 2, 3, 4, 100, 101, 102, 50, 51, 52, 20, 21, 22, 23, 24, 1000.0])[:, None]
+    found = select_coverage(points, 4, seed=0, radius=2.0)
+    assert found.chosen.tolist() == [2, 13, 5, 8]
+    assert found.covered_share == pytest.approx(16 / 17)
+
+
+def test_once_all_is_covered_the_farthest_are_chosen():
+    found = select_coverage(np.array([[0.0], [1.0], [2.0], [3.0]]), 4, seed=0, radius=10.0)
+    assert found.chosen.tolist() == [0, 3, 1, 2]
+    assert found.covered_share == 1.0
+
+
+def test_coverage_is_what_brute_force_finds():
+    """Each choice covers the most of what is left, in blocks that do not divide the number of points."""
+    points = np.random.default_rng(0).normal(size=(600, 2))
+    is_near = np.linalg.norm(points[:, None] - points, axis=2) <= 0.3
+    is_covered, expected = np.zeros(600, bool), []
+    for _ in range(10):
+        expected.append(int(np.argmax((is_near & ~is_covered).sum(axis=1))))
+        is_covered |= is_near[expected[-1]]
+    found = select_coverage(points, 10, seed=0, radius=0.3)
+    assert found.chosen.tolist() == expected
+    assert found.covered_share == pytest.approx(is_covered.mean())
+
+
+def test_radius_of_coverage_is_half_that_of_farthest_points():
+    found = select_coverage(np.array([[0.0], [1.0], [4.0], [10.0]]), 2, seed=0)
+    assert found.radius == pytest.approx(2.0)
+
+
+def test_largest_deviations_without_those_that_are_unknown():
+    assert select_largest_deviations([0.1, np.nan, 0.5, 0.5, 0.3], 3).tolist() == [2, 3, 4]
+
+
+def test_window_of_deviations_holds_its_ends():
+    values = [0.1, 0.12, np.nan, 0.2, 0.25, 0.3]
+    assert within_window(values, 0.12, 0.25).tolist() == [1, 3, 4]
+    assert within_window(values, None, 0.12).tolist() == [0, 1]
+    assert within_window(values, 0.2, None).tolist() == [3, 4, 5]
+
+
+def test_strata_are_in_the_selection_as_in_the_set():
+    """6 of 12 frames in strata of 2, 4 and 6."""
+    frames = make_set().with_columns(region=np.repeat(['a', 'b', 'c'], [2, 4, 6]))
+    chosen = choose_frames(frames, SelectionSettings(n_frames=6, stratify_by='region', seed=1))
+    assert np.bincount(np.repeat([0, 1, 2], [2, 4, 6])[chosen]).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize('method', ['random', 'evenly_spaced', 'farthest_point', 'coverage', 'largest_deviation'])
+def test_every_method_works_stratum_by_stratum_inside_a_window(method):
+    frames = make_set().with_columns(temperature=np.tile([300.0, 330.0], 6))
+    settings = SelectionSettings(
+        n_frames=4, method=method, stratify_by='temperature', shares='equal', lower=0.15, upper=0.95
+    )
+    deviations = np.where(np.arange(12) == 7, np.nan, 0.1 * np.arange(12))
+    chosen = choose_frames(frames, settings, deviations=deviations)
+    assert set(chosen.tolist()) <= {2, 3, 4, 5, 6, 8, 9}
+    assert sorted((chosen % 2).tolist()) == [0, 0, 1, 1]
+
+
+def test_equal_strata_draw_different_frames():
+    """Two charges of each geometry: the draws of both are independent of each other."""
+    frames = FrameSet.concatenate([make_set(), make_set()]).with_columns(total_charge=np.repeat([0.0, 1.0], 12))
+    chosen = choose_frames(frames, SelectionSettings(n_frames=12, stratify_by='total_charge', seed=0))
+    assert set(chosen[:6].tolist()) != set((chosen[6:] - 12).tolist())
+
+
+def test_choice_without_strata_is_that_of_the_method():
+    settings = SelectionSettings(n_frames=5, method='farthest_point', seed=3)
+    assert choose_frames(make_set(), settings).tolist() == select_frames(make_set(), 5, 'farthest_point', 3).tolist()
+
+
+@pytest.mark.parametrize(
+    ('settings', 'deviations', 'message'),
+    [
+        ({'n_frames': 13}, None, '13 frames are asked for out of 12; ask for 1 to 12'),
+        ({'n_frames': 3, 'lower': 0.1}, None, 'a window of deviations is given, but no deviations; give both or none'),
+        (
+            {'n_frames': 3, 'lower': 0.95, 'method': 'random'},
+            np.linspace(0.0, 1.0, 12),
+            '3 frames are asked for, 1 of 12 have a deviation inside the window; ask for fewer or widen it',
+        ),
+        (
+            {'n_frames': 3, 'lower': 0.3, 'upper': 0.2},
+            np.zeros(12),
+            'the window of deviations is 0.3 to 0.2; give the lower end first',
+        ),
+        (
+            {'n_frames': 3, 'method': 'largest_deviation'},
+            None,
+            "method 'largest_deviation' needs deviations, none were given",
+        ),
+        (
+            {'n_frames': 3, 'method': 'largest_deviation'},
+            np.array([1.0, 2.0, *[np.nan] * 10]),
+            '3 frames are asked for, 2 of 12 have a deviation',
+        ),
+        ({'n_frames': 3}, np.zeros(4), '4 rows of deviations are given for 12 frames; give one per frame'),
+        (
+            {'n_frames': 9, 'stratify_by': 'region', 'shares': 'equal'},
+            None,
+            "3 frames with region 'a' are asked for, there are 2; ask for fewer, or for proportional shares",
+        ),
+        (
+            {'n_frames': 3, 'method': 'coverage', 'coverage_radius': -1.0},
+            None,
+            'coverage_radius is -1, it must be positive',
+        ),
+    ],
+)
+def test_impossible_choices_are_refused(settings, deviations, message):
+    frames = make_set().with_columns(region=np.repeat(['a', 'b', 'c'], [2, 4, 6]))
+    with pytest.raises(ValueError, match=f'^{re.escape(message)}$'):
+        choose_frames(frames, SelectionSettings.from_dict(settings), deviations=deviations)

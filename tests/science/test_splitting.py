@@ -7,11 +7,11 @@ import re
 import numpy as np
 import pytest
 
+from aiida_edl.science.frame_columns import charge_states_of
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.splitting import (
     Split,
     SplitError,
-    charge_states_of,
     compose_training_set,
     split_frames,
 )

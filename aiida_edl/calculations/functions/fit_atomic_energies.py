@@ -16,8 +16,8 @@ def fit_atomic_energies(dataset: DatasetData, **splits: ArrayData) -> Dict:
 
     All models of a study share these numbers, so that each can be asked about every composition. With few
     compositions the single values are one choice among many; their sums over the compositions of the set are not.
-    How far the values are determined is in the description and in the extras ``n_frames``, ``rank``, ``is_unique`` and
-    ``residual_rmse_ev_per_atom`` of the result.
+    How far the values are determined is in the description and in the extras ``n_frames``, ``rank``, ``is_unique``,
+    ``undetermined`` (elements) and ``residual_rmse_ev_per_atom`` of the result.
 
     :param dataset: labelled frames.
     :param splits: results of ``edl.split_dataset`` for this set, under any labels; the fit is to the frames in the
@@ -30,16 +30,13 @@ def fit_atomic_energies(dataset: DatasetData, **splits: ArrayData) -> Dict:
         frames = frames.select(np.unique(np.concatenate([node.get_array('training') for node in splits.values()])))
     fit = atomic_energy_fit(frames, elements)
     node = Dict(dict(fit.energies))
-    node.description = (
-        f'Fitted to {len(frames)} frames, residual {fit.residual_rmse:.3g} eV/atom; rank {fit.rank} for '
-        f'{len(fit.energies)} elements: '
-        f'{"each value is unique" if fit.is_unique else "only sums over the compositions that occur are unique"}.'
-    )
+    node.description = f'{fit.sentence} The fit leaves {fit.residual_rmse:.3g} eV/atom.'
     node.base.extras.set_many(
         {
             'n_frames': len(frames),
             'rank': fit.rank,
             'is_unique': fit.is_unique,
+            'undetermined': list(fit.undetermined),
             'residual_rmse_ev_per_atom': fit.residual_rmse,
         }
     )

@@ -2,37 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from aiida.engine import calcfunction
-from aiida.orm import Dict
+from aiida.orm import ArrayData, Dict
 
+from aiida_edl.calculations.functions.subset import SOURCE_INDEX, subset_of
 from aiida_edl.data.dataset import DatasetData
-from aiida_edl.science.selection import select_frames as select
+from aiida_edl.registry import unknown_name_message
+from aiida_edl.science.frame_columns import Indices
+from aiida_edl.science.frames import Floats, FrameSet
+from aiida_edl.science.selection import SelectionError, SelectionSettings, choose_frames
 
 LABEL_COLUMNS = ('metal_potential',)
 """Columns that are results of the method that made the frames; they go with the labels."""
+HANDLED_HERE = ('start', 'stop', 'columns', 'keep_labels', 'deviation')
+"""Settings that are not of the choice itself."""
+DEFAULT_DEVIATION = 'max_force_deviation'
+"""Array of ``edl.committee_deviation`` that is taken unless another is named."""
 
 
 @calcfunction
-def select_frames(dataset: DatasetData, settings: Dict) -> DatasetData:
-    """Return chosen frames without their labels, in the order of the source.
+def select_frames(dataset: DatasetData, settings: Dict, deviations: ArrayData | None = None) -> DatasetData:
+    """Return chosen frames in the order of the source, without their labels unless these are asked for.
 
     :param dataset: trajectory or data set.
-    :param settings: either ``method`` (``evenly_spaced``, ``random`` or ``farthest_point``), ``n_frames`` and ``seed``;
-        or ``start`` and ``stop``, a slice. ``columns`` are scalars set on every frame, e.g. the name of the trajectory
-        as ``group``.
+    :param settings: fields of ``SelectionSettings``, of which ``n_frames``, ``method`` (``evenly_spaced``, ``random``,
+        ``farthest_point``, ``coverage`` or ``largest_deviation``) and ``seed`` are given, ``stratify_by`` a column and
+        ``lower`` and ``upper`` a window of deviations may be; or ``start`` and ``stop``, a slice. ``keep_labels`` keeps
+        the labels. ``deviation`` names the array of deviations. ``columns`` are scalars set on every frame, e.g. the
+        name of the trajectory as ``group``.
+    :param deviations: result of ``edl.committee_deviation``, or any array with one value per frame.
     :return: the frames; column ``source_index`` is their index in the source.
     """
     values = settings.get_dict()
-    frames = dataset.frames().without_labels()
+    frames = dataset.frames()
     if 'start' in values:
         indices = np.arange(values['start'], min(values['stop'], len(frames)))
     else:
-        indices = np.sort(select(frames, values['n_frames'], values['method'], values['seed']))
-    chosen = frames.select(indices)
+        uncertain = None if deviations is None else _per_frame(deviations, values.get('deviation'), len(frames))
+        chosen = {name: value for name, value in values.items() if name not in HANDLED_HERE}
+        indices = choose_frames(frames, SelectionSettings.from_dict(chosen), deviations=uncertain)
+    columns: Mapping[str, Any] = values.get('columns', {})
+    if values.get('keep_labels', False):
+        return subset_of(dataset, frames.with_columns(**columns), indices)
+    return _without_labels(dataset, frames, indices, columns)
+
+
+def _without_labels(dataset: DatasetData, frames: FrameSet, indices: Indices, added: Mapping[str, Any]) -> DatasetData:
+    """Return frames without what the method gave that made them."""
+    chosen = frames.without_labels().select(indices)
     columns = {name: column for name, column in chosen.columns.items() if name not in LABEL_COLUMNS}
-    columns.setdefault('source_index', indices.astype(np.int64))
-    chosen = chosen.replaced_columns(columns).with_columns(**values.get('columns', {}))
+    columns.setdefault(SOURCE_INDEX, indices.astype(np.int64))
+    chosen = chosen.replaced_columns(columns).with_columns(**added)
     return DatasetData.from_frames(
         chosen, origin=dataset.base.attributes.get(dataset.KEY_ORIGIN), n_wet_sides=dataset.n_wet_sides
     )
+
+
+def _per_frame(deviations: ArrayData, name: str | None, n_frames: int) -> Floats:
+    """Return one deviation per frame of a data set, NaN for frames that were not asked about."""
+    arrays = deviations.get_arraynames()
+    if name is None and len(arrays) > 1:
+        name = DEFAULT_DEVIATION
+    name = arrays[0] if name is None else name
+    if name not in arrays:
+        raise SelectionError(unknown_name_message('array of deviations', name, arrays))
+    values = np.asarray(deviations.get_array(name), dtype=np.float64)
+    if 'frame_indices' not in arrays:
+        return values
+    indices = deviations.get_array('frame_indices')
+    if len(indices) and indices.max() >= n_frames:
+        raise SelectionError(
+            f'the deviations are of frames up to {indices.max()}, the set has {n_frames}; give those of this set'
+        )
+    known = np.full(n_frames, np.nan)
+    known[indices] = values
+    return known

@@ -30,8 +30,9 @@ def test_result_says_that_two_compositions_do_not_determine_four_values():
     extras = energies.base.extras
     assert (extras.get('rank'), extras.get('is_unique'), extras.get('n_frames')) == (2, False, 10)
     assert extras.get('residual_rmse_ev_per_atom') < 0.1
-    assert energies.description.endswith(
-        'rank 2 for 4 elements: only sums over the compositions that occur are unique.'
+    assert energies.description.startswith(
+        'The compositions of 10 frames determine 2 of 4 values: those of H, O, Na, Au have no meaning one by one, only '
+        'their sums over the compositions that occur; add frames of other compositions, or use isolated atoms. '
     )
 
 
