@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from ase.data import chemical_symbols
 
-from aiida_edl.dft.cp2k_settings import VALENCE_ELECTRONS, Cp2kSettings, Dispersion, Functional, Solver
+from aiida_edl.dft.cp2k_settings import VALENCE_ELECTRONS, Cp2kSettings, Solver
+from aiida_edl.dft.functionals import Dispersion, Functional
 from aiida_edl.science.frames import Frame
 
 EXCHANGE_CORRELATION: Mapping[Functional, tuple[str, ...]] = {

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from ase.data import chemical_symbols
 
+from aiida_edl.dft.functionals import Dispersion, Functional
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.frames import Frame, FrameSet
 from aiida_edl.science.vacuum import vacuum_widths
@@ -33,22 +34,6 @@ MINIMUM_VACUUM = 10.0
 
 class Cp2kSettingsError(ValueError):
     """Settings that CP2K could not be run with; one sentence: the setting, its value, the remedy."""
-
-
-class Functional(str, Enum):
-    """Exchange-correlation functional; the value is what the D3 correction calls it."""
-
-    PBE = 'PBE'
-    RPBE = 'RPBE'
-    REVPBE = 'revPBE'
-
-
-class Dispersion(str, Enum):
-    """D3 correction for dispersion; the damping matters: zero and Becke-Johnson differ by a factor of 3 on gold."""
-
-    NONE = 'none'
-    D3_ZERO = 'd3_zero'
-    D3_BJ = 'd3_bj'
 
 
 class Solver(str, Enum):
@@ -156,11 +141,6 @@ class Cp2kSettings:
     @property
     def level_of_theory(self) -> str:
         """What the energies are, in words: all that changes them, and nothing that only helps to find them."""
-        damping = {
-            Dispersion.NONE: 'without dispersion correction',
-            Dispersion.D3_ZERO: 'D3 with zero damping',
-            Dispersion.D3_BJ: 'D3 with Becke-Johnson damping',
-        }
         temperature = (
             'integer occupations'
             if self.electronic_temperature is None
@@ -173,7 +153,7 @@ class Cp2kSettings:
         charge = '' if self.total_charge_column is None else ', total charge against a uniform background'
         correction = ', dipole correction along z of films' if self.has_dipole_correction else ''
         return (
-            f'CP2K {self.functional.value}, {damping[self.dispersion]}, {self.basis_set}{others}, GTH-PBE, '
+            f'CP2K {self.functional.value}, {self.dispersion.in_words}, {self.basis_set}{others}, GTH-PBE, '
             f'{self.cutoff:g}/{self.relative_cutoff:g} Ry, {mesh} k-points, {spins}{multiplicity}{temperature}'
             f'{correction}{charge}'
         )

@@ -26,7 +26,7 @@ def label(code, **changes):
 
 
 def test_engines_are_found_by_entry_point():
-    assert set(single_point_engines()) == {'ase_calculator', 'cp2k', 'electrode'}
+    assert set(single_point_engines()) == {'ase_calculator', 'cp2k', 'electrode', 'vasp'}
 
 
 def test_packs_are_joined_in_order(python_code):
