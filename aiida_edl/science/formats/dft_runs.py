@@ -84,11 +84,12 @@ class DftRuns(DatasetFormat):
         """
 
     @abstractmethod
-    def open_run(self, group: str, path: Path) -> FinishedRun:
+    def open_run(self, group: str, path: Path, options: Any) -> FinishedRun:
         """Return a run.
 
         :param group: its name.
         :param path: its file or folder.
+        :param options: of :attr:`read_options_class`.
         :raises FormatError: if it gives no label at all.
         """
 
@@ -98,7 +99,7 @@ class DftRuns(DatasetFormat):
 
     def frames(self, source: Path, options: DftRunsOptions, units: FileUnits) -> Iterator[Frame | BadFrame]:
         """Yield the frames run by run; a run that cannot be read is one bad frame."""
-        runs = self._runs(source)
+        runs = self._runs(source, options)
         read = [run for run in runs if isinstance(run, FinishedRun)]
         if not options.accept_different_levels:
             _check_levels(source, read)
@@ -112,7 +113,7 @@ class DftRuns(DatasetFormat):
 
     def statements(self, source: Path, options: DftRunsOptions) -> Mapping[str, Any]:
         """Return level of theory, versions, potentials and limits of the runs."""
-        runs = [run for run in self._runs(source) if isinstance(run, FinishedRun)]
+        runs = [run for run in self._runs(source, options) if isinstance(run, FinishedRun)]
         with_stress = [run.group for run in runs if run.has_stress]
         left_out = {'stress': f'left out: {len(runs) - len(with_stress)} of {len(runs)} runs have none'}
         return {
@@ -140,7 +141,7 @@ class DftRuns(DatasetFormat):
         wide = {name: value for name, value in WIDE.items() if getattr(given, name) == getattr(default, name)}
         return super().read(source, options, units, replace(given, **wide), maximum_failed_fraction)
 
-    def _runs(self, source: Path) -> list[FinishedRun | BadFrame]:
+    def _runs(self, source: Path, options: DftRunsOptions) -> list[FinishedRun | BadFrame]:
         """Return all runs below a source; in place of one that cannot be read, why.
 
         :raises FormatError: if there is none.
@@ -151,7 +152,7 @@ class DftRuns(DatasetFormat):
         runs: list[FinishedRun | BadFrame] = []
         for group, path in found:
             try:
-                runs.append(self.open_run(group, path))
+                runs.append(self.open_run(group, path, options))
             except FormatError as error:
                 runs.append(BadFrame(f'{group}: {error}'))
         return runs

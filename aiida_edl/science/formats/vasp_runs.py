@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from aiida_edl.science.formats.compressed import CUT, SUFFIXES, bare_name, find_compressed, open_compressed
-from aiida_edl.science.formats.dft_runs import DftRuns, FinishedRun, name_of_run
+from aiida_edl.science.formats.dft_runs import DftRuns, DftRunsOptions, FinishedRun, name_of_run
 from aiida_edl.science.formats.file_units import FormatError
 from aiida_edl.science.formats.frame_collection import BadFrame
 from aiida_edl.science.formats.vasp_outcar import OutcarReader
@@ -39,7 +39,7 @@ class VaspRuns(DftRuns):
         folders = {path.parent for name in names for path in source.rglob(name) if path.is_file()}
         return sorted((name_of_run(folder, source), folder) for folder in folders)
 
-    def open_run(self, group: str, path: Path) -> FinishedRun:
+    def open_run(self, group: str, path: Path, options: DftRunsOptions) -> FinishedRun:
         """Return a run, from vasprun.xml if that is whole, else from OUTCAR."""
         run = choose_file(path)
         settings = run.settings
