@@ -10,7 +10,6 @@ from aiida_edl.cli.archive import archive
 from aiida_edl.cli.benchmark import benchmark
 from aiida_edl.cli.code import code
 from aiida_edl.cli.dataset import dataset
-from aiida_edl.cli.dataset_tools import TOOLS
 from aiida_edl.cli.environment import environment
 from aiida_edl.cli.group import EdlCommandGroup
 from aiida_edl.cli.potential import potential
@@ -25,7 +24,5 @@ def main() -> None:
     """Machine-learning interatomic potentials of charged metal/electrolyte interfaces, with AiiDA."""
 
 
-for tool in TOOLS:
-    dataset.add_command(tool)
 for command in (archive, benchmark, code, dataset, environment, potential, query, structure):
     main.add_command(command)

@@ -18,6 +18,7 @@ Indices = NDArray[np.int64]
 
 FROM_ATOMS = ('charge_state', 'composition', 'n_atoms')
 """Names that every set of frames knows: ions, chemical formula, atoms."""
+_CHARGE = re.compile(r'(^|[^a-z])charge($|[^a-z])|^n_?elect')
 DIGITS_OF_CHARGES = 6
 """Decimals to which charges [e] are compared."""
 
@@ -81,8 +82,7 @@ def charge_columns(frames: FrameSet) -> tuple[str, ...]:
 
     :param frames: the frames.
     """
-    names = [name for name in frames.columns if 'charge' in re.split(r'[^a-z]+', name.lower())]
-    return tuple(sorted([*names, *({'n_electrons'} & set(frames.columns))]))
+    return tuple(sorted(name for name in frames.columns if _CHARGE.search(name.lower())))
 
 
 def charge_classes(frames: FrameSet, columns: Sequence[str] = ()) -> Indices:

@@ -17,6 +17,9 @@ from aiida_edl.science.frames import OPTIONAL, FrameSet
 PART_COLUMN = 'joined_part'
 """Column that tells the parts of a joined set apart where these differ in meaning: 0 for the first."""
 
+BOOKKEEPING = ('charge_state', 'n_electrons')
+"""Columns that follow from the cell and its charge, and state none."""
+
 
 class Difference(str, Enum):
     """In what sets of frames may differ."""
@@ -68,7 +71,7 @@ class NamedFrames:
         """How the charge of a cell is stated, in words."""
         if self.charge_convention:
             return self.charge_convention
-        columns = [name for name in charge_columns(self.frames) if name not in ('charge_state', 'n_electrons')]
+        columns = [name for name in charge_columns(self.frames) if name not in BOOKKEEPING]
         return f'charge of the column {", ".join(columns)}' if columns else 'neutral cells, charged by their ions'
 
 

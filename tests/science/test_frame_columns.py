@@ -45,10 +45,16 @@ def test_unknown_column_is_answered_with_the_nearest():
 
 
 def test_columns_of_charges_by_their_names():
-    frames = FRAMES.with_columns(
-        total_charge=0.0, bias_charge=0.0, charge_state=0, recharged=1, n_electrons=3, time=0.0
+    names = ('total_charge', 'bias_charge', 'charge_state', 'recharged', 'n_electrons', 'NELECT', 'charge', 'selected')
+    frames = FRAMES.with_columns(**dict.fromkeys(names, 0.0))
+    assert charge_columns(frames) == (
+        'NELECT',
+        'bias_charge',
+        'charge',
+        'charge_state',
+        'n_electrons',
+        'total_charge',
     )
-    assert charge_columns(frames) == ('bias_charge', 'charge_state', 'n_electrons', 'total_charge')
 
 
 def test_classes_are_of_one_composition_and_charge():
