@@ -45,6 +45,8 @@ class DatasetFormat(ABC):
     """Frozen dataclass of what may be stated to write it; None if it is read only."""
     held_labels: ClassVar[tuple[str, ...]]
     """Names of :data:`~aiida_edl.science.frames.OPTIONAL` that its files can hold."""
+    required_labels: ClassVar[tuple[str, ...]] = ()
+    """Names of labels without which nothing is written."""
     holds_columns: ClassVar[bool]
     """Whether its files can hold scalars per frame by any name."""
     precision: ClassVar[str]
@@ -122,6 +124,8 @@ class DatasetFormat(ABC):
         chosen = self.make_write_options({}) if options is None else options
         if not len(frames):
             raise FormatError(f'there is no frame to be written as {self.name}; give at least one')
+        if missing := [name for name in self.required_labels if getattr(frames, name) is None]:
+            raise FormatError(f'{self.name} has no way to say that {missing[0]} are not known; label the frames first')
         if lost := self.losses(frames, chosen):
             named = '; '.join(f'{name}: {reason}' for name, reason in lost.items())
             raise FormatError(f'{self.name} cannot hold all of the frames, drop explicitly what it shall not: {named}')
@@ -137,7 +141,7 @@ class DatasetFormat(ABC):
         raise FormatError(f'{self.name} is read only')
 
     def losses(self, frames: FrameSet, options: Any) -> dict[str, str]:
-        """Return what the files could not hold: name of a label or column, or ``'pbc'``, and why.
+        """Return what the files could not hold: name of a label or column, ``'pbc'`` or ``'cell'``, and why.
 
         :param frames: the frames.
         :param options: of :attr:`write_options_class`.
@@ -202,20 +206,25 @@ def _follows(frames: FrameSet, name: str) -> bool:
 
 
 def without(frames: FrameSet, names: tuple[str, ...]) -> FrameSet:
-    """Return the frames without some labels or columns; ``'pbc'`` makes them periodic along all cell vectors.
+    """Return the frames without some labels or columns.
+
+    ``'pbc'`` makes frames with any periodicity periodic along all cell vectors; ``'cell'`` takes the cell of those with
+    none.
 
     :param frames: the frames.
     :param names: labels and columns; all must be there.
     :raises FormatError: for a name that the frames do not have, with the nearest.
     """
     labels = [name for name in OPTIONAL if getattr(frames, name) is not None]
-    known = [*labels, *frames.columns, 'pbc']
+    known = [*labels, *frames.columns, 'pbc', 'cell']
     for name in names:
         if name not in known:
             raise FormatError(unknown_name_message('label or column of the frames', name, known))
     changes: dict[str, Any] = {name: None for name in names if name in labels}
     if 'pbc' in names:
         changes['pbc'] = np.repeat(frames.pbc.any(axis=1, keepdims=True), 3, axis=1)
+    if 'cell' in names:
+        changes['cells'] = frames.cells * np.any(frames.pbc, axis=1).reshape(-1, 1, 1)
     return replace(frames, **changes, columns={k: v for k, v in frames.columns.items() if k not in names})
 
 
