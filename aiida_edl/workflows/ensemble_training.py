@@ -18,6 +18,15 @@ from aiida_edl.workflows.partial_failures import PartialFailuresMixin
 from aiida_edl.workflows.training import TrainingWorkChain
 
 
+def seed_label(seed: int) -> str:
+    """Return the label of a seed.
+
+    >>> seed_label(1)
+    'seed_01'
+    """
+    return f'seed_{seed:02d}'
+
+
 def validate_seeds(value: List | None, _: Any) -> str | None:
     """Return one sentence if there is no seed, one is given twice, or one is negative."""
     seeds = value.get_list() if value is not None else [0]
@@ -28,7 +37,7 @@ def validate_seeds(value: List | None, _: Any) -> str | None:
 
 def validate_ensemble(inputs: Mapping[str, Any], _: Any) -> str | None:
     """Return one sentence if a member could not be trained or tested."""
-    training = inputs.get('training') or {}
+    training, parents = inputs.get('training') or {}, inputs.get('parent_potentials') or {}
     if 'seeds' not in inputs or not {'dataset', 'split', 'architecture', 'code'} <= set(training):
         return None
     split = training['split']
@@ -44,9 +53,16 @@ def validate_ensemble(inputs: Mapping[str, Any], _: Any) -> str | None:
     smallest = ArrayData({name: split.get_array(name) for name in SUBSETS})
     smallest.set_array('training', split.get_array('training')[: min(sizes)])
     seed = Int(max(inputs['seeds'].get_list()))
-    if message := TrainingCalculation.validate({**training, 'split': smallest, 'seed': seed}):
+    parent = {'parent_potential': next(iter(parents.values()))} if parents else {}
+    if message := TrainingCalculation.validate({**training, **parent, 'split': smallest, 'seed': seed}):
         return f'a training set of {min(sizes)} frames is refused: {message}'
-    return None
+    return _validate_parents(parents, inputs['seeds'].get_list())
+
+
+def _validate_parents(parents: Mapping[str, PotentialData], seeds: list[int]) -> str | None:
+    """Return one sentence if a parent is given for no member."""
+    unused = sorted(set(parents) - {seed_label(seed) for seed in seeds})
+    return f'parent_potentials holds {", ".join(unused)}, but the seeds are {seeds}' if unused else None
 
 
 class EnsembleTrainingWorkChain(PartialFailuresMixin, WorkChain):
@@ -72,6 +88,13 @@ class EnsembleTrainingWorkChain(PartialFailuresMixin, WorkChain):
             'subset_seed', valid_type=Int, default=lambda: Int(0), help='Seed of the order in which frames are taken.'
         )
         spec.input('max_iterations', valid_type=Int, default=lambda: Int(5), help='How often a job is started at most.')
+        spec.input_namespace(
+            'parent_potentials',
+            valid_type=PotentialData,
+            dynamic=True,
+            required=False,
+            help='Potential from whose weights a member starts, by its seed as in `seed_01`; instead of one for all.',
+        )
         spec.inputs.validator = validate_ensemble
         spec.output_namespace('potentials', valid_type=PotentialData, dynamic=True, help='Potential by member.')
         spec.output_namespace('errors', valid_type=Dict, dynamic=True, help='Errors on the test frames by member.')
@@ -103,7 +126,12 @@ class EnsembleTrainingWorkChain(PartialFailuresMixin, WorkChain):
     def _members(self) -> dict[str, tuple[int, int]]:
         """Return size and seed of each member by its label."""
         seeds = self.inputs.seeds.get_list()
-        return {f'{size_label(size)}_seed_{seed:02d}': (size, seed) for size in self.ctx.sizes for seed in seeds}
+        return {f'{size_label(size)}_{seed_label(seed)}': (size, seed) for size in self.ctx.sizes for seed in seeds}
+
+    def _parent(self, seed: int) -> dict[str, PotentialData]:
+        """Return the parent of the members with a seed, if it has one of its own."""
+        parent = self.inputs.get('parent_potentials', {}).get(seed_label(seed))
+        return {} if parent is None else {'parent_potential': parent}
 
     def train(self) -> ToContext:
         """Train every member to the same number of gradient updates."""
@@ -113,6 +141,7 @@ class EnsembleTrainingWorkChain(PartialFailuresMixin, WorkChain):
                 **self.exposed_inputs(TrainingCalculation, 'training'),
                 'split': self.ctx.splits[size_label(size)],
                 'seed': Int(seed),
+                **self._parent(seed),
             }
             children[f'training_{label}'] = self.submit(
                 TrainingWorkChain,

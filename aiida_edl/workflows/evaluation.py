@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiida.engine import ExitCode, while_
+from aiida.engine import ExitCode, if_, while_
 from aiida.orm import Dict
 
 from aiida_edl.calculations.evaluation import FRAMES_DONE, EvaluationCalculation
@@ -13,7 +13,7 @@ from aiida_edl.workflows.restart import InterruptibleWorkChain
 
 
 class EvaluationWorkChain(InterruptibleWorkChain):
-    """Evaluate one potential on frames of a data set."""
+    """Evaluate one potential on frames of a data set; without labels to compare with, it gives predictions alone."""
 
     _process_class = EvaluationCalculation
     _input_namespace = 'evaluation'
@@ -28,19 +28,24 @@ class EvaluationWorkChain(InterruptibleWorkChain):
             'errors',
             valid_type=Dict,
             required=False,  # attached after the outputs of the calculation, which the base class wants complete
-            help='Errors of energies [eV/atom] and forces [eV/Å] with error bars.',
+            help='Errors of energies [eV/atom] and forces [eV/Å] with error bars; absent if the frames lack either.',
         )
         spec.outline(
             cls.setup,
             while_(cls.should_run_process)(cls.run_process, cls.inspect_process),
             cls.results,
-            cls.compare,
+            if_(cls.has_labels)(cls.compare),
         )
         spec.exit_code(
             700,
             'WARNING_FRAMES_FAILED',
             message='{n_failed} of {n_frames} frames have no finite prediction; the errors are those of the others',
         )
+
+    def has_labels(self) -> bool:
+        """Return whether the frames have energies and forces to compare with."""
+        dataset = self.ctx.inputs.dataset
+        return {'energies', 'forces'} <= set(dataset.base.attributes.get(dataset.KEY_LABELS))
 
     def compare(self) -> ExitCode | None:
         """Compare the predictions with the labels; say so if frames failed."""

@@ -1,0 +1,267 @@
+"""Let potentials find the frames that they have to learn: explore, see where a committee disagrees, label, retrain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida.engine import ToContext, WorkChain, if_, while_
+from aiida.orm import ArrayData, Dict, Int, List
+
+from aiida_edl.calculations.functions.extend_dataset import extend_dataset
+from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
+from aiida_edl.calculations.functions.learning_report import learning_report
+from aiida_edl.calculations.functions.learning_round import learning_round
+from aiida_edl.calculations.molecular_dynamics import MolecularDynamicsCalculation
+from aiida_edl.calculations.training import TrainingCalculation
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.data.potential import PotentialData
+from aiida_edl.science.learning_rounds import MeanError, is_stagnant
+from aiida_edl.workflows.active_learning_checks import validate_active_learning
+from aiida_edl.workflows.active_learning_settings import (
+    StartFrom,
+    validate_committee,
+    validate_settings,
+)
+from aiida_edl.workflows.ensemble_training import EnsembleTrainingWorkChain
+from aiida_edl.workflows.exploration import CONVERGED, ExplorationMixin
+from aiida_edl.workflows.labelling import LabellingWorkChain
+from aiida_edl.workflows.learning_bookkeeping import mean_force_error, members_of, wall_seconds, why_not_converged
+from aiida_edl.workflows.protocols.mixin import ProtocolMixin
+
+FROM_ROUND = ('dataset', 'split', 'seed', 'elements', 'atomic_energies')
+"""Inputs of a training that follow from the round."""
+NOT_REPEATED = ('checkpoint', 'parent_potential', 'fine_tuning', 'replay_dataset', 'remedies')
+"""Inputs of a training that no round takes from outside."""
+FROM_RUN = ('structure', 'frame_index', 'potential', 'model_parameters', 'checkpoint')
+"""Inputs of a run that follow from the round."""
+FINISHED_WITH_WARNING = 700
+"""Exit status of a child whose outputs can be used although parts of it failed."""
+
+
+class ActiveLearningWorkChain(ExplorationMixin, ProtocolMixin, WorkChain):
+    """Train a committee, explore with it, label frames on which it disagrees, add them to the data, and so on.
+
+    Every round ends with labels for the frames whose largest force deviation lies in the uncertainty window. It is over
+    when the stop rule holds, or after ``maximum_rounds`` explorations and a training on all that was labelled, which is
+    the warning 701. The test frames are those of the initial split: no new frame near them is used.
+
+    The runs skip the parity gate, which is recorded: deviations are computed with the trainer's own calculator, and
+    every frame that is learnt has a label. An engine that runs another potential than was trained proposes worse
+    frames, and puts nothing wrong into the data. Before production the potentials have to pass the gate.
+
+    A run that explodes, a member that cannot be trained and a label that is rejected are reported; the rest goes on as
+    long as there are two members, a frame and a label.
+    """
+
+    protocol_file = 'active_learning.yaml'
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Define ports, outline and exit codes."""
+        super().define(spec)
+        spec.input('dataset', valid_type=DatasetData, help='Labelled frames of the beginning.')
+        spec.input(
+            'split', valid_type=ArrayData, help='Its `training`, `validation` and `test`; the test stays as it is.'
+        )
+        spec.input_namespace(
+            'structures', valid_type=DatasetData, dynamic=True, help='Frames from which the dynamics begins, by label.'
+        )
+        spec.input('seeds', valid_type=List, validator=validate_committee, help='Seeds of the members, at least two.')
+        spec.input(
+            'settings',
+            valid_type=Dict,
+            default=lambda: Dict({}),
+            validator=validate_settings,
+            help='Fields of `ActiveLearningSettings`; the rest is default.',
+        )
+        spec.input(
+            'atomic_energies',
+            valid_type=Dict,
+            required=False,
+            help='Reference energy of each element [eV], for all rounds; fitted to the initial training without it.',
+        )
+        spec.input('max_iterations', valid_type=Int, default=lambda: Int(5), help='How often a job is started at most.')
+        spec.expose_inputs(TrainingCalculation, namespace='training', exclude=(*FROM_ROUND, *NOT_REPEATED))
+        spec.expose_inputs(MolecularDynamicsCalculation, namespace='md', exclude=FROM_RUN)
+        spec.expose_inputs(LabellingWorkChain, namespace='labelling', exclude=('dataset',))
+        spec.inputs.validator = validate_active_learning
+        spec.output('dataset', valid_type=DatasetData, help='All labelled frames; `round` says when each was added.')
+        spec.output('split', valid_type=ArrayData, help='Its parts; the test frames are those of the beginning.')
+        spec.output('report', valid_type=Dict, help='What each round did and cost, and why it ended.')
+        spec.output_namespace('potentials', valid_type=PotentialData, dynamic=True, help='Last committee, by seed.')
+        spec.output_namespace('errors', valid_type=Dict, dynamic=True, help='Its errors on the test frames, by seed.')
+        spec.output_namespace('rejected', valid_type=Dict, dynamic=True, help='Rejected labels, by round.')
+        spec.outline(
+            cls.start,
+            while_(cls.should_continue)(
+                cls.train_committee,
+                cls.inspect_committee,
+                if_(cls.should_continue)(cls.run_dynamics, cls.predict_forces, cls.select_frames),
+                if_(cls.should_label)(cls.label_frames, cls.extend_data),
+                cls.close_round,
+            ),
+            cls.conclude,
+        )
+        spec.exit_code(212, 'ERROR_LEVEL_OF_THEORY', message='The labels do not belong to the data set: {reason}')
+        spec.exit_code(456, 'ERROR_NO_CANDIDATE', message='There is nothing left to learn from: {reason}')
+        spec.exit_code(511, 'ERROR_COMMITTEE_TOO_SMALL', message='Fewer than two members are left: {reason}')
+        spec.exit_code(512, 'ERROR_NO_FRAMES', message='The dynamics gave no frame: {reason}')
+        spec.exit_code(513, 'ERROR_NO_LABELS', message='No frame was labelled: {reason}')
+        spec.exit_code(
+            700, 'WARNING_PARTS_FAILED', message='Active learning has converged, but parts failed: {failures}'
+        )
+        spec.exit_code(701, 'WARNING_NOT_CONVERGED', message='Active learning has not converged: {reason}')
+
+    def start(self) -> None:
+        """Mark the initial frames as those of round 0, and fix the atomic energies."""
+        self.ctx.round, self.ctx.ending, self.ctx.has_new_labels = 0, None, True
+        self.ctx.rows, self.ctx.shares, self.ctx.mean_errors = {}, [], []
+        self.ctx.committee, self.ctx.errors = {}, {}
+        self._extend(self.inputs.dataset, self.inputs.split)
+        if 'atomic_energies' in self.inputs:
+            self.ctx.atomic_energies = self.inputs.atomic_energies
+        else:
+            self.ctx.atomic_energies = self.call_once(
+                fit_atomic_energies, 'fit_atomic_energies', dataset=self.ctx.dataset, split=self.ctx.split
+            )
+
+    def _extend(self, dataset: DatasetData, split: ArrayData, **labelled: DatasetData) -> ArrayData:
+        """Extend the data by the labels of this round, or mark those of the beginning."""
+        settings = Dict(self.settings.extension(self.ctx.round))
+        label = self._label('extend_dataset')
+        extended = self.call_once(extend_dataset, label, dataset=dataset, split=split, settings=settings, **labelled)
+        self.ctx.dataset, self.ctx.split = extended['dataset'], extended['split']
+        return extended['split']
+
+    def should_continue(self) -> bool:
+        """Return whether nothing has ended it."""
+        return self.ctx.ending is None
+
+    def train_committee(self) -> ToContext | None:
+        """Train the members on all labels there are; keep them if none has come."""
+        self.ctx.round += 1
+        self.ctx.explored, self.ctx.selected = {}, None
+        self.ctx.is_retrained, self.ctx.has_new_labels = self.ctx.has_new_labels, False
+        if not self.ctx.is_retrained:
+            self.report('no label has come since the last training: its committee stays')
+            return None
+        retraining, self.ctx.split_of_committee = self.settings.retraining, self.ctx.split
+        training = {
+            **self.exposed_inputs(TrainingCalculation, 'training'),
+            'dataset': self.ctx.dataset,
+            'split': self.ctx.split,
+            'elements': List(list(self.ctx.dataset.elements)),
+            'atomic_energies': self.ctx.atomic_energies,
+        }
+        further: dict[str, Any] = {}
+        if self.ctx.committee and retraining.gradient_updates:
+            training['gradient_updates'] = Int(retraining.gradient_updates)
+        if self.ctx.committee and retraining.start_from == StartFrom.PREVIOUS.value:
+            further['parent_potentials'] = dict(self.ctx.committee)
+        label = self._label('committee')
+        child = self.submit(
+            EnsembleTrainingWorkChain,
+            training=training,
+            seeds=self.inputs.seeds,
+            max_iterations=self.inputs.max_iterations,
+            **further,
+            metadata={'call_link_label': label},
+        )
+        self.report(f'training {len(self.inputs.seeds)} members on {len(self.ctx.split.get_array("training"))} frames')
+        return ToContext(**{label: child})
+
+    def inspect_committee(self) -> None:
+        """Take the members and their errors; end if they are too few, learn no more, or it was the last training."""
+        if self.ctx.is_retrained:
+            self._take_committee(self.ctx[self._label('committee')])
+        if len(self.ctx.committee) < 2:
+            self._end('ERROR_COMMITTEE_TOO_SMALL', '; '.join(self.failures))
+        elif reason := is_stagnant([MeanError(*pair) for pair in self.ctx.mean_errors], self.settings.stop):
+            self._end(CONVERGED, reason)
+        elif self.ctx.round > self.settings.maximum_rounds:
+            settings = self.settings
+            reason = why_not_converged(settings.maximum_rounds, self.ctx.shares, settings.stop)
+            self._end('WARNING_NOT_CONVERGED', reason)
+
+    def _take_committee(self, child: Any) -> None:
+        """Take the members that were trained and tested."""
+        if child.exit_status == FINISHED_WITH_WARNING:
+            self.note_failure(f'part of the committee of round {self.ctx.round} ({child.exit_message})')
+        elif not child.is_finished_ok:
+            self.note_failed_child(child, f'committee of round {self.ctx.round}')
+        self.ctx.committee, self.ctx.errors = members_of(child)
+        if error := mean_force_error(self.ctx.errors):
+            self.ctx.mean_errors.append((error.mean, error.standard_error))
+            self.report(f'force error on the test frames: {error.mean:.4f} ± {error.standard_error:.4f} eV/Å')
+
+    def should_label(self) -> bool:
+        """Return whether there are frames to label."""
+        return self.ctx.ending is None and self.ctx.selected is not None
+
+    def label_frames(self) -> ToContext | None:
+        """Label the chosen frames."""
+        label = self._label('labelling')
+        child = self.try_submit(
+            LabellingWorkChain,
+            label,
+            **{**self.exposed_inputs(LabellingWorkChain, 'labelling'), 'metadata': {'call_link_label': label}},
+            dataset=self.ctx.selected,
+        )
+        return None if child is None else ToContext(**{label: child})
+
+    def extend_data(self) -> None:
+        """Add the new labels to the data, unless they are of another level of theory."""
+        child = self.ctx.get(self._label('labelling'))
+        if child is not None and not child.is_finished_ok:
+            self.note_failed_child(child, self._label('labelling'))
+        if child is not None and 'rejected' in child.outputs:
+            self.out(f'rejected.round_{self.ctx.round:02d}', child.outputs.rejected)
+            self.ctx.explored['rejected'] = child.outputs.rejected
+        if child is None or 'dataset' not in child.outputs:
+            self._end('ERROR_NO_LABELS', self.failures[-1])
+            return
+        new, known = child.outputs.dataset, self.ctx.dataset
+        if new.level_of_theory != known.level_of_theory:
+            self._end('ERROR_LEVEL_OF_THEORY', f"'{new.level_of_theory}' is not '{known.level_of_theory}'")
+            return
+        used = self.ctx.split
+        self.ctx.explored['extended'] = self._extend(known, used, labelled=new)
+        n_used = [
+            sum(len(split.get_array(part)) for part in ('training', 'validation')) for split in (used, self.ctx.split)
+        ]
+        self.ctx.has_new_labels = n_used[1] > n_used[0]
+
+    def close_round(self) -> None:
+        """Draw up the round."""
+        explored, name = dict(self.ctx.explored), f'round_{self.ctx.round:02d}'
+        facts = {key: explored.pop(key) for key in ('runs', 'failed_runs') if key in explored}
+        facts |= {'round': self.ctx.round, 'is_retrained': self.ctx.is_retrained}
+        prefix = self._label('')
+        facts['wall_seconds'] = wall_seconds(
+            {key[len(prefix) :]: child for key, child in self.ctx.items() if key.startswith(prefix)}
+        )
+        self.ctx.rows[name] = self.call_once(
+            learning_round,
+            self._label('report'),
+            split=self.ctx.split_of_committee,
+            facts=Dict(facts),
+            **explored,
+            **self.ctx.errors,
+        )
+
+    def conclude(self) -> Any:
+        """Attach what there is, and say how it ended."""
+        status, reason = self.ctx.ending['status'], self.ctx.ending['reason']
+        ending = {'has_converged': status == CONVERGED, 'reason': reason, 'failures': list(self.failures)}
+        self.out('report', self.call_once(learning_report, 'report', ending=Dict(ending), **self.ctx.rows))
+        self.out('dataset', self.ctx.dataset)
+        self.out('split', self.ctx.split)
+        for name, potential in self.ctx.committee.items():
+            self.out(f'potentials.{name}', potential)
+            self.out(f'errors.{name}', self.ctx.errors[name])
+        if status == CONVERGED:
+            failures = '; '.join(self.failures)
+            return self.exit_codes.WARNING_PARTS_FAILED.format(failures=failures) if failures else None
+        if status.startswith('WARNING') and self.failures:
+            reason += f'; parts failed: {"; ".join(self.failures)}'
+        return self.exit_codes[status].format(reason=reason)
