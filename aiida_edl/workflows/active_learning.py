@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ToContext, WorkChain, if_, while_
-from aiida.orm import ArrayData, Dict, Int, List
+from aiida.orm import AbstractCode, ArrayData, Dict, Float, Int, List, Str
 
+from aiida_edl.architectures.protocols import training_protocol
 from aiida_edl.calculations.functions.extend_dataset import extend_dataset
 from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
 from aiida_edl.calculations.functions.learning_report import learning_report
@@ -27,6 +29,7 @@ from aiida_edl.workflows.exploration import CONVERGED, ExplorationMixin
 from aiida_edl.workflows.labelling import LabellingWorkChain
 from aiida_edl.workflows.learning_bookkeeping import mean_force_error, members_of, wall_seconds, why_not_converged
 from aiida_edl.workflows.protocols.mixin import ProtocolMixin
+from aiida_edl.workflows.training import TrainingWorkChain
 
 FROM_ROUND = ('dataset', 'split', 'seed', 'elements', 'atomic_energies')
 """Inputs of a training that follow from the round."""
@@ -111,6 +114,68 @@ class ActiveLearningWorkChain(ExplorationMixin, ProtocolMixin, WorkChain):
             700, 'WARNING_PARTS_FAILED', message='Active learning has converged, but parts failed: {failures}'
         )
         spec.exit_code(701, 'WARNING_NOT_CONVERGED', message='Active learning has not converged: {reason}')
+
+    @classmethod
+    def get_builder_from_protocol(
+        cls,
+        codes: Mapping[str, AbstractCode],
+        *,
+        dataset: DatasetData,
+        split: ArrayData,
+        structures: Mapping[str, DatasetData],
+        architecture: str,
+        engine: str,
+        model_parameters: Mapping[str, Any] | None = None,
+        protocol: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Any:
+        """Return a builder with the values of a protocol.
+
+        :param codes: code of the ``training``, which evaluates too, of the ``labelling``, and of the ``md`` (that of
+            the training without one).
+        :param dataset: labelled frames of the beginning.
+        :param split: their split, with test frames.
+        :param structures: frames from which the dynamics begins, by label.
+        :param architecture: entry-point name.
+        :param engine: single-point engine of the labels.
+        :param model_parameters: its parameters, the very ones of the labels in ``dataset``.
+        :param protocol: its name; None for the default.
+        :param overrides: nested values that replace those of the protocol.
+        :param options: scheduler options by name of the code.
+        :raises aiida_edl.registry.UnknownNameError: for an unknown architecture, or protocol of it.
+        :raises aiida_edl.workflows.protocols.mixin.ProtocolError: for an unknown protocol or key.
+        """
+        values, given = cls.get_protocol_inputs(protocol, overrides), options or {}
+        builder = cls.get_builder()
+        builder.dataset, builder.split, builder.structures = dataset, split, dict(structures)
+        builder.seeds, builder.settings = List(values['seeds']), Dict(values['settings'])
+        builder.max_iterations = Int(values['max_iterations'])
+        builder.training = {
+            'code': codes['training'],
+            **training_of_protocol(architecture, values['training']),
+        }
+        builder.md = {
+            'code': codes.get('md', codes['training']),
+            'engine': Str(values['md']['engine']),
+            'settings': Dict(values['md']['settings']),
+            'device': Str(values['training']['device']),
+        }
+        of_codes = {'training': given.get('training', {}), 'md': given.get('md', given.get('training', {}))}
+        for namespace, of_code in of_codes.items():
+            for name, value in of_code.items():
+                setattr(builder[namespace].metadata.options, name, value)
+        labelling = values['labelling']
+        builder.labelling = {
+            'code': codes['labelling'],
+            'engine': Str(engine),
+            'options': Dict(dict(given.get('labelling', {}))),
+            'gate': Dict(labelling['gate']),
+            'frames_per_job': Int(labelling['frames_per_job']),
+            'max_failed_fraction': Float(labelling['max_failed_fraction']),
+            **({} if model_parameters is None else {'model_parameters': Dict(dict(model_parameters))}),
+        }
+        return builder
 
     def start(self) -> None:
         """Mark the initial frames as those of round 0, and fix the atomic energies."""
@@ -265,3 +330,23 @@ class ActiveLearningWorkChain(ExplorationMixin, ProtocolMixin, WorkChain):
         if status.startswith('WARNING') and self.failures:
             reason += f'; parts failed: {"; ".join(self.failures)}'
         return self.exit_codes[status].format(reason=reason)
+
+
+def training_of_protocol(architecture: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how an architecture is trained.
+
+    :param architecture: entry-point name.
+    :param values: ``protocol`` of the architecture, ``hyperparameters`` that differ from it, ``device``; where they
+        shall differ from the protocol, ``gradient_updates`` and ``precision``.
+    """
+    target = {**training_protocol(architecture, values['protocol']), **values}
+    hyperparameters = TrainingWorkChain.get_protocol_hyperparameters(
+        architecture, values['protocol'], values['hyperparameters']
+    )
+    return {
+        'architecture': Str(architecture),
+        'hyperparameters': Dict(hyperparameters),
+        'gradient_updates': Int(target['gradient_updates']),
+        'precision': Str(target['precision']),
+        'device': Str(values['device']),
+    }

@@ -35,7 +35,7 @@ def select_candidates(dataset: DatasetData, deviation: ArrayData, settings: Dict
         ``force_deviation`` [eV/Å]; absent if there is no candidate.
     """
     values = settings.get_dict()
-    frames = dataset.frames()
+    frames = dataset.frames().without_labels()
     found = deviation.get_array('max_force_deviation')
     if len(found) != len(frames):
         raise ValueError(f'{len(found)} deviations are given for {len(frames)} frames; give those of all frames')
