@@ -93,6 +93,14 @@ def rejected(study: ProcessNode | None, style: str) -> None:
     print_rows(queries.rejected_frames(study), style)
 
 
+@query.command('active-learning')
+@REQUIRED_STUDY
+@FORMAT
+def active_learning(study: ProcessNode, style: str) -> None:
+    """List what each round of active learning did, so far or in all."""
+    print_rows(queries.learning_rounds(study), style)
+
+
 @query.command('table')
 @click.argument('name', type=click.Choice(list(tables.TABLES)))
 @REQUIRED_STUDY

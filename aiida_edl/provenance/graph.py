@@ -33,6 +33,10 @@ STAGES = (
 STAGE_OF_PROCESS = {
     'build_interface': 'structures',
     'select_frames': 'data sets',
+    'committee_deviation': 'evaluation',
+    'collect_frames': 'data sets',
+    'select_candidates': 'data sets',
+    'extend_dataset': 'data sets',
     'assemble_labels': 'labelling',
     'join_datasets': 'data sets',
     'split_dataset': 'data sets',
@@ -45,6 +49,8 @@ STAGE_OF_PROCESS = {
     'error_metrics': 'evaluation',
     'interface_profiles': 'analysis',
     'model_spread': 'comparison',
+    'learning_round': 'comparison',
+    'learning_report': 'comparison',
 }
 """Stage of each calculation by its process label; dynamics and single points are told apart by where they run."""
 

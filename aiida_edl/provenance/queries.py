@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ from aiida_edl.provenance.rows import (
     Cost,
     DependentFigure,
     Failure,
+    LearningRound,
     ProtocolRun,
     Rejected,
     TrainedPotential,
@@ -334,3 +336,26 @@ def failed_processes(study: ProcessNode) -> list[Failure]:
         for process in called_processes(study)
         if process.has_failed
     ]
+
+
+def learning_rounds(study: ProcessNode) -> list[LearningRound]:
+    """Return what each round of active learning did so far, in their order; it need not have ended.
+
+    :param study: active learning, or a process that called it.
+    """
+    calculations = calculations_of(study)
+    query = QueryBuilder().append(
+        ProcessNode, filters={'attributes.process_label': 'learning_round'}, project='id', tag='round'
+    )
+    query.append(Dict, with_incoming='round', edge_filters=CREATE, project=['uuid', 'attributes'])
+    names = {field.name for field in dataclasses.fields(LearningRound)} - {'report', 'wall_seconds'}
+    rows = [
+        LearningRound(
+            **{name: values.get(name) for name in names},
+            wall_seconds=round(sum(values['wall_seconds'].values()), 1),
+            report=uuid,
+        )
+        for pk, uuid, values in query.all()
+        if calculations is None or pk in calculations
+    ]
+    return sorted(rows, key=lambda row: row.round)

@@ -102,6 +102,41 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class LearningRound:
+    """One round of active learning; what it did not do is None."""
+
+    round: int
+    n_training: int
+    """Frames its committee was trained on."""
+    n_members: int
+    """Potentials of the committee."""
+    test_force_rmse_ev_per_angstrom: float | None
+    """Force RMSE on the test frames, mean over the committee [eV/Å]."""
+    test_force_rmse_ev_per_angstrom_error: float | None
+    """Its standard error over the committee [eV/Å]."""
+    runs: int | None
+    """Runs of the exploration."""
+    failed_runs: int | None
+    n_planned: int | None
+    """Frames that the runs store unless they end early."""
+    accurate: int | None
+    """Frames with a deviation below the window."""
+    candidate: int | None
+    """Frames with a deviation in the window."""
+    failed: int | None
+    """Frames with a deviation above the window, or none."""
+    lowest_accurate_share: float | None
+    """Share of accurate frames in the charge state where it is lowest."""
+    n_labelled: int | None
+    n_rejected: int | None
+    """Labels that did not pass the gate."""
+    wall_seconds: float
+    """Time that the programs of the round state for themselves [s]."""
+    report: str
+    """UUID of the report of the round."""
+
+
+@dataclass(frozen=True)
 class ProtocolRun:
     """One run that took its settings from a protocol."""
 

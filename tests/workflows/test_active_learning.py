@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import numpy as np
@@ -11,8 +12,11 @@ from aiida.engine import run_get_node
 from aiida.manage.caching import enable_caching
 from aiida.orm import CalcFunctionNode, CalcJobNode, Computer, Dict, InstalledCode
 from calculation_cases import labelled_frames, register_toy
+from click.testing import CliRunner
 from learning_cases import LABELS, MD, learning_inputs
 
+from aiida_edl.cli.main import main
+from aiida_edl.provenance.queries import learning_rounds
 from aiida_edl.workflows.active_learning import ActiveLearningWorkChain
 
 
@@ -160,6 +164,20 @@ def test_cost_is_stated_by_stage(learnt):
     assert sorted(first['wall_seconds']) == ['dynamics', 'labelling', 'prediction', 'training']
     assert list(last['wall_seconds']) == ['training']
     assert all(value > 0 for value in first['wall_seconds'].values())
+
+
+def test_query_gives_the_rounds_of_the_report(learnt):
+    first, last = learning_rounds(learnt)
+    assert (first.round, first.n_training, first.candidate, first.n_labelled, first.n_rejected) == (1, 6, 20, 6, 0)
+    assert (last.round, last.n_training, last.candidate, last.n_labelled) == (2, 11, None, None)
+    assert last.test_force_rmse_ev_per_angstrom == rounds(learnt)[-1]['test_force_rmse_ev_per_angstrom']
+    assert first.wall_seconds == pytest.approx(sum(rounds(learnt)[0]['wall_seconds'].values()), abs=0.06)
+
+
+def test_command_prints_the_rounds(learnt, aiida_profile):
+    arguments = ['-p', aiida_profile.name, 'query', 'active-learning', '--study', str(learnt.pk), '--format', 'json']
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert [row['n_training'] for row in json.loads(result.output)] == [6, 11]
 
 
 def computed(node):

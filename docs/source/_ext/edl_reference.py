@@ -229,7 +229,8 @@ class Protocols(ReferenceDirective):
             )
             is_default = ' This is the default.' if name == default else ''
             block = nodes.literal_block(text, text, language='yaml')
-            yield self.section(name, *prose(description + is_default), block)
+            title = f'{argument.removeprefix(PREFIX)} {name}'
+            yield self.section(title, *prose(description + is_default), block)
 
 
 class Functions(ReferenceDirective):
