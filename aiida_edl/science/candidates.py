@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiida_edl.science.frames import Floats, FrameSet
-from aiida_edl.science.selection import select_farthest_points, select_random, sorted_distance_descriptors
+from aiida_edl.science.neighbour_distances import sorted_distance_descriptors
+from aiida_edl.science.selection import select_farthest_points, select_largest_deviations, select_random
 
 Indices = NDArray[np.int64]
 
@@ -85,7 +86,7 @@ def choose_candidates(
 def _positions(frames: FrameSet, deviations: Floats, quota: int, method: CandidateMethod, seed: int) -> Indices:
     """Return the positions of some of the frames, which are the candidates of one charge state."""
     if method is CandidateMethod.LARGEST_DEVIATION:
-        return np.argsort(-deviations, kind='stable')[:quota]
+        return select_largest_deviations(deviations, quota)
     if method is CandidateMethod.RANDOM:
         return select_random(len(frames), quota, seed)
     return select_farthest_points(sorted_distance_descriptors(frames), quota, seed)
