@@ -15,14 +15,16 @@ from aiida_vasp.parsers.vasp import VaspParser
 TEXT: Mapping[str, Any] = {'encoding': 'utf-8', 'errors': 'replace'}
 """How files of text are opened: what a crash leaves may hold anything."""
 NUMBER = r'([-+]?\d+\.?\d*)'
+VACUUM_LEVELS = 'vacuum level on the upper side and lower side of the slab'
 OUTCAR_VALUES = {
     'fermi_level': re.compile(rf'^\s*(?:E-fermi\s*|Fermi energy):\s*{NUMBER}', re.MULTILINE),
     'n_electrons': re.compile(rf'^\s*NELECT\s*=\s*{NUMBER}', re.MULTILINE),
     'dispersion_energy': re.compile(rf'^\s*Edisp \(eV\):?\s*{NUMBER}', re.MULTILINE),
-    'vacuum_level': re.compile(rf'vacuum level on the upper side and lower side of the slab\s+{NUMBER}', re.MULTILINE),
+    'vacuum_level_above': re.compile(rf'{VACUUM_LEVELS}\s+{NUMBER}\s+[-+.\d]+'),
+    'vacuum_level_below': re.compile(rf'{VACUUM_LEVELS}\s+[-+.\d]+\s+{NUMBER}'),
 }
 """What aiida-vasp does not read, or only from a density of states: Fermi level [eV], electrons, D3 energy [eV], vacuum
-level above a film [eV]. The last value counts."""
+levels of a film [eV]. The last value counts."""
 
 
 STDOUT = VaspCalculation._VASP_OUTPUT

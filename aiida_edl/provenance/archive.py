@@ -24,8 +24,9 @@ from aiida_edl.provenance.privacy import PrivacyRules
 from aiida_edl.provenance.queries import summaries
 from aiida_edl.provenance.read_back import ReadBack, compare_answers, dataset_checksums, read_back, study_answers
 
-LICENSED_NODE_TYPES = ('data.vasp.potcar',)
-"""How the types of nodes begin whose content a licence forbids to publish."""
+LICENSED_NODE_TYPES = ('data.vasp.potcar_file.',)
+"""How the types of nodes begin whose content a licence forbids to publish. The nodes ``data.vasp.potcar.`` that
+calculations are linked to hold the title and the hash of a POTCAR only."""
 README_NAME = 'README.md'
 """Name of the description beside the archive."""
 

@@ -23,12 +23,14 @@ PER_FRAME = {
     'fermi_level': (),
     'dispersion_energies': (),
     'work_function': (),
+    'vacuum_levels': (2,),
     'n_electrons': (),
     'expected_electrons': (),
     'n_scf_steps': (),
+    'maximum_scf_steps': (),
 }
 """Labels with a row for each frame, and the shape of a row."""
-OPTIONAL = ('dispersion_energies', 'work_function')
+OPTIONAL = ('dispersion_energies', 'work_function', 'vacuum_levels')
 """Labels that are left out if no frame has them."""
 ELECTRON_TOLERANCE = 1e-3
 """By how much the numbers of electrons may differ [e]; VASP prints four decimals."""
@@ -43,7 +45,6 @@ class _Labels:
     failures: dict[int, str] = field(default_factory=dict)
     versions: set[str] = field(default_factory=set)
     wall_seconds: float = 0.0
-    step_limits: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Begin with NaN everywhere."""
@@ -59,18 +60,21 @@ class _Labels:
         self.arrays['energies'][index] = misc['total_energies']['energy_free']
         self.arrays['stresses'][index] = -np.array(misc['stress']) * KILOBAR  # VASP: positive in compression
         self.arrays['n_scf_steps'][index] = misc['run_status']['last_iteration_index'][1]
+        above, below = misc.get('vacuum_level_above'), misc.get('vacuum_level_below')
+        if above is not None and below is not None:
+            self.arrays['vacuum_levels'][index] = below, above
         values = {
+            'maximum_scf_steps': misc['run_status']['nelm'],
             'fermi_level': misc.get('fermi_level'),
             'n_electrons': misc['n_electrons'],
             'dispersion_energies': misc.get('dispersion_energy'),
-            'work_function': _difference(misc.get('vacuum_level'), misc.get('fermi_level')),
+            'work_function': _difference(above, misc.get('fermi_level')),
         }
         for name, value in values.items():
             self.arrays[name][index] = np.nan if value is None else value
         self.arrays['converged'][index] = True
         self.versions |= {str(misc['version'])} if 'version' in misc else set()
         self.wall_seconds += misc['run_stats'].get('elapsed_time') or 0.0
-        self.step_limits.append(int(misc['run_status']['nelm']))
 
     def node(self) -> ArrayData:
         """Return a node with all arrays."""
@@ -177,7 +181,6 @@ def _summary(
         'n_frames': len(labels.frames),
         'n_labelled': int(labels.arrays['converged'].sum()),
         'remedies': dict(remedies),
-        'maximum_scf_steps': max(labels.step_limits, default=settings.maximum_scf_steps),
         'versions': {'vasp': ', '.join(sorted(labels.versions))},
         'wall_seconds': labels.wall_seconds,
     }

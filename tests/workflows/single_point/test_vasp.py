@@ -7,8 +7,11 @@ import sys
 
 import numpy as np
 import pytest
-from aiida.engine import run_get_node
-from aiida.orm import ArrayData, Dict, Float, QueryBuilder, Str, load_node
+from aiida.common import LinkType
+from aiida.engine import WorkChain, run_get_node
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
+from aiida.orm import ArrayData, Dict, Float, QueryBuilder, Str, WorkChainNode, load_node
 from aiida_vasp.data.potcar import PotcarData, PotcarFileData
 from vasp_label_cases import (
     VALENCES,
@@ -29,10 +32,16 @@ from aiida_edl.calculations.functions.collect_vasp_labels import refusal as why_
 from aiida_edl.calculations.functions.prepare_vasp_inputs import frame_key
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.dft.vasp_settings import VaspSettings
+from aiida_edl.provenance import archive
+from aiida_edl.provenance.audit import ArchiveError
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.workflows.labelling import LabellingWorkChain
 from aiida_edl.workflows.single_point.vasp import potentials
-from aiida_edl.workflows.single_point.vasp.workchain import VaspSinglePointWorkChain, validate_single_point
+from aiida_edl.workflows.single_point.vasp.workchain import (
+    VaspSinglePointWorkChain,
+    validate_options,
+    validate_single_point,
+)
 
 _labelled: dict[str, str] = {}
 
@@ -122,11 +131,12 @@ def test_electrons_are_counted(labelled):
 
 def test_steps_can_be_compared_with_their_limit(labelled):
     assert array(labelled, 'n_scf_steps')[:2].tolist() == [12.0, 12.0]
-    assert engine_of(labelled).outputs.label_summary['maximum_scf_steps'] == 60
+    assert array(labelled, 'maximum_scf_steps')[:2].tolist() == [60.0, 60.0]
 
 
 def test_levels_of_energy(labelled):
     assert array(labelled, 'fermi_level')[:2].tolist() == [-2.5, -2.5]
+    assert array(labelled, 'vacuum_levels')[:2].tolist() == [[1.5, 2.25], [1.5, 2.25]]
     assert array(labelled, 'work_function')[:2].tolist() == [4.75, 4.75]
     energies = [reference(frame).get_potential_energy() for frame in FRAMES[:2]]
     assert array(labelled, 'dispersion_energies')[:2] == pytest.approx([0.2 * energy for energy in energies], abs=1e-5)
@@ -164,6 +174,16 @@ def test_neither_potcars_nor_large_files_are_kept(labelled):
         .append(type(calculations(labelled)[0][0]), with_incoming='file')
     )
     assert linked.count() == 0
+
+
+def test_study_with_labels_of_vasp_may_be_published(labelled):
+    """The POTCARs that calculations are linked to are titles and hashes; the files, which a licence holds, are not."""
+    nodes = archive.select_nodes([labelled])
+    archive.refuse_licensed(nodes)
+    titles = QueryBuilder().append(PotcarData, filters={'id': {'in': nodes}}, project='attributes.title').all(flat=True)
+    assert len(titles) == 4
+    with pytest.raises(ArchiveError, match=r"^1 nodes of type 'data.vasp.potcar_file.' hold licensed files"):
+        archive.refuse_licensed([*nodes, PotcarData.find_one(full_name='Na').find_file_node().pk])
 
 
 @pytest.mark.parametrize('protocol', ['fast', 'balanced', 'paper_a'])
@@ -243,7 +263,7 @@ def test_handlers_and_failures_of_aiida_vasp(vasp):
     assert node.is_finished_ok, node.exit_message
     summary = outputs['label_summary'].get_dict()
     assert summary['remedies'] == {'0': 'NELM 10 -> 150'}
-    assert summary['maximum_scf_steps'] == 150
+    assert outputs['labels'].get_array('maximum_scf_steps')[0] == 150
     assert summary['failures'] == {
         '1': 'VASP was run 2 times, at last it failed with 700 (Calculation did not reach the end of execution.), its '
         "output ends with 'forrtl: severe (174): SIGSEGV, segmentation fault occurred'; the work chain of aiida-vasp "
@@ -264,6 +284,39 @@ def test_not_one_label_is_a_warning(vasp):
         'along z'
     )
     assert outputs['label_summary']['n_labelled'] == 0
+
+
+def test_interrupted_step_submits_nothing_twice(vasp, monkeypatch):
+    """The worker was killed after it had submitted two frames; the step runs again, and finds both."""
+    given = {'code': vasp, 'dataset': dataset(film(), film(0.1)), 'model_parameters': Dict(settings('fast'))}
+    chain = instantiate_process(get_manager().get_runner(), VaspSinglePointWorkChain, single_point=given)
+    chain.setup()
+    chain.prepare_batch()
+    children = []
+    for index in range(2):
+        child = WorkChainNode()
+        child.base.links.add_incoming(chain.node, LinkType.CALL_WORK, frame_key(index))
+        child.store()
+        child.set_process_state('running')
+        child.set_checkpoint('bundle')
+        children.append(child.uuid)
+    monkeypatch.setattr(WorkChain, 'submit', lambda *_: pytest.fail('a frame was submitted again'))
+    assert [child.uuid for child in chain.run_batch().values()] == children
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'queue_nam': 'debug'}, 'the options of the jobs are not valid: '),
+        ({'max_wallclock_seconds': 'one hour'}, 'the options of the jobs are not valid: '),
+    ],
+)
+def test_options_that_no_scheduler_knows(options, message):
+    assert validate_options(options, None).startswith(message)
+
+
+def test_usual_options():
+    assert validate_options({'resources': {'num_machines': 2}, 'max_wallclock_seconds': 3600}, None) is None
 
 
 def collected(folder, *frames):

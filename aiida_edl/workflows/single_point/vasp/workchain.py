@@ -113,8 +113,9 @@ class VaspSinglePointWorkChain(SubmitOnceMixin, WorkChain):
             'labels',
             valid_type=ArrayData,
             help='energies [eV, free energy of the electrons], forces [eV/Å], stresses [eV/Å³, positive in tension], '
-            'fermi_level [eV], n_electrons, expected_electrons, n_scf_steps, offsets, converged; where VASP gives them '
-            'dispersion_energies [eV], work_function [eV, above the film]; NaN in the rows of a frame that failed.',
+            'fermi_level [eV], n_electrons, expected_electrons, n_scf_steps, maximum_scf_steps, offsets, converged; '
+            'where VASP gives them dispersion_energies [eV], vacuum_levels [eV, below and above a film], work_function '
+            '[eV, above it]; NaN in the rows of a frame that failed.',
         )
         spec.output('label_summary', valid_type=Dict, help='Level of theory, failures, versions, cost.')
         spec.outline(
