@@ -18,12 +18,14 @@ NUMBER = r'([-+]?\d+\.?\d*)'
 VACUUM_LEVELS = 'vacuum level on the upper side and lower side of the slab'
 OUTCAR_VALUES = {
     'fermi_level': re.compile(rf'^\s*(?:E-fermi\s*|Fermi energy):\s*{NUMBER}', re.MULTILINE),
+    'free_energy': re.compile(rf'^\s*free  energy   TOTEN\s*=\s*{NUMBER}', re.MULTILINE),
     'n_electrons': re.compile(rf'^\s*NELECT\s*=\s*{NUMBER}', re.MULTILINE),
     'dispersion_energy': re.compile(rf'^\s*Edisp \(eV\):?\s*{NUMBER}', re.MULTILINE),
     'vacuum_level_above': re.compile(rf'{VACUUM_LEVELS}\s+{NUMBER}\s+[-+.\d]+'),
     'vacuum_level_below': re.compile(rf'{VACUUM_LEVELS}\s+[-+.\d]+\s+{NUMBER}'),
 }
-"""What aiida-vasp does not read, or only from a density of states: Fermi level [eV], electrons, D3 energy [eV], vacuum
+"""What aiida-vasp does not read, or only from a density of states: Fermi level [eV], free energy as
+OUTCAR gives it [eV], electrons, D3 energy [eV], vacuum
 levels of a film [eV]. The last value counts."""
 
 
@@ -79,11 +81,16 @@ class VaspSinglePointParser(VaspParser):
     def _compose_misc(self, quantities_each: Mapping[str, Any]) -> Dict:
         """Return the small results, with those that aiida-vasp does not read."""
         misc = super()._compose_misc(quantities_each).get_dict()
-        with self.retrieved.open('OUTCAR') as handle:
-            text = handle.read()
+        text = self._text('OUTCAR')
         for name, pattern in OUTCAR_VALUES.items():
             if misc.get(name) is None and (found := pattern.findall(text)):
                 misc[name] = float(found[-1])
-        with self.retrieved.open(STDOUT) as handle:
-            lines = [line.strip() for line in handle.read().splitlines() if line.strip()]
+        lines = [line.strip() for line in self._text(STDOUT).splitlines() if line.strip()]
         return Dict({**misc, 'last_line': lines[-1] if lines else ''})
+
+    def _text(self, name: str) -> str:
+        """Return the text of a file, none if it is not there."""
+        if name not in self.retrieved.list_object_names():
+            return ''
+        with self.retrieved.open(name) as handle:
+            return str(handle.read())

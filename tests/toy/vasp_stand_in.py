@@ -123,6 +123,7 @@ def main() -> None:
     write_xml(atoms, incar, nelect, steps, blocks)
     text = head + ''.join(f'{STEP.format(step)}\n' for step in range(1, steps + 1))
     text += f' E-fermi :  {FERMI_LEVEL:8.4f}     XC(G=0):  -9.1234     alpha+bet : -7.1234\n'
+    text += f'  FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)\n  free  energy   TOTEN  = {free:18.8f} eV\n'
     if 'IVDW' in incar:
         text += f'  Edisp (eV):  {dispersion:12.5f}\n'
     if incar.get('LVHAR', '').strip('.').upper().startswith('T'):

@@ -32,6 +32,9 @@ PER_FRAME = {
 """Labels with a row for each frame, and the shape of a row."""
 OPTIONAL = ('dispersion_energies', 'work_function', 'vacuum_levels')
 """Labels that are left out if no frame has them."""
+ENERGY_TOLERANCE = 1e-4
+"""By how much the free energy of both outputs of a run may differ [eV]; some versions of VASP left parts of it out of
+vasprun.xml, and a missing D3 energy is far larger."""
 ELECTRON_TOLERANCE = 1e-3
 """By how much the numbers of electrons may differ [e]; VASP prints four decimals."""
 
@@ -138,15 +141,12 @@ def refusal(misc: Mapping[str, Any], n_atoms: int, expected_electrons: float) ->
     :param n_atoms: atoms of the frame.
     :param expected_electrons: electrons of the frame.
     """
-    energy = misc.get('total_energies', {}).get('energy_free')
-    forces, stress = np.array(misc.get('forces', [])), np.array(misc.get('stress', []))
-    absent = [
-        name
-        for name, there in (('energy', energy is not None), ('forces', forces.size), ('stress', stress.size))
-        if not there
-    ]
-    if absent:
-        return f'the output lacks {", ".join(absent)}'
+    energies = misc.get('total_energies') or {}
+    forces, stress = (np.array([] if misc.get(name) is None else misc[name]) for name in ('forces', 'stress'))
+    there = {'energy': 'energy_free' in energies, 'forces': forces.size > 0, 'stress': stress.size > 0}
+    if not all(there.values()):
+        return f'the output lacks {", ".join(name for name, is_there in there.items() if not is_there)}'
+    energy = float(energies['energy_free'])
     if forces.shape != (n_atoms, 3):
         return f'the output is of {len(forces)} atoms, the frame has {n_atoms}'
     if not (np.isfinite(forces).all() and np.isfinite(stress).all() and np.isfinite(energy)):
@@ -154,6 +154,9 @@ def refusal(misc: Mapping[str, Any], n_atoms: int, expected_electrons: float) ->
     status = misc['run_status']
     if status['last_iteration_index'][1] >= status['nelm']:
         return f'the SCF did not converge in {status["nelm"]} steps'
+    printed = float(misc.get('free_energy', energy))
+    if abs(printed - energy) > ENERGY_TOLERANCE:
+        return f'vasprun.xml gives a free energy of {energy:.6f} eV, OUTCAR {printed:.6f} eV; one of them lacks a part'
     return _wrong_count(misc.get('n_electrons'), expected_electrons)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from aiida.engine.utils import instantiate_process
 from aiida.manage import get_manager
 from aiida.orm import ArrayData, Dict, Float, QueryBuilder, Str, WorkChainNode, load_node
 from aiida_vasp.data.potcar import PotcarData, PotcarFileData
+from calculation_cases import TESTS
 from vasp_label_cases import (
     VALENCES,
     atom,
@@ -43,6 +45,7 @@ from aiida_edl.workflows.single_point.vasp.workchain import (
     validate_single_point,
 )
 
+RECORDED = TESTS / 'fixtures' / 'formats' / 'vasp'
 _labelled: dict[str, str] = {}
 
 
@@ -357,6 +360,19 @@ def test_stress_is_the_change_of_energy_with_volume(vasp, tmp_path):
     assert pressure == pytest.approx((high - low) / ((a + step) ** 3 - (a - step) ** 3), rel=0.01)
 
 
+def test_run_of_vasp_itself(vasp, tmp_path):
+    """Two atoms of silicon by VASP 6.4.2, see the README of the fixture."""
+    for name in ('OUTCAR', 'vasprun.xml'):
+        (tmp_path / name).write_bytes(gzip.decompress((RECORDED / 'static' / f'{name}.gz').read_bytes()))
+    misc, exit_code = parsed(tmp_path)
+    assert exit_code is None
+    assert why_no_label(misc, 2, 8.0) is None
+    assert why_no_label(misc, 2, 9.0).startswith('VASP counted 8 electrons, the frame has 9')
+    assert misc['total_energies']['energy_free'] == misc['free_energy'] == -11.45864342
+    assert (misc['run_status']['last_iteration_index'], misc['run_status']['nelm']) == ([1, 14], 200)
+    assert misc['version'] == '6.4.2'
+
+
 def test_output_that_is_cut_is_not_taken_for_a_result(vasp, tmp_path):
     computed(tmp_path / 'job', crystal())
     outcar = tmp_path / 'job' / 'OUTCAR'
@@ -393,6 +409,10 @@ MISC = {
         ({'total_energies': {'energy_extrapolated': -1.0}}, 'the output lacks energy'),
         ({'stress': [], 'forces': []}, 'the output lacks forces, stress'),
         ({'run_status': {'last_iteration_index': [1, 60], 'nelm': 60}}, 'the SCF did not converge in 60 steps'),
+        (
+            {'free_energy': -1.25},
+            'vasprun.xml gives a free energy of -1.000000 eV, OUTCAR -1.250000 eV; one of them lacks a part',
+        ),
         ({'forces': [[float('nan'), 0.0, 0.0]]}, 'the output holds values that are not finite'),
     ],
 )
