@@ -55,7 +55,7 @@ def validate_max_failed_fraction(fraction: Float, _: Any) -> str | None:
 
 
 def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
-    """Return one sentence if the engine takes no input of a name that is given."""
+    """Return one sentence if the engine takes no input of a name that is given, or refuses what it is given."""
     if 'engine' not in inputs or validate_engine(inputs['engine'], None):
         return None  # its port says so, or a work chain that exposes only a part of the ports provides the others later
     engine = inputs['engine'].value
@@ -63,7 +63,17 @@ def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
         if name in inputs and name not in _ports(engine):
             able = ', '.join(other for other in single_point_engines() if name in _ports(other))
             return f"engine '{engine}' takes no {name}, but one was given; leave it out or use one of: {able}"
-    return None
+    return _refusal(engine, inputs)
+
+
+def _refusal(engine: str, inputs: Mapping[str, Any]) -> str | None:
+    """Return what the engine says of its inputs if it refuses them; said by a job, it would end the work chain."""
+    port = _ports(engine)
+    given = {name: inputs[name] for name in ('dataset', 'code', *ENGINE_INPUTS) if name in inputs}
+    if not {'dataset', 'code'} <= set(given):
+        return None  # as above
+    error = port.validate(port.pre_process(given))
+    return None if error is None else f"engine '{engine}' refuses its inputs: {error.message}"
 
 
 def _ports(engine: str) -> Any:

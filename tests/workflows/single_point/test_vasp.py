@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import subprocess
 import sys
 
@@ -235,6 +236,14 @@ def refusal(**changes) -> str | None:
 )
 def test_what_is_not_configured_is_found_before_anything_is_submitted(vasp, changes, message):
     assert refusal(**changes) == message
+
+
+def test_labelling_finds_it_before_anything_is_submitted(vasp):
+    parameters = Dict(settings(potential_family='PBE.54'))
+    inputs = {'dataset': dataset(film()), 'engine': Str('vasp'), 'code': vasp, 'model_parameters': parameters}
+    message = "engine 'vasp' refuses its inputs: unknown potential_family 'PBE.54': Known: edl-tests."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        run_get_node(LabellingWorkChain, **inputs)
 
 
 def test_no_potcars_at_all(vasp, monkeypatch):
