@@ -12,6 +12,7 @@ from aiida.orm import load_node
 from ase import Atoms
 from ase.io import write
 from click.testing import CliRunner
+from vasp_cases import RECORDED
 
 from aiida_edl.cli.main import main
 
@@ -180,6 +181,13 @@ def test_dataset_import_with_units_and_limits(call, benchmark, labelled_file):
     plain, converted = (load_node(uuid) for uuid in uuids)
     np.testing.assert_allclose(converted.frames().forces, 51.422067 * plain.frames().forces, rtol=1e-7)
     assert converted.base.attributes.get('import')['units'] == {'force': 'hartree/bohr'}
+
+
+def test_dataset_import_of_a_finished_run(call):
+    text = call('dataset', 'import', RECORDED / 'some_unconverged')
+    assert ': 4 frames, ' in text
+    assert '0: some_unconverged: ionic step 1: the SCF took 15 steps and its limit NELM is 15' in text
+    assert 'VASP PBE, PAW PAW_PBE Si 05Jan2001' in call('dataset', 'show', text.split()[1].rstrip(':'))
 
 
 def test_dataset_import_with_a_limit_that_is_no_number_is_refused(call, labelled_file):

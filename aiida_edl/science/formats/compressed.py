@@ -15,6 +15,8 @@ SUFFIXES = ('', '.gz', '.bz2', '.xz')
 CUT = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 """What reading a compressed file raises that was cut or damaged."""
 
+NEWLINE = ord('\n')
+
 
 def open_compressed(path: Path) -> IO[bytes]:
     """Return a file opened for reading, decompressed if its name says that it is compressed.
@@ -54,12 +56,10 @@ def whole_lines(path: Path) -> Iterator[bytes]:
     :param path: the file.
     """
     with open_compressed(path) as handle:
-        lines = iter(handle)
-        while True:
-            try:
-                line = next(lines, b'')
-            except CUT:
-                return
-            if not line.endswith(b'\n'):
-                return
-            yield line
+        try:
+            for line in handle:
+                if line[-1] != NEWLINE:
+                    return
+                yield line
+        except CUT:
+            return

@@ -79,11 +79,19 @@ def _evaluations(path: Path) -> Iterator[tuple[int | None, OutputStep]]:
 def _take(line: bytes, word: bytes, step: OutputStep) -> None:
     """Take energy, Fermi level and the state of the self-consistent field."""
     if word == b'ENERGY|' and b'Total FORCE_EVAL' in line:
-        step.energy = float(line.split()[-1]) * units.HARTREE
+        step.energy = _number(line.split()[-1]) * units.HARTREE
     elif b'SCF run' in line or b'outer SCF loop converged' in line:
         step.is_converged = b'NOT' not in line
     elif word == b'Fermi' and b'energy:' in line:
-        step.fermi_level = float(line.split()[-1]) * units.HARTREE
+        step.fermi_level = _number(line.split()[-1]) * units.HARTREE
+
+
+def _number(word: bytes) -> float:
+    """Return a number; NaN for a damaged one, for which the step is left out."""
+    try:
+        return float(word)
+    except ValueError:
+        return math.nan
 
 
 def _stress_rows(line: bytes, rows: list[list[float]]) -> list[list[float]]:
@@ -92,5 +100,5 @@ def _stress_rows(line: bytes, rows: list[list[float]]) -> list[list[float]]:
         return []
     words = line.split()
     if len(rows) < 3 and len(words) == 5 and words[1] in (b'x', b'y', b'z'):
-        return [*rows, [float(word) for word in words[2:]]]
+        return [*rows, [_number(word) for word in words[2:]]]
     return rows

@@ -58,13 +58,14 @@ def xyz_steps(path: Path) -> Iterator[XyzStep]:
         if found is None:
             raise FormatError(f"{path.name} does not name its steps ('i = ...'); give the file that CP2K wrote")
         try:
+            time, energy = (None if word is None else float(word) for word in found.groups()[1:])
             values = np.array([[float(word) for word in row[1:4]] for row in rows]).reshape(n_atoms, 3)
         except ValueError as error:
             raise FormatError(f'{path.name}: step {found[1]} holds what is no number; the file is damaged') from error
         yield XyzStep(
             number=int(found[1]),
-            time=None if found[2] is None else float(found[2]),
-            energy=None if found[3] is None else float(found[3]),
+            time=time,
+            energy=energy,
             symbols=tuple(row[0] for row in rows),
             values=values,
         )

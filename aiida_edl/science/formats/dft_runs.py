@@ -106,10 +106,13 @@ class DftRuns(DatasetFormat):
         with_time = all(run.has_time for run in read)
         with_stress = all(run.has_stress for run in read)
         for run in runs:
-            if isinstance(run, FinishedRun):
-                yield from run.frames(with_time, with_stress)
-            else:
+            if isinstance(run, BadFrame):
                 yield run
+                continue
+            try:
+                yield from run.frames(with_time, with_stress)
+            except FormatError as error:
+                yield BadFrame(f'{run.group}: {error}')
 
     def statements(self, source: Path, options: DftRunsOptions) -> Mapping[str, Any]:
         """Return level of theory, versions, potentials and limits of the runs."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from aiida_edl.science.formats.file_units import FormatError
+
 GGA_NAMES = {
     'PE': 'PBE', 'RP': 'RPBE', 'PS': 'PBEsol', 'RE': 'revPBE', '91': 'PW91', 'AM': 'AM05', 'BF': 'BEEF', 'CA': 'LDA',
     'PZ': 'LDA', 'HL': 'LDA', 'WI': 'LDA', 'VW': 'LDA', 'B3': 'B3LYP', 'B5': 'B3LYP', 'OR': 'optPBE', 'BO': 'optB88',
@@ -41,6 +43,25 @@ def is_true(value: str | None) -> bool:
     return value is not None and value.strip().lstrip('.').upper()[:2] in ('T', 'TR', 'A', 'AU', 'O', 'ON')
 
 
+def number_of(tags: Mapping[str, str], name: str, default: float) -> float:
+    """Return the value of a tag.
+
+    >>> number_of({'NELM': '60'}, 'NELM', 0.0), number_of({}, 'NELM', 40.0)
+    (60.0, 40.0)
+
+    :param tags: values by name of the tag.
+    :param name: its name.
+    :param default: its value if it is not there.
+    :raises FormatError: if it is no number.
+    """
+    if name not in tags:
+        return default
+    try:
+        return float(tags[name])
+    except ValueError as error:
+        raise FormatError(f"the tag {name} is '{tags[name]}', which is no number; the file is damaged there") from error
+
+
 def functional_in_words(tags: Mapping[str, str], titles: Sequence[str]) -> str:
     """Return the functional; without GGA it is the one of the potentials.
 
@@ -58,7 +79,7 @@ def functional_in_words(tags: Mapping[str, str], titles: Sequence[str]) -> str:
     if meta not in ('', '--', 'F', 'NONE'):
         words = {'R2SCA': 'r2SCAN', 'R2SCAN': 'r2SCAN', 'RSCAN': 'rSCAN'}.get(meta, meta)
     if is_true(tags.get('LHFCALC')):
-        words = f'hybrid of {words} with {float(tags.get("AEXX", "0.25")):g} of exact exchange'
+        words = f'hybrid of {words} with {number_of(tags, "AEXX", 0.25):g} of exact exchange'
     return words
 
 
@@ -68,7 +89,7 @@ def smearing_in_words(tags: Mapping[str, str]) -> str:
     >>> smearing_in_words({'ISMEAR': '0', 'SIGMA': '0.10'}), smearing_in_words({'ISMEAR': '-5'})
     ('gaussian smearing of 0.1 eV', 'tetrahedra with corrections')
     """
-    kind, width = int(float(tags.get('ISMEAR', '1'))), f'{float(tags.get("SIGMA", "0.2")):g} eV'
+    kind, width = int(number_of(tags, 'ISMEAR', 1)), f'{number_of(tags, "SIGMA", 0.2):g} eV'
     fixed = {-5: 'tetrahedra with corrections', -4: 'tetrahedra', -3: 'occupations read', -2: 'fixed occupations'}
     if kind in fixed:
         return fixed[kind]
@@ -83,7 +104,7 @@ def dipole_in_words(tags: Mapping[str, str]) -> str:
     >>> dipole_in_words({'LDIPOL': 'T', 'IDIPOL': '3'}), dipole_in_words({'LDIPOL': 'F', 'IDIPOL': '0'})
     ('dipole correction along z', '')
     """
-    direction = int(float(tags.get('IDIPOL', '0')))
+    direction = int(number_of(tags, 'IDIPOL', 0))
     where = f'along {AXES[direction]}' if direction in AXES else 'of a molecule'
     if is_true(tags.get('LDIPOL')):
         return f'dipole correction {where}'
@@ -96,8 +117,8 @@ def spins_in_words(tags: Mapping[str, str]) -> str:
         return 'spin-orbit coupling'
     if is_true(tags.get('LNONCOLLINEAR')):
         return 'non-collinear spins'
-    fixed = float(tags.get('NUPDOWN', '-1'))
-    if int(float(tags.get('ISPIN', '1'))) != 2:
+    fixed = number_of(tags, 'NUPDOWN', -1)
+    if int(number_of(tags, 'ISPIN', 1)) != 2:
         return ''
     return 'spin-polarised' if fixed < 0 else f'spin-polarised with NUPDOWN {fixed:g}'
 
@@ -112,7 +133,7 @@ def dispersion_in_words(tags: Mapping[str, str]) -> str:
         if is_true(tags.get('LVDW')):
             return IVDW_WORDS[1]
         return 'a dispersion correction that is not named' if 'EDISP' in tags else IVDW_WORDS[0]
-    number = int(float(tags['IVDW']))
+    number = int(number_of(tags, 'IVDW', 0))
     return IVDW_WORDS.get(number, f'IVDW {number}')
 
 
@@ -135,7 +156,7 @@ def level_parts(tags: Mapping[str, str], titles: Sequence[str], k_points: str, t
     return {
         'functional': f'VASP {functional_in_words(tags, titles)}',
         'dispersion': dispersion_in_words(tags),
-        'cutoff': f'{float(tags["ENCUT"]):.1f}'.removesuffix('.0') + ' eV' if 'ENCUT' in tags else '',
+        'cutoff': f'{number_of(tags, "ENCUT", 0):.1f}'.removesuffix('.0') + ' eV' if 'ENCUT' in tags else '',
         'k-points': k_points,
         'smearing': f'{smearing_in_words(tags)}, free energy',
         'precision': f'PREC {PRECISIONS.get(tags.get("PREC", "N").strip().upper()[:1], tags.get("PREC", ""))}',

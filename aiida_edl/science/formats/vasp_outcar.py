@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ NUMBER = re.compile(rb'-?\d+\.\d+')
 LATTICE_NUMBER = re.compile(rb'-?\d+\.\d{9}')
 COORDINATE, COMPONENT = rb'(-?\d+\.\d{5})\s*', rb'(-?\d+\.\d{6})\s*'
 POSITION_ROW = re.compile(3 * COORDINATE + 3 * COMPONENT)
-ITERATION = b'Iteration'
+ITERATION, IONIC_STEP = b'Iteration', b'Ionic step'
 VOIGT_OF_VASP = ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (2, 0))
 """Order of the components of the stress: XX YY ZZ XY YZ ZX."""
 
@@ -74,6 +75,7 @@ class OutcarReader:
         self._lines = whole_lines(path)
         self._header: OutcarHeader | None = None
         self._from_steps: dict[str, str] = {}
+        self._settings: tuple[dict[str, str], VaspRunSettings] | None = None
 
     @property
     def settings(self) -> VaspRunSettings:
@@ -81,24 +83,30 @@ class OutcarReader:
 
         :raises FormatError: if the file is no OUTCAR, or ends before it says what was computed.
         """
-        return self._read_header().settings(self._from_steps, self.path)
+        header = self._read_header()
+        if self._settings is None or self._settings[0] != self._from_steps:
+            self._settings = (dict(self._from_steps), header.settings(self._from_steps, self.path))
+        return self._settings[1]
 
     def steps(self) -> Iterator[IonicStep | RejectedStep]:
         """Yield the ionic steps, each once; one that gives no label as the reason why.
 
         :raises FormatError: if the file is no OUTCAR, or ends before it says what was computed.
         """
-        header = self._read_header()
-        n_atoms, line = sum(header.settings({}, self.path).counts), header.first_line
+        n_atoms = sum(self.settings.counts)
         step: _Step | None = None
-        while line:
-            words = line.split(None, 1)
-            word = words[0] if words else b''
+        for line in chain([self._read_header().first_line], self._lines):
+            start = line.lstrip()[:4]
+            if start not in STARTS:
+                continue
             number = 0 if step is None else step.number
-            begins = STEP_BEGINS.match(line) if word[:5] == b'-----' else None
-            if begins is not None:
+            begins = None
+            if start == DASHES:
+                begins = STEP_BEGINS.match(line) if ITERATION in line or IONIC_STEP in line else None
+                if begins is None:
+                    continue
                 number = int(begins[1]) if begins[1].isdigit() else number + 1
-            elif word == b'free' and MACHINE_LEARNED in line:
+            elif start == b'free' and MACHINE_LEARNED in line:
                 number += step is None or step.is_machine_learned or step.energy is not None
             if step is None or number != step.number:
                 if step is not None and (closed := self._closed(step)) is not None:
@@ -106,9 +114,8 @@ class OutcarReader:
                 step = _Step(number)
             if begins is not None:
                 step.n_scf_steps += ITERATION in line
-            elif word in READERS:
-                READERS[word](self, step, line, n_atoms)
-            line = next(self._lines, b'')
+            else:
+                READERS[start](self, step, line, n_atoms)
         if step is not None and (closed := self._closed(step)) is not None:
             yield closed
 
@@ -211,18 +218,21 @@ class OutcarReader:
 
 
 READERS: Mapping[bytes, Callable[[OutcarReader, _Step, bytes, int], None]] = {
-    b'POSITION': OutcarReader._read_table,
-    b'direct': OutcarReader._read_cell,
+    b'POSI': OutcarReader._read_table,
+    b'dire': OutcarReader._read_cell,
     b'free': OutcarReader._read_energy,
-    b'energy': OutcarReader._read_zero_smearing,
-    b'FORCE': OutcarReader._read_owner_of_stress,
-    b'ML': OutcarReader._read_owner_of_stress,
-    b'in': OutcarReader._read_stress,
-    b'E-fermi': OutcarReader._read_fermi_level,
+    b'ener': OutcarReader._read_zero_smearing,
+    b'FORC': OutcarReader._read_owner_of_stress,
+    b'ML F': OutcarReader._read_owner_of_stress,
+    b'in k': OutcarReader._read_stress,
+    b'E-fe': OutcarReader._read_fermi_level,
     b'IVDW': OutcarReader._read_dispersion,
-    b'Edisp': OutcarReader._read_dispersion,
+    b'Edis': OutcarReader._read_dispersion,
 }
-"""What reads a line, by its first word."""
+"""What reads a line, by its first four characters behind blanks."""
+DASHES = b'----'
+STARTS = {*READERS, DASHES}
+"""First characters of all lines that are looked at; the others, nearly all, are passed over."""
 
 
 def _number_after(line: bytes, mark: bytes) -> float | None:

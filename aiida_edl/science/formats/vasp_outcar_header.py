@@ -14,6 +14,7 @@ from pathlib import Path
 
 from aiida_edl.science.formats.compressed import bare_name, find_compressed, open_compressed
 from aiida_edl.science.formats.file_units import FormatError
+from aiida_edl.science.formats.vasp_level import number_of
 from aiida_edl.science.formats.vasp_run import VaspRunSettings, k_points_in_words, spacing_in_words
 
 VERSION = re.compile(r'^\s*vasp\.(\S+)')
@@ -82,7 +83,7 @@ class OutcarHeader:
         elif 'TITEL' in text:
             self.titles.append(text.partition('=')[2].strip())
         elif 'ions per type' in text:
-            self.atoms = [int(word) for word in text.partition('=')[2].split()]
+            self.atoms = [int(word) for word in text.partition('=')[2].split() if word.isdecimal()]
         elif text.startswith('   ZVAL   ='):
             self.valences = [float(word) for word in NUMBER.findall(text)]
         elif re.fullmatch(r'[\s\d.]*\d\s*', text):
@@ -94,7 +95,7 @@ class OutcarHeader:
         """Take a line of numbers that goes on with the list before it."""
         if self.valences and 'NELECT' not in self.tags:
             self.valences += [float(word) for word in NUMBER.findall(text)]
-        elif self.atoms and '.' not in text and sum(self.atoms) < int(self.tags.get('NIONS', '0')):
+        elif self.atoms and '.' not in text and sum(self.atoms) < number_of(self.tags, 'NIONS', 0):
             self.atoms += [int(word) for word in text.split()]
 
     def settings(self, from_steps: Mapping[str, str], path: Path) -> VaspRunSettings:
@@ -154,5 +155,5 @@ def _k_points(tags: Mapping[str, str], path: Path) -> str:
         if len(divisions) == 3:
             return k_points_in_words(lines[2], divisions)
     if text is None and 'KSPACING' in tags:
-        return spacing_in_words(float(tags['KSPACING']))
+        return spacing_in_words(number_of(tags, 'KSPACING', 0.5))
     return f'{tags.get("NKPTS", "unknown")} irreducible k-points'

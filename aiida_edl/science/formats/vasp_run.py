@@ -19,7 +19,7 @@ from ase.data import atomic_numbers
 from aiida_edl.science import units
 from aiida_edl.science.formats.file_units import FormatError
 from aiida_edl.science.formats.level_of_theory import level_in_words
-from aiida_edl.science.formats.vasp_level import is_true, level_parts
+from aiida_edl.science.formats.vasp_level import is_true, level_parts, number_of
 from aiida_edl.science.frames import Floats, Frame, FrameSet
 
 STRESS_FACTOR = -units.KILOBAR
@@ -53,7 +53,7 @@ class VaspRunSettings:
     @property
     def n_electrons(self) -> float | None:
         """Electrons in the cell, NELECT; None if the file does not say."""
-        return float(self.tags['NELECT']) if 'NELECT' in self.tags else None
+        return number_of(self.tags, 'NELECT', 0) if 'NELECT' in self.tags else None
 
     @property
     def total_charge(self) -> float | None:
@@ -66,22 +66,22 @@ class VaspRunSettings:
     @property
     def maximum_scf_steps(self) -> int:
         """Limit of the steps of the self-consistent field, NELM."""
-        return int(float(self.tags.get('NELM', '60')))
+        return int(number_of(self.tags, 'NELM', 60))
 
     @property
     def time_step(self) -> float | None:
         """Time between ionic steps [fs], of molecular dynamics; None of all other runs."""
-        return float(self.tags['POTIM']) if int(float(self.tags.get('IBRION', '-1'))) == 0 else None
+        return number_of(self.tags, 'POTIM', 0) if number_of(self.tags, 'IBRION', -1) == 0 else None
 
     @property
     def has_full_stress(self) -> bool:
         """Whether all components of the stress were computed: ISIF 0 has none, ISIF 1 the trace alone."""
-        return int(float(self.tags.get('ISIF', '2'))) >= 2
+        return number_of(self.tags, 'ISIF', 2) >= 2
 
     @property
     def external_pressure_kbar(self) -> float:
         """Pressure that a relaxation was under, PSTRESS [kbar]."""
-        return float(self.tags.get('PSTRESS', '0'))
+        return number_of(self.tags, 'PSTRESS', 0)
 
     @property
     def has_machine_learned_force_field(self) -> bool:

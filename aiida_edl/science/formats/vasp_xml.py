@@ -107,13 +107,22 @@ class VasprunReader:
                     elif event == 'end' and element.tag in ('generator', 'incar', 'kpoints', 'parameters', 'atominfo'):
                         header[element.tag] = element
                     elif event == 'end' and element.tag == 'structure' and element.get('name') == 'initialpos':
-                        self._settings = _settings(header, element, self.path)
+                        self._settings = self._read_settings(header, element)
                         yield None
                     elif event == 'end' and element is root:
                         self.is_complete = True
-            except (ParseError, *CUT) as error:
+            except (ParseError, LookupError, *CUT) as error:
                 if root is None:
                     raise FormatError(f'{self.path.name} is no vasprun.xml ({error}); give another file') from error
+
+    def _read_settings(self, header: dict[str, Element], structure: Element) -> VaspRunSettings:
+        """Return the settings from the elements that stand before the first ionic step."""
+        try:
+            return _settings(header, structure, self.path)
+        except FormatError:
+            raise
+        except (ValueError, IndexError) as error:
+            raise FormatError(f'{self.path.name} is damaged before its first ionic step ({error})') from error
 
     def _step(self, element: Element, number: int) -> IonicStep | RejectedStep:
         """Return one ionic step."""

@@ -249,7 +249,7 @@ def test_other_atoms_in_the_forces_are_refused(tmp_path):
     source = unpacked(
         'water', tmp_path / 'run', lambda name, text: text.replace('  O ', '  N ') if 'frc' in name else text
     )
-    refused(source, 'water-pos-1.xyz and water-frc-1.xyz are of different atoms in step 0')
+    refused(source, 'water: water-pos-1.xyz and water-frc-1.xyz are of different atoms in step 0')
 
 
 def test_files_without_a_step_in_common_are_refused(tmp_path):
@@ -258,7 +258,7 @@ def test_files_without_a_step_in_common_are_refused(tmp_path):
         tmp_path / 'run',
         lambda name, text: text.replace('i =        ', 'i =       9') if 'frc' in name else text,
     )
-    refused(source, 'water-pos-1.xyz and water-frc-1.xyz have no step in common; write both at the same steps')
+    refused(source, 'water: water-pos-1.xyz and water-frc-1.xyz have no step in common; write both at the same steps')
 
 
 def test_dynamics_without_forces_are_refused(tmp_path):
@@ -298,3 +298,13 @@ def test_outputs_of_other_programs_are_no_runs(tmp_path):
         tmp_path,
         f"'{tmp_path.name}' holds no run; give an output of CP2K, PROJECT-pos-1.xyz, or a folder with such files",
     )
+
+
+def test_damaged_trajectory_leaves_the_other_runs_alone(tmp_path):
+    unpacked('water', tmp_path / 'a')
+    unpacked('water', tmp_path / 'b', lambda name, text: text.replace('i = ', 'no ') if 'frc' in name else text)
+    result = read(tmp_path)
+    assert set(result.frames.columns['group']) == {'a/water'}
+    assert [reason for _, reason in result.rejected] == [
+        "b/water: water-frc-1.xyz does not name its steps ('i = ...'); give the file that CP2K wrote"
+    ]

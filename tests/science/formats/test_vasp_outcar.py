@@ -340,3 +340,10 @@ def test_total_charge_follows_from_the_electrons(tmp_path):
 
 def test_atoms_of_several_elements_stand_in_the_order_of_the_file():
     assert read_outcar(RECORDED / 'ammonia' / OUTCAR).settings.numbers.tolist() == [1, 1, 1, 7]
+
+
+def test_tag_that_is_no_number_is_named(tmp_path):
+    path = changed('relaxation', OUTCAR, {'NELM   =     20;': 'NELM   =     **;'}, tmp_path / 'OUTCAR')
+    message = "the tag NELM is '**', which is no number; the file is damaged there"
+    with pytest.raises(FormatError, match=f'^{re.escape(message)}$'):
+        read_outcar(path)
