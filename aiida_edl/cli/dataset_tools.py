@@ -62,16 +62,26 @@ def without_none(**values: Any) -> Dict:
     '--shares', type=click.Choice([share.value for share in Shares]), help='Of the strata; proportional by default.'
 )
 @click.option('--bins', 'n_bins', type=int, help='Bins of equal width that make strata of a column of numbers.')
-@click.option('--radius', 'coverage_radius', type=float, help='Distance within which a frame covers others [1/Å].')
+@click.option(
+    '--radius', 'coverage_radius', type=float, help='Distance of descriptors within which a frame covers others [1/Å].'
+)
+@click.option('--descriptors', type=ARRAYS, help='One row per frame; distances to neighbours without it.')
 @click.option('--deviations', type=ARRAYS, help='Deviations of a committee, or an array with one value per frame.')
 @click.option('--lower', type=float, help='Least deviation of a frame that may be chosen.')
 @click.option('--upper', type=float, help='Largest deviation of a frame that may be chosen.')
 @click.option('--without-labels', is_flag=True, help='Drop the labels, e.g. those of the dynamics, to label anew.')
 @LABEL
-def select(dataset: DatasetData, deviations: ArrayData | None, without_labels: bool, label: str, **values: Any) -> None:
+def select(
+    dataset: DatasetData,
+    descriptors: ArrayData | None,
+    deviations: ArrayData | None,
+    without_labels: bool,
+    label: str,
+    **values: Any,
+) -> None:
     """Choose frames of DATASET."""
     settings = without_none(**values, keep_labels=not without_labels)
-    node = run(select_frames, dataset=dataset, settings=settings, deviations=deviations)
+    node = run(select_frames, dataset=dataset, settings=settings, descriptors=descriptors, deviations=deviations)
     _print_dataset(node, label, f'of {dataset.n_frames} frames')
 
 
@@ -174,11 +184,11 @@ def reference_energies(
     """Fit one energy per element to DATASET, or take those of isolated atoms of the same level of theory."""
     if atoms is not None and splits:
         raise click.UsageError('isolated atoms need no split; give --atoms or --split')
+    differences = List(list(accepted)) if accepted else None
     if atoms is None:
         parts = {f'split_{number}': node for number, node in enumerate(splits, start=1)}
-        node = run(fit_atomic_energies, dataset=dataset, **parts)
+        node = run(fit_atomic_energies, dataset=dataset, accepted_differences=differences, **parts)
     else:
-        differences = List(list(accepted)) if accepted else None
         node = run(isolated_atom_energies, dataset=dataset, atoms=atoms, accepted_differences=differences)
     if label:
         node.label = label

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aiida_edl.science.frames import Floats
+from aiida_edl.science.periodic_points import squared_distances
 
 Indices = NDArray[np.int64]
 BLOCK = 512
@@ -58,10 +59,7 @@ def cover(descriptors: ArrayLike, n_selected: int, radius: float) -> Coverage:
 
 def _n_near(centres: Floats, points: Floats, radius: float) -> Indices:
     """Return how many of the centres lie within the radius of each point."""
-    squares = (points**2).sum(axis=1)
     counts = np.zeros(len(points), dtype=np.int64)
     for start in range(0, len(centres), BLOCK):
-        block = centres[start : start + BLOCK]
-        distances = (block**2).sum(axis=1)[:, np.newaxis] + squares - 2.0 * (block @ points.T)
-        counts += (distances <= radius**2).sum(axis=0)
+        counts += (squared_distances(centres[start : start + BLOCK], points) <= radius**2).sum(axis=0)
     return counts

@@ -20,6 +20,7 @@ from aiida_edl.science.frame_columns import Indices, charge_classes, composition
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.science.minimum_image import minimum_image
 from aiida_edl.science.neighbour_distances import neighbour_fingerprints
+from aiida_edl.science.periodic_points import periodic_points, squared_distances
 from aiida_edl.typed_fields import checked_fields
 
 BLOCK = 512
@@ -160,7 +161,7 @@ def duplicates_between(
         known = points[len(asked) :]
         for start in range(0, len(asked), BLOCK):
             block = points[start : min(start + BLOCK, len(asked))]
-            nearest = np.argmin(_squares(block, known), axis=1)
+            nearest = np.argmin(squared_distances(block, known), axis=1)
             for position, other in enumerate(nearest.tolist()):
                 distance = float(np.linalg.norm(block[position] - known[other]))
                 if distance <= threshold:
@@ -210,13 +211,6 @@ def _members(classes: Indices) -> Iterator[Indices]:
     return iter(np.split(order, np.cumsum(np.bincount(classes))[:-1]))
 
 
-def _squares(first: Floats, second: Floats) -> Floats:
-    """Return squared distances of points by one product of matrices, exact to rounding of the squared lengths."""
-    lengths = (first**2).sum(axis=1)[:, np.newaxis] + (second**2).sum(axis=1)
-    squares: Floats = lengths - 2.0 * (first @ second.T)
-    return squares
-
-
 def _fingerprint_points(frames: FrameSet, threshold: float) -> _Points:
     """Return fingerprints, less their mean so that products keep their digits."""
     points = neighbour_fingerprints(frames)
@@ -229,17 +223,18 @@ def _fingerprint_points(frames: FrameSet, threshold: float) -> _Points:
 
 
 def _displacement_points(frames: FrameSet, threshold: float) -> _Points:
-    """Return fractional coordinates on circles; a chord is shorter than the arc, so none within reach is missed."""
+    """Return points whose distances are lower bounds of displacements, so that none within reach is missed."""
     n_atoms = int(frames.offsets[1])
     positions = frames.positions.reshape(len(frames), n_atoms, 3)
-    cells = np.stack([np.asarray(complete_cell(cell)) for cell in frames.cells])
-    angles = 2.0 * np.pi * (positions @ np.linalg.inv(cells))
-    is_open = ~frames.pbc[0]
-    circles = np.stack([np.where(is_open, angles, np.cos(angles)), np.where(is_open, 0.0, np.sin(angles))])
-    points = circles.transpose(1, 0, 2, 3).reshape(len(frames), -1)
-    points -= points.mean(axis=0)
-    shortest = np.linalg.svd(cells, compute_uv=False)[:, -1]
     numbers = frames.numbers.reshape(len(frames), n_atoms)
+    points = periodic_points(positions, frames.cells, frames.pbc[0])
+    points -= points.mean(axis=0)
+    reaches = np.full(len(frames), threshold * np.sqrt(n_atoms))
+    if np.ptp(frames.cells, axis=0).any():
+        # Cells that differ by up to SAME_CELL move an atom at s by up to 3 SAME_CELL |s|.
+        cells = np.stack([np.asarray(complete_cell(cell)) for cell in frames.cells])
+        stretch = np.linalg.norm(cells, axis=2).max() / np.linalg.svd(cells, compute_uv=False)[:, -1].min()
+        reaches += 3.0 * SAME_CELL * stretch * np.linalg.norm(positions @ np.linalg.inv(cells), axis=(1, 2))
 
     def exact(index: int, others: Indices) -> Floats:
         displacements = minimum_image(positions[others] - positions[index], frames.cells[index], frames.pbc[index])
@@ -248,9 +243,7 @@ def _displacement_points(frames: FrameSet, threshold: float) -> _Points:
         is_alike &= np.abs(frames.cells[others] - frames.cells[index]).max(axis=(1, 2)) <= SAME_CELL
         return np.where(is_alike, distances, np.inf)
 
-    # Cells that differ by up to SAME_CELL move an atom at s by up to 3 SAME_CELL |s|.
-    from_cells = 3.0 * SAME_CELL * np.sqrt((angles**2).sum(axis=(1, 2)))
-    return _Points(points, (2.0 * np.pi * threshold * np.sqrt(n_atoms) + from_cells) / shortest, exact)
+    return _Points(points, reaches, exact)
 
 
 def _nearest_leaders(frames: _Points, threshold: float) -> tuple[Indices, Floats]:
@@ -264,7 +257,7 @@ def _nearest_leaders(frames: _Points, threshold: float) -> tuple[Indices, Floats
         stop = min(start + BLOCK, n_frames)
         earlier = np.concatenate([np.flatnonzero(stays[:start]), np.arange(start, stop)])
         reaches = np.maximum(frames.reaches[start:stop, np.newaxis], frames.reaches[earlier]) + slack
-        is_near = _squares(frames.points[start:stop], frames.points[earlier]) <= reaches**2
+        is_near = squared_distances(frames.points[start:stop], frames.points[earlier]) <= reaches**2
         is_near &= earlier < np.arange(start, stop)[:, np.newaxis]
         for index, row in zip(range(start, stop), is_near):
             candidates = earlier[row]
@@ -285,7 +278,7 @@ def _connected(points: Floats, tolerance: float) -> Indices:
     labels = np.arange(n_points)
     for start in range(0, n_points, BLOCK):
         stop = min(start + BLOCK, n_points)
-        rows, columns = np.nonzero(_squares(points[start:stop], points[:stop]) <= reach**2)
+        rows, columns = np.nonzero(squared_distances(points[start:stop], points[:stop]) <= reach**2)
         ends = np.concatenate([np.arange(n_points), rows + start]), np.concatenate([labels, columns])
         links = coo_array((np.ones(len(ends[0]), dtype=bool), ends), shape=(n_points, n_points))
         components = connected_components(links, directed=False)[1]

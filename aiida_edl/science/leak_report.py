@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 from aiida_edl.science.duplicates import duplicates_between
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.science.minimum_image import minimum_image
+from aiida_edl.science.periodic_points import periodic_points, squared_distances
 from aiida_edl.science.splitting import Split
 
 GROUP_COLUMNS = ('group', 'trajectory', 'geometry', 'block')
 """Columns that mark related frames, if present."""
 DUPLICATE_DISTANCE = 1e-6
 """Geometries closer than this are the same one [Å]; files carry 8 decimals."""
+CHUNK = 32
+"""Frames whose displacements are taken at a time."""
+ROUNDING = 1e-6
+"""Slack of lower bounds of distances [Å]."""
 
 
 @dataclass(frozen=True)
@@ -96,19 +101,43 @@ def _nearest_time_distance(frames: FrameSet, split: Split, trajectory: str) -> f
 
 def _nearest_geometry_distances(frames: FrameSet, split: Split) -> Floats:
     """Return the distance of each test frame to the nearest comparable training frame [Å]."""
-    by_atoms: dict[bytes, list[int]] = {}
-    for index in split.training.tolist():
-        by_atoms.setdefault(frames.frame(index).numbers.tobytes(), []).append(index)
-    stacks: dict[bytes, NDArray[np.float64]] = {
-        key: np.stack([frames.frame(index).positions for index in indices]) for key, indices in by_atoms.items()
-    }
     nearest = np.full(len(split.test), np.inf)
-    for position, index in enumerate(split.test.tolist()):
-        frame = frames.frame(index)
-        references = stacks.get(frame.numbers.tobytes())
-        if references is None:
-            continue
-        displacements = minimum_image(references - frame.positions, frame.cell, frame.pbc)
-        squares = np.einsum('fax,fax->f', displacements, displacements) / len(frame.numbers)
-        nearest[position] = np.sqrt(squares.min())
+    training, test = (_by_atoms(frames, indices) for indices in (split.training, split.test))
+    for key, places in test.items():
+        if key in training:
+            asked, known = frames.select(split.test[places]), frames.select(split.training[training[key]])
+            nearest[places] = _nearest_of_atoms(asked, known)
+    return nearest
+
+
+def _by_atoms(frames: FrameSet, indices: NDArray[np.int64]) -> dict[bytes, list[int]]:
+    """Return the places in a part of the frames of the same atoms in the same order."""
+    places: dict[bytes, list[int]] = {}
+    for place, index in enumerate(indices.tolist()):
+        atoms = frames.numbers[int(frames.offsets[index]) : int(frames.offsets[index + 1])]
+        places.setdefault(atoms.tobytes(), []).append(place)
+    return places
+
+
+def _nearest_of_atoms(asked: FrameSet, known: FrameSet) -> Floats:
+    """Return the distance of frames to the nearest of others of the same atoms [Å], the most likely ones first."""
+    n_atoms = int(asked.offsets[1])
+    positions = [frames.positions.reshape(len(frames), n_atoms, 3) for frames in (asked, known)]
+    cells, pbc = (np.concatenate([getattr(frames, name) for frames in (asked, known)]) for name in ('cells', 'pbc'))
+    bounds = np.zeros((len(asked), len(known)))
+    if not np.ptp(cells, axis=0).any() and (pbc == pbc[0]).all():
+        points = periodic_points(np.concatenate(positions), cells, pbc[0])
+        points -= points.mean(axis=0)
+        squares = squared_distances(points[: len(asked)], points[len(asked) :])
+        bounds = np.sqrt(np.maximum(squares, 0.0) / n_atoms) - ROUNDING
+    nearest = np.full(len(asked), np.inf)
+    for row, frame in enumerate(asked):
+        order = np.argsort(bounds[row])
+        for start in range(0, len(order), CHUNK):
+            likely = order[start : start + CHUNK]
+            if bounds[row, likely[0]] > nearest[row]:
+                break
+            displacements = minimum_image(positions[1][likely] - positions[0][row], frame.cell, frame.pbc)
+            squares = np.einsum('fax,fax->f', displacements, displacements) / n_atoms
+            nearest[row] = min(nearest[row], float(np.sqrt(squares.min())))
     return nearest

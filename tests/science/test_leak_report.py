@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from ase.geometry import find_mic
 from frame_cases import frame_set, interface_frame, permuted, shaken
 
 from aiida_edl.science.frames import FrameSet
@@ -83,3 +86,20 @@ def test_near_duplicates_are_found_whatever_charge_and_order_of_atoms():
     assert [pair[:2] for pair in report.near_duplicates] == [(2, 1)]
     assert report.n_duplicates == 0
     assert leak_report(frames, SPLIT).near_duplicates is None
+
+
+@pytest.mark.parametrize('has_equal_cells', [True, False])
+def test_nearest_geometry_is_that_of_all_pairs(has_equal_cells, monkeypatch):
+    """Every pair by the minimum images of ASE; frames in chunks of 3."""
+    monkeypatch.setattr('aiida_edl.science.leak_report.CHUNK', 3)
+    generator = np.random.default_rng(0)
+    frames = [shaken(interface_frame(int(generator.integers(4))), 0.2, seed) for seed in range(24)]
+    if not has_equal_cells:
+        frames = [replace(frame, cell=frame.cell * (1.0 + 0.001 * number)) for number, frame in enumerate(frames)]
+    split = Split(training=np.arange(18), validation=np.array([], dtype=np.int64), test=np.arange(18, 24))
+    expected = []
+    for test in frames[18:]:
+        lengths = [find_mic(other.positions - test.positions, test.cell, test.pbc)[1] for other in frames[:18]]
+        expected.append(min(np.sqrt((one**2).mean()) for one in lengths))
+    found = leak_report(frame_set(*frames), split).nearest_geometry_distances
+    np.testing.assert_allclose(found, expected, rtol=1e-12)

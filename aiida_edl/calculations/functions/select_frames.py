@@ -23,9 +23,14 @@ HANDLED_HERE = ('start', 'stop', 'columns', 'keep_labels', 'deviation')
 DEFAULT_DEVIATION = 'max_force_deviation'
 """Array of ``edl.committee_deviation`` that is taken unless another is named."""
 
+DESCRIPTORS = 'descriptors'
+"""Array with one row per frame."""
+
 
 @calcfunction
-def select_frames(dataset: DatasetData, settings: Dict, deviations: ArrayData | None = None) -> DatasetData:
+def select_frames(
+    dataset: DatasetData, settings: Dict, deviations: ArrayData | None = None, descriptors: ArrayData | None = None
+) -> DatasetData:
     """Return chosen frames in the order of the source, without their labels unless these are asked for.
 
     :param dataset: trajectory or data set.
@@ -35,6 +40,8 @@ def select_frames(dataset: DatasetData, settings: Dict, deviations: ArrayData | 
         the labels. ``deviation`` names the array of deviations. ``columns`` are scalars set on every frame, e.g. the
         name of the trajectory as ``group``.
     :param deviations: result of ``edl.committee_deviation``, or any array with one value per frame.
+    :param descriptors: array ``descriptors`` with one row per frame, for farthest points and coverage; mean and spread
+        of sorted distances to neighbours without it.
     :return: the frames; column ``source_index`` is their index in the source.
     """
     values = settings.get_dict()
@@ -43,8 +50,9 @@ def select_frames(dataset: DatasetData, settings: Dict, deviations: ArrayData | 
         indices = np.arange(values['start'], min(values['stop'], len(frames)))
     else:
         uncertain = None if deviations is None else _per_frame(deviations, values.get('deviation'), len(frames))
+        points = None if descriptors is None else _array(descriptors, DESCRIPTORS)
         chosen = {name: value for name, value in values.items() if name not in HANDLED_HERE}
-        indices = choose_frames(frames, SelectionSettings.from_dict(chosen), deviations=uncertain)
+        indices = choose_frames(frames, SelectionSettings.from_dict(chosen), points, uncertain)
     columns: Mapping[str, Any] = values.get('columns', {})
     if values.get('keep_labels', False):
         return subset_of(dataset, frames.with_columns(**columns), indices)
@@ -68,9 +76,7 @@ def _per_frame(deviations: ArrayData, name: str | None, n_frames: int) -> Floats
     if name is None and len(arrays) > 1:
         name = DEFAULT_DEVIATION
     name = arrays[0] if name is None else name
-    if name not in arrays:
-        raise SelectionError(unknown_name_message('array of deviations', name, arrays))
-    values = np.asarray(deviations.get_array(name), dtype=np.float64)
+    values = _array(deviations, name)
     if 'frame_indices' not in arrays:
         return values
     indices = deviations.get_array('frame_indices')
@@ -81,3 +87,10 @@ def _per_frame(deviations: ArrayData, name: str | None, n_frames: int) -> Floats
     known = np.full(n_frames, np.nan)
     known[indices] = values
     return known
+
+
+def _array(node: ArrayData, name: str) -> Floats:
+    """Return an array of a node by name."""
+    if name not in (known := node.get_arraynames()):
+        raise SelectionError(unknown_name_message('array', name, known))
+    return np.asarray(node.get_array(name), dtype=np.float64)

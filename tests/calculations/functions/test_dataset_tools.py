@@ -11,6 +11,7 @@ from frame_cases import frame_set, interface_frame, labelled
 
 from aiida_edl.calculations.functions.check_split import check_split
 from aiida_edl.calculations.functions.deduplicate_dataset import deduplicate_dataset
+from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
 from aiida_edl.calculations.functions.join_datasets import join_datasets
 from aiida_edl.calculations.functions.select_frames import select_frames
 from aiida_edl.calculations.functions.split_dataset import split_dataset
@@ -83,7 +84,7 @@ def test_deviations_of_some_frames_are_put_in_their_places():
 def test_unknown_array_of_deviations_is_answered_with_the_nearest():
     deviations = ArrayData({'max_force_deviation': np.ones(12), 'energy_deviation': np.ones(12)})
     settings = Dict({'n_frames': 2, 'method': 'largest_deviation', 'deviation': 'energy_deviations'})
-    message = "unknown array of deviations 'energy_deviations': did you mean 'energy_deviation'?"
+    message = "unknown array 'energy_deviations': did you mean 'energy_deviation'?"
     with pytest.raises(SelectionError, match=message.replace('?', r'\?')):
         select_frames(interface_set(), settings, deviations)
 
@@ -93,6 +94,14 @@ def test_deviations_of_another_set_are_refused():
     message = '^the deviations are of frames up to 12, the set has 12; give those of this set$'
     with pytest.raises(SelectionError, match=message):
         select_frames(interface_set(), Dict({'n_frames': 2, 'method': 'largest_deviation'}), deviations)
+
+
+def test_given_descriptors_are_used():
+    points = np.zeros((12, 1))
+    points[7] = 1.0
+    settings = Dict({'n_frames': 2, 'method': 'farthest_point', 'seed': 0})
+    chosen = select_frames(interface_set(), settings, descriptors=ArrayData({'descriptors': points}))
+    assert 7 in chosen.frames().columns['source_index']
 
 
 def test_removed_frames_of_a_set_without_labels_have_no_energies():
@@ -145,3 +154,15 @@ def test_joined_set_of_one_meaning_has_no_record():
     joined = join_datasets(a=interface_set(), b=interface_set())
     assert 'differences' not in joined.base.attributes.all
     assert joined.base.attributes.get('temperature') == 330.0
+
+
+def test_atomic_energies_are_not_fitted_to_two_levels_of_theory_unless_accepted():
+    accepted = List(['level_of_theory'])
+    joined = join_datasets(accepted_differences=accepted, a=interface_set(), b=interface_set(level_of_theory='PBE'))
+    message = (
+        'the data set joins parts that differ in level_of_theory, one set of atomic energies belongs to one of them; '
+        "fit each part, or accept 'level_of_theory'"
+    )
+    with pytest.raises(ValueError, match=f'^{message}$'):
+        fit_atomic_energies(joined)
+    assert set(fit_atomic_energies(joined, accepted).get_dict()) == {'H', 'O', 'Na', 'Au'}
