@@ -7,6 +7,7 @@ range      meaning                                                    cache
 300 to 399 output missing, unreadable or truncated                    invalid
 400 to 449 stopped early, the checkpoint can be continued             invalid
 450 to 499 physics or numerics failed: the same inputs fail again     valid
+700 to 799 finished, with a warning that the caller should see        valid
 ========== ========================================================== ========
 
 Below 200 AiiDA speaks: 110, 120 and 140 come from the scheduler and are kept by every parser of this package. Numbers
@@ -19,6 +20,17 @@ from dataclasses import dataclass
 
 FIRST_STATUS_KEPT_IN_CACHE = 450
 """From this status on the failure follows from the inputs, so that a cached failure is as good as a repeated one."""
+
+FIRST_WARNING = 700
+"""From this status on a process has finished, and something should be seen."""
+
+
+def has_results(exit_status: int | None) -> bool:
+    """Return whether a process of this exit status has its results, with or without a warning.
+
+    :param exit_status: None if it has not ended, or was killed.
+    """
+    return exit_status is not None and (exit_status == 0 or exit_status >= FIRST_WARNING)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import click
 import yaml
 from aiida.orm import ProcessNode
 
+from aiida_edl.calculations.exit_codes import has_results
 from aiida_edl.cli.group import EdlCommandGroup
 from aiida_edl.cli.parameters import BENCHMARK, FORMAT, SET, named_values, nested_settings, print_rows
 from aiida_edl.provenance import progress as stages
@@ -19,8 +20,6 @@ from aiida_edl.provenance.report import write_report
 YAML_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 ARCHIVE_NAME = 'benchmark.aiida'
-FIRST_WARNING = 700
-"""Exit statuses from here on are warnings: the results can be used."""
 
 
 @click.group(cls=EdlCommandGroup)
@@ -109,10 +108,9 @@ def write_results(process: ProcessNode, folder: Path) -> None:
 
 def _check_end(process: ProcessNode) -> None:
     """Stop if the benchmark failed; a warning is printed."""
-    status = process.exit_status
     if process.is_finished_ok:
         return
-    if status is not None and status >= FIRST_WARNING:
+    if has_results(process.exit_status):
         click.echo(f'Warning: {process.exit_message}', err=True)
         return
     raise click.ClickException(f'{stages.headline(process)}; see verdi process report {process.pk}')

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from aiida.common.links import LinkType
 from aiida.orm import ProcessNode, QueryBuilder
 
+from aiida_edl.calculations.exit_codes import has_results
+
 BENCHMARK = 'ChargedInterfaceBenchmarkWorkChain'
 """Process label of a benchmark."""
 SINGLE_POINT_PREFIX = 'aiida.calculations:edl.single_point.'
@@ -101,7 +103,7 @@ class CalledProcess:
     @property
     def has_failed(self) -> bool:
         """Whether it ended without success; a warning (status 700 and above) is none."""
-        return self.has_ended and (self.exit_status is None or 0 < self.exit_status < 700)
+        return self.has_ended and not has_results(self.exit_status)
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from aiida.engine import ToContext, WorkChain
 from aiida.orm import AbstractCode, ArrayData, Dict, Float, Int, List, Str
 
+from aiida_edl.calculations.exit_codes import has_results
 from aiida_edl.calculations.functions.build_interface import build_interface
 from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
 from aiida_edl.calculations.functions.join_datasets import join_datasets
@@ -30,9 +31,6 @@ from aiida_edl.workflows.partial_failures import PartialFailuresMixin
 from aiida_edl.workflows.potential_assessment import PotentialAssessmentWorkChain
 from aiida_edl.workflows.protocols.mixin import ProtocolMixin
 from aiida_edl.workflows.training import TrainingWorkChain
-
-FINISHED_WITH_WARNING = 700
-"""Exit status of a child whose outputs can be used although parts of it failed."""
 
 
 class ChargedInterfaceBenchmarkWorkChain(PartialFailuresMixin, ProtocolMixin, WorkChain):
@@ -184,7 +182,7 @@ class ChargedInterfaceBenchmarkWorkChain(PartialFailuresMixin, ProtocolMixin, Wo
         for label, replica in settings.reference_runs():
             key = f'{label}_{replica:02d}'
             for child in (self.ctx[f'labelling_{key}'], self.ctx[f'reference_analysis_{key}']):
-                if not child.is_finished_ok:
+                if not has_results(child.exit_status):
                     return self._failed(child)
             parts[f'dataset_{key}'] = self.ctx[f'labelling_{key}'].outputs.dataset
             self.out(f'rejected.{key}', self.ctx[f'labelling_{key}'].outputs.rejected)
@@ -256,10 +254,10 @@ class ChargedInterfaceBenchmarkWorkChain(PartialFailuresMixin, ProtocolMixin, Wo
             child = self.ctx.get(model.key)
             if child is None:
                 continue
-            if not (child.is_finished_ok or child.exit_status == FINISHED_WITH_WARNING):
+            if not has_results(child.exit_status):
                 self.note_failed_child(child, model.key)
                 continue
-            if child.exit_status == FINISHED_WITH_WARNING:
+            if not child.is_finished_ok:
                 self.note_failure(f'{model.key} ({child.exit_message})')
             self.out(f'potentials.{model.key}', child.outputs.potential)
             if 'errors' in child.outputs:

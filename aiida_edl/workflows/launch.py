@@ -10,6 +10,7 @@ from aiida.engine import submit
 from aiida.orm import AbstractCode, Dict, ProcessNode, QueryBuilder, WorkChainNode, load_code
 
 from aiida_edl.architectures.protocols import available_protocols, protocol_document, training_protocol
+from aiida_edl.calculations.exit_codes import FIRST_WARNING
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
 from aiida_edl.workflows.benchmark_settings import (
     BenchmarkSettings,
@@ -17,10 +18,7 @@ from aiida_edl.workflows.benchmark_settings import (
     conversion_environments_of,
     md_code_name,
 )
-from aiida_edl.workflows.charged_interface_benchmark import (
-    FINISHED_WITH_WARNING,
-    ChargedInterfaceBenchmarkWorkChain,
-)
+from aiida_edl.workflows.charged_interface_benchmark import ChargedInterfaceBenchmarkWorkChain
 from aiida_edl.workflows.environments.codes import code_of_architecture, python_of_environment
 from aiida_edl.workflows.gpu_options import options_with_gpus
 
@@ -208,7 +206,8 @@ def known_benchmark(settings: Mapping[str, Any], codes: Mapping[str, str]) -> Pr
             'process_type': ChargedInterfaceBenchmarkWorkChain.build_process_type(),
             'or': [
                 {'attributes.process_state': {'in': ['created', 'running', 'waiting']}},
-                {'attributes.exit_status': {'in': [0, FINISHED_WITH_WARNING]}},
+                {'attributes.exit_status': 0},
+                {'attributes.exit_status': {'>=': FIRST_WARNING}},
             ],
         },
         tag='benchmark',

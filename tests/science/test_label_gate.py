@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aiida_edl.science.frames import FrameSet
-from aiida_edl.science.label_gate import GateSettings, gate_labels
+from aiida_edl.science.label_gate import Finding, GateSettings, LabelDiagnostics, gate_labels
 
 
 def make_frames(n_frames: int = 20) -> FrameSet:
@@ -21,13 +21,13 @@ def make_frames(n_frames: int = 20) -> FrameSet:
         cells=np.tile(np.eye(3) * 10.0, (n_frames, 1, 1)),
         pbc=np.ones((n_frames, 3), dtype=bool),
         energies=-30.0 + 0.02 * generator.normal(size=n_frames),
-        forces=generator.normal(size=(2 * n_frames, 3)),
+        forces=np.kron(generator.normal(size=(n_frames, 3)), [[1.0], [-1.0]]),
     )
 
 
-def all_converged(frames: FrameSet) -> np.ndarray:
-    """Return a flag per frame."""
-    return np.ones(len(frames), dtype=bool)
+def all_converged(frames: FrameSet, **others) -> LabelDiagnostics:
+    """Return what an engine says of labels that are as they should be."""
+    return LabelDiagnostics(converged=np.ones(len(frames), dtype=bool), **others)
 
 
 def test_good_labels_pass():
@@ -37,39 +37,92 @@ def test_good_labels_pass():
     assert (report.rejected, report.notes) == ((), ())
 
 
+def reasons(report) -> dict[int, str]:
+    """Return why frames were rejected by their indices."""
+    return {rejection.frame: rejection.reason for rejection in report.rejected}
+
+
+def flags(frames: FrameSet, *failed: int) -> np.ndarray:
+    """Return which calculations converged."""
+    return ~np.isin(np.arange(len(frames)), failed)
+
+
 def test_unconverged_label_is_rejected():
     frames = make_frames()
-    converged = all_converged(frames)
-    converged[3] = False
-    report = gate_labels(frames, converged)
-    assert report.rejected == ((3, 'the calculation did not converge'),)
+    report = gate_labels(frames, LabelDiagnostics(converged=flags(frames, 3)))
+    assert reasons(report) == {3: 'the calculation did not converge'}
 
 
-def test_failed_label_of_not_a_numbers_gives_all_reasons():
+def test_frame_without_a_label_has_the_reason_of_the_engine_alone():
     frames = make_frames()
-    energies, forces, converged = frames.energies.copy(), frames.forces.copy(), all_converged(frames)
-    energies[5], forces[10:12], converged[5] = np.nan, np.nan, False
-    report = gate_labels(replace(frames, energies=energies, forces=forces), converged)
-    reason = (
-        'the calculation did not converge; energies hold values that are not finite; '
-        'forces hold values that are not finite'
-    )
-    assert report.rejected == ((5, reason),)
+    energies, forces = frames.energies.copy(), frames.forces.copy()
+    energies[5], forces[10:12] = np.nan, np.nan
+    known = LabelDiagnostics(converged=flags(frames, 5), failures={5: 'CP2K aborted'})
+    report = gate_labels(replace(frames, energies=energies, forces=forces), known)
+    assert [rejection.findings for rejection in report.rejected] == [(Finding('label', 'CP2K aborted'),)]
 
 
-def test_large_force_is_rejected():
+def test_label_that_is_no_number_is_rejected():
+    frames = make_frames()
+    energies, forces = frames.energies.copy(), frames.forces.copy()
+    energies[5], forces[10] = np.nan, np.inf
+    report = gate_labels(replace(frames, energies=energies, forces=forces), all_converged(frames))
+    assert reasons(report) == {5: 'energies hold values that are not finite; forces hold values that are not finite'}
+
+
+def test_calculation_that_used_all_its_steps_is_rejected_whatever_its_flag_says():
+    frames = make_frames()
+    steps, limits = np.full(20, 30.0), np.full(20, 60.0)
+    steps[::10] = 60.0
+    report = gate_labels(frames, all_converged(frames, n_scf_steps=steps, maximum_scf_steps=limits))
+    reason = 'the self-consistent field used 60 steps of at most 60'
+    assert [rejection.findings for rejection in report.rejected] == [(Finding('scf_steps', reason, 60.0, 60.0),)] * 2
+    assert [rejection.frame for rejection in report.rejected] == [0, 10]
+
+
+def test_large_force_is_rejected_with_value_and_limit():
     frames = make_frames()
     forces = frames.forces.copy()
-    forces[15] = [0.0, 30.0, 40.0]
+    forces[14:16] = [[0.0, 30.0, 40.0], [0.0, -30.0, -40.0]]
+    (rejection,) = gate_labels(replace(frames, forces=forces), all_converged(frames)).rejected
+    reason = 'the largest force is 50 eV/Å, the cap is 30 eV/Å'
+    assert (rejection.frame, rejection.findings) == (7, (Finding('force_cap', reason, 50.0, 30.0),))
+
+
+def test_forces_that_do_not_add_up_to_zero_are_rejected():
+    frames = make_frames()
+    forces = frames.forces.copy()
+    forces[14:16] = [[0.0, 3.0, 4.0], [0.0, 0.0, 0.0]]
     report = gate_labels(replace(frames, forces=forces), all_converged(frames))
-    assert report.rejected == ((7, 'the largest force is 50 eV/Å, the cap is 30 eV/Å'),)
+    assert reasons(report) == {7: 'the sum of all forces is 5 eV/Å, the cap is 1 eV/Å'}
+
+
+def test_electrons_that_contradict_atoms_and_charge_are_rejected():
+    frames = make_frames()
+    found, expected = np.full(20, 2.0), np.full(20, 2.0)
+    found[4] = 1.0
+    report = gate_labels(frames, all_converged(frames, n_electrons=found, expected_electrons=expected))
+    assert reasons(report) == {
+        4: 'the calculation had 1 electrons, atoms and total charge make 2; check the total charge'
+    }
+
+
+def test_field_in_the_vacuum_of_a_film_is_rejected_and_no_vacuum_is_not():
+    frames = make_frames()
+    fields = np.full((20, 2), np.nan)
+    fields[3], fields[4] = [0.001, -0.137], [0.019, -0.019]
+    report = gate_labels(frames, all_converged(frames, vacuum_fields=fields))
+    assert reasons(report) == {
+        3: 'the vacuum is not free of field: 0.001 V/Å below and -0.137 V/Å above the film, the cap is 0.02 V/Å'
+    }
+    assert report.rejected[0].findings[0].value == pytest.approx(0.137)
 
 
 def test_energy_outlier_is_rejected():
     frames = make_frames()
     energies = frames.energies.copy()
     energies[2] += 1.0
-    ((index, reason),) = gate_labels(replace(frames, energies=energies), all_converged(frames)).rejected
+    ((index, reason),) = reasons(gate_labels(replace(frames, energies=energies), all_converged(frames))).items()
     per_atom = energies / 2
     deviations = np.abs(per_atom - np.median(per_atom))
     limit = 8 * 1.4826 * np.median(deviations)
@@ -117,8 +170,8 @@ def test_unlabelled_frames_are_refused():
 
 
 def test_wrong_number_of_flags_is_refused():
-    with pytest.raises(ValueError, match=r"^'converged' has shape \(3,\), expected \(20,\): one flag per frame$"):
-        gate_labels(make_frames(), [True] * 3)
+    with pytest.raises(ValueError, match=r"^'converged' has shape \(3,\), expected \(20,\): one row per frame$"):
+        gate_labels(make_frames(), LabelDiagnostics(converged=np.ones(3, dtype=bool)))
 
 
 def test_setting_out_of_range_is_refused():

@@ -25,6 +25,19 @@ class UnconvergedCalculator(EMT):
         super().calculate(atoms, properties, system_changes)
 
 
+class EmtCalculator(EMT):
+    """Effective-medium theory with nothing wrong."""
+
+
+class WrongSignCalculator(EMT):
+    """Effective-medium theory that gives gradients instead of forces."""
+
+    def calculate(self, atoms: Any = None, properties: Any = ('energy',), system_changes: Any = all_changes) -> None:
+        """Turn the forces around."""
+        super().calculate(atoms, properties, system_changes)
+        self.results['forces'] = -self.results['forces']
+
+
 class NotFiniteCalculator(EMT):
     """Effective-medium theory with an energy that is not a number for frames with copper."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import Dict, Float, Int, Str
+from aiida.orm import Bool, Dict, Float, Int, Str
 from ase_cases import frames as metal_frames
 from calculation_cases import TESTS, dataset, labelled_frames, potential, without_labels
 
@@ -20,6 +20,7 @@ def label(code, **changes):
         'engine': Str('ase_calculator'),
         'code': code,
         'model_parameters': Dict({'recipe': RECIPE, 'level_of_theory': 'Lennard-Jones'}),
+        'check_gradients': Bool(False),
         **changes,
     }
     return run_get_node(LabellingWorkChain, **inputs)
@@ -83,13 +84,16 @@ def test_pack_that_never_converges_costs_its_own_frame_only(python_code, monkeyp
         frames_per_job=Int(1),
         max_failed_fraction=Float(0.4),
     )
-    assert node.is_finished_ok, node.exit_message
+    assert node.exit_status == 700
+    assert node.exit_message == (
+        '1 of 3 frames were rejected, the first because: CalculationFailed: SCF not converged in 500 cycles'
+    )
     chains = [child for child in node.called if child.process_label == 'AseCalculatorSinglePointWorkChain']
     assert [chain.exit_status for chain in sorted(chains, key=lambda chain: chain.pk)] == [0, 700, 0]
     assert outputs['dataset'].frames().positions == pytest.approx(metal_frames(3).select([0, 2]).positions)
     (rejected,) = outputs['rejected'].get_dict()['frames']
     assert rejected['frame'] == 1
-    assert rejected['reason'].endswith(': CalculationFailed: SCF not converged in 500 cycles')
+    assert rejected['reason'] == 'CalculationFailed: SCF not converged in 500 cycles'
 
 
 def test_job_that_dies_costs_its_own_frames_only(python_code, monkeypatch):
@@ -101,13 +105,14 @@ def test_job_that_dies_costs_its_own_frames_only(python_code, monkeypatch):
         frames_per_job=Int(2),
         max_failed_fraction=Float(0.7),
     )
-    assert node.is_finished_ok, node.exit_message
+    assert node.exit_status == 700
     assert outputs['dataset'].frames().positions == pytest.approx(metal_frames(3).select([2]).positions)
     reason = (
         'the job of this frame gave no labels: it ended with exit status 312 (The program stopped before its end: '
         'evaluate.out is empty)'
     )
-    assert outputs['rejected'].get_dict()['frames'] == [{'frame': 0, 'reason': reason}, {'frame': 1, 'reason': reason}]
+    reasons = {entry['frame']: entry['reason'] for entry in outputs['rejected']['frames']}
+    assert reasons == {0: reason, 1: reason}
 
 
 def test_too_many_frames_lost_with_their_job_is_an_exit_code_that_names_the_numbers(python_code, monkeypatch):
@@ -128,12 +133,13 @@ def test_too_many_frames_lost_with_their_job_is_an_exit_code_that_names_the_numb
     [
         ({'frames_per_job': 0}, 'frames_per_job is 0, it must be positive'),
         ({'frames_per_job': -1}, 'frames_per_job is -1, it must be positive'),
+        ({'max_active_jobs': 0}, 'max_active_jobs is 0, it must be positive'),
         ({'max_failed_fraction': 1.5}, 'max_failed_fraction is 1.5, it must lie between 0 and 1'),
         ({'max_failed_fraction': -0.1}, 'max_failed_fraction is -0.1, it must lie between 0 and 1'),
     ],
 )
 def test_numbers_out_of_range_are_refused(python_code, changes, message):
-    nodes = {name: (Int if name == 'frames_per_job' else Float)(value) for name, value in changes.items()}
+    nodes = {name: (Int if name.endswith(('_job', '_jobs')) else Float)(value) for name, value in changes.items()}
     with pytest.raises(ValueError, match=message):
         label(python_code, **nodes)
 
@@ -142,3 +148,43 @@ def test_teacher_for_an_engine_that_takes_none_is_refused(python_code):
     message = "engine 'electrode' takes no potential, but one was given; leave it out or use one of: ase_calculator"
     with pytest.raises(ValueError, match=message):
         label(python_code, engine=Str('electrode'), model_parameters=Dict({}), potential=potential())
+
+
+def test_no_more_jobs_are_active_than_allowed(python_code):
+    _, node = label(python_code, frames_per_job=Int(1), max_active_jobs=Int(4))
+    packs = sorted(
+        (c for c in node.called if c.process_label == 'AseCalculatorSinglePointWorkChain'), key=lambda c: c.pk
+    )
+    assert len(packs) == 6
+    assert all(late.ctime > early.mtime for late in packs[4:] for early in packs[:4])
+
+
+def test_forces_that_fit_the_energy_pass_and_the_verdict_is_stored(python_code, monkeypatch):
+    outputs, node = label_metals(
+        python_code, monkeypatch, n_frames=1, model_parameters=toy_recipe('EmtCalculator'), check_gradients=Bool(True)
+    )
+    assert node.is_finished_ok, node.exit_message
+    verdict = outputs['gradient_check'].get_dict()
+    assert (verdict['verdict'], verdict['forces']['verdict'], verdict['stress']['verdict']) == ('passed',) * 3
+    assert verdict['forces']['energy_change'] == pytest.approx(verdict['forces']['work'], rel=0.02)
+
+
+def test_gradients_instead_of_forces_make_all_labels_worthless(python_code, monkeypatch):
+    outputs, node = label_metals(
+        python_code,
+        monkeypatch,
+        n_frames=1,
+        model_parameters=toy_recipe('WrongSignCalculator'),
+        check_gradients=Bool(True),
+    )
+    assert node.exit_status == 460
+    assert node.exit_message.startswith(
+        'The labels contradict each other, none of them can be used: forces: the work of the forces is '
+    )
+    assert 'dataset' not in outputs
+    assert outputs['gradient_check']['verdict'] == 'failed'
+
+
+def test_unknown_setting_of_the_gradient_check_is_refused(python_code):
+    with pytest.raises(ValueError, match="unknown setting of the gradient check 'strian': did you mean 'strain'"):
+        label(python_code, gradient_settings=Dict({'strian': 0.1}))

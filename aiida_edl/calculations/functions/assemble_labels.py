@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
-from numpy.typing import NDArray
 
 from aiida_edl.calculations.link_labels import in_natural_order
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.frames import FrameSet
-from aiida_edl.science.label_gate import GateSettings, gate_labels
+from aiida_edl.science.label_gate import GateSettings, LabelDiagnostics, Rejection, gate_labels
 
 PER_ATOM = ('forces', 'charges')
 """Labels with a row for each atom; all others have one for each frame."""
-COLUMNS = ('metal_potential',)
+COLUMNS = ('metal_potential', 'fermi_level', 'work_function', 'n_electrons', 'n_scf_steps')
 """Labels that become columns of the data set."""
+DIAGNOSTICS = ('n_scf_steps', 'maximum_scf_steps', 'n_electrons', 'expected_electrons', 'vacuum_fields')
+"""Labels that the gate looks at, and what the engine says of them."""
 
 
 @dataclass(frozen=True)
@@ -49,23 +50,19 @@ def assemble_labels(dataset: DatasetData, gate: Dict, **parts: Any) -> dict[str,
     :param gate: fields of ``GateSettings``.
     :param parts: consecutive parts of the frames, numbered: ``labels_001`` and ``summary_001`` (labels, and what the
         engine says of them), or ``missing_001`` (``n_frames`` and ``reason``) for a part that got no labels.
-    :return: ``dataset`` (absent if no frame passes) and ``rejected``: ``frames`` (a list of index and reason),
-        ``n_frames``, ``n_rejected``, ``notes``.
+    :return: ``dataset`` (absent if no frame passes) and ``rejected``: ``frames`` (a list of ``frame``, its index,
+        ``reason``, and ``findings``, each with ``check``, ``value`` and ``limit``), ``n_frames``, ``n_rejected``,
+        ``notes`` (checks that could not be made).
     """
     packs = _packs(parts)
-    frames, converged = _labelled(dataset.frames(), packs)
-    report = gate_labels(frames, converged, GateSettings.from_dict(gate.get_dict()))
-    reasons, is_missing = _engine_reasons(packs)
-    rejected = [
-        {'frame': int(index), 'reason': _reason(reason, reasons.get(index), bool(is_missing[index]))}
-        for index, reason in report.rejected
-    ]
+    frames, diagnostics = _labelled(dataset.frames(), packs)
+    report = gate_labels(frames, diagnostics, GateSettings.from_dict(gate.get_dict()))
     outputs: dict[str, DatasetData | Dict] = {
         'rejected': Dict(
             {
-                'frames': rejected,
+                'frames': [as_dict(rejection) for rejection in report.rejected],
                 'n_frames': len(frames),
-                'n_rejected': len(rejected),
+                'n_rejected': len(report.rejected),
                 'notes': list(report.notes),
                 'gate': gate.get_dict(),
             }
@@ -100,8 +97,16 @@ def _packs(parts: Mapping[str, Any]) -> list[_Pack]:
     return packs
 
 
-def _labelled(frames: FrameSet, packs: Sequence[_Pack]) -> tuple[FrameSet, NDArray[np.bool_]]:
-    """Return the frames with the labels of consecutive packs, and whether each calculation converged.
+def as_dict(rejection: Rejection) -> dict[str, Any]:
+    """Return a rejected frame as it is stored."""
+    findings = [
+        {'check': finding.check, 'value': finding.value, 'limit': finding.limit} for finding in rejection.findings
+    ]
+    return {'frame': rejection.frame, 'reason': rejection.reason, 'findings': findings}
+
+
+def _labelled(frames: FrameSet, packs: Sequence[_Pack]) -> tuple[FrameSet, LabelDiagnostics]:
+    """Return the frames with the labels of consecutive packs, and what the engine says of them.
 
     Labels that some pack with labelled frames lacks are left out; frames of a pack without any hold NaN.
 
@@ -118,19 +123,23 @@ def _labelled(frames: FrameSet, packs: Sequence[_Pack]) -> tuple[FrameSet, NDArr
         for name, shape in shapes.items()
     }
     converged = np.zeros(len(frames), dtype=bool)
+    failures: dict[int, str] = {}
     start = 0
     for pack in packs:
+        stop = start + pack.n_frames
+        failures |= {start + index: reason for index, reason in pack.reasons.items()}
         if pack.labels is not None and pack.has_labels:
-            stop = start + pack.n_frames
             converged[start:stop] = pack.labels.get_array('converged')
             atoms = slice(int(frames.offsets[start]), int(frames.offsets[stop]))
             for name, values in joined.items():
                 values[atoms if name in PER_ATOM else slice(start, stop)] = pack.labels.get_array(name)
-        start += pack.n_frames
+        start = stop
     arrays = frames.without_labels().to_arrays()
     arrays |= {name: joined[name] for name in ('energies', 'forces', 'stresses', 'charges') if name in joined}
     columns = {name: joined[name] for name in COLUMNS if name in joined}
-    return FrameSet.from_arrays(arrays).with_columns(**columns), converged
+    known = {name: joined[name] for name in DIAGNOSTICS if name in joined}
+    labelled_frames = FrameSet.from_arrays(arrays).with_columns(**columns)
+    return labelled_frames, LabelDiagnostics(converged=converged, failures=failures, **known)
 
 
 def _check_packs(frames: FrameSet, packs: Sequence[_Pack]) -> None:
@@ -157,21 +166,3 @@ def _check_packs(frames: FrameSet, packs: Sequence[_Pack]) -> None:
                     f'{n_atoms[start + index]}; number the parts in the order of the frames'
                 )
         start += pack.n_frames
-
-
-def _engine_reasons(packs: Sequence[_Pack]) -> tuple[dict[int, str], NDArray[np.bool_]]:
-    """Return what is known of each failed frame by index in the whole set, and which frames got no labels at all."""
-    reasons: dict[int, str] = {}
-    is_missing = [np.full(pack.n_frames, pack.labels is None) for pack in packs]
-    start = 0
-    for pack in packs:
-        reasons |= {start + index: reason for index, reason in pack.reasons.items()}
-        start += pack.n_frames
-    return reasons, np.concatenate(is_missing)
-
-
-def _reason(of_gate: str, of_engine: str | None, is_missing: bool) -> str:
-    """Return why a frame is rejected; where there are no labels the gate has nothing to add."""
-    if of_engine is None:
-        return of_gate
-    return of_engine if is_missing else f'{of_gate}: {of_engine}'

@@ -84,9 +84,10 @@ def test_part_without_labels_is_listed_with_its_reason():
         labels_3=labels([4.0], [4]),
         summary_3=summary(),
     )
+    findings = [{'check': 'label', 'value': None, 'limit': None}]
     assert outputs['rejected']['frames'] == [
-        {'frame': 1, 'reason': 'the node was lost'},
-        {'frame': 2, 'reason': 'the node was lost'},
+        {'frame': 1, 'reason': 'the node was lost', 'findings': findings},
+        {'frame': 2, 'reason': 'the node was lost', 'findings': findings},
     ]
     np.testing.assert_array_equal(outputs['dataset'].frames().energies, [1.0, 4.0])
 
@@ -105,7 +106,20 @@ def test_part_in_which_nothing_converged_takes_no_array_from_the_others():
     assert assembled.columns['metal_potential'].tolist() == [2.0]
     (rejected,) = outputs['rejected']['frames']
     assert rejected['frame'] == 1
-    assert rejected['reason'].endswith(': SCF')
+    assert rejected['reason'] == 'SCF'
+
+
+def test_steps_at_their_limit_are_rejected_with_value_and_limit():
+    steps = {'n_scf_steps': np.array([12.0, 60.0]), 'maximum_scf_steps': np.array([60.0, 60.0])}
+    outputs = assemble([1, 2], labels_1=labels([1.0, 2.0], [1, 2], **steps), summary_1=summary())
+    assert outputs['rejected']['frames'] == [
+        {
+            'frame': 1,
+            'reason': 'the self-consistent field used 60 steps of at most 60',
+            'findings': [{'check': 'scf_steps', 'value': 60.0, 'limit': 60.0}],
+        }
+    ]
+    assert outputs['dataset'].frames().columns['n_scf_steps'].tolist() == [12.0]
 
 
 def test_without_any_labels_there_is_no_data_set():

@@ -1,0 +1,61 @@
+"""Check the labels of an engine against each other by the energies of deformed frames."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from aiida.engine import calcfunction
+from aiida.orm import ArrayData, Dict
+
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.science import gradient_check as science
+from aiida_edl.science.gradient_check import N_FORCE_PROBES, N_STRESS_PROBES, GradientSettings, Verdict, WorkCheck
+
+BY_WEIGHT = (Verdict.FAILED, Verdict.PASSED, Verdict.UNDECIDED)
+"""Of several verdicts the first of these is that of all: what cannot be decided does not outweigh what can."""
+
+
+@calcfunction
+def gradient_probes(dataset: DatasetData, settings: Dict) -> DatasetData:
+    """Return the frames whose energies tell whether the labels of the first frame of a data set are right.
+
+    :param dataset: labelled frames.
+    :param settings: fields of ``GradientSettings``.
+    :return: the first frame, moved along its forces to and fro and, if it has a stress, compressed and strained.
+    """
+    probes = science.probe_frames(dataset.frame(0), GradientSettings.from_dict(settings.get_dict()))
+    return DatasetData.from_frames(
+        probes, origin=f'frame 0 of {dataset.uuid}, deformed', n_wet_sides=dataset.n_wet_sides
+    )
+
+
+@calcfunction
+def gradient_verdict(dataset: DatasetData, probes: DatasetData, labels: ArrayData, settings: Dict) -> Dict:
+    """Compare the work of forces and stress with the change of the energy.
+
+    :param dataset: labelled frames, the first of which was deformed.
+    :param probes: that frame, deformed.
+    :param labels: labels of the probes.
+    :param settings: fields of ``GradientSettings``.
+    :return: ``verdict`` (``passed``, ``failed`` or ``undecided``), ``reason``, and for ``forces`` and ``stress`` each
+        ``verdict``, ``work`` [eV], ``energy_change`` [eV] and ``reason``.
+    """
+    limits = GradientSettings.from_dict(settings.get_dict())
+    energies = labels.get_array('energies')
+    checks = {'forces': science.check_forces(dataset.frame(0), energies[:N_FORCE_PROBES], limits)}
+    if probes.n_frames == N_FORCE_PROBES + N_STRESS_PROBES and 'stresses' in labels.get_arraynames():
+        stress = labels.get_array('stresses')[N_FORCE_PROBES]
+        checks['stress'] = science.check_stress(probes.frames(), energies[N_FORCE_PROBES:], stress, limits)
+    as_dicts = {name: {**dataclasses.asdict(check), 'verdict': check.verdict.value} for name, check in checks.items()}
+    return Dict({**_in_sum(checks), **as_dicts})
+
+
+def _in_sum(checks: dict[str, WorkCheck]) -> dict[str, Any]:
+    """Return the verdict of all checks: the worst of those that are decided."""
+    verdicts = {check.verdict for check in checks.values()}
+    reasons = [f'{name}: {check.reason}' for name, check in checks.items() if check.reason]
+    return {
+        'verdict': next(verdict.value for verdict in BY_WEIGHT if verdict in verdicts),
+        'reason': '; '.join(reasons),
+    }
