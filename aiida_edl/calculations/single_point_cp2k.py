@@ -21,6 +21,8 @@ from aiida_edl.dft.cp2k_settings import Cp2kSettings, Cp2kSettingsError, check_f
 INSTALL_COMMAND = 'apt-get install cp2k cp2k-data'
 OUTPUTS = 'frame_*.out'
 """Outputs of all frames."""
+POTENTIALS = 'frame_*.cube'
+"""Potentials of all films."""
 FAILURES = 'failures'
 """Attribute of a checkpoint: reason by index of each frame that was run and has no label."""
 
@@ -115,8 +117,10 @@ class Cp2kCalculation(SinglePointCalculation):
             'labels',
             valid_type=ArrayData,
             help='energies [eV], forces [eV/Å], stresses [eV/Å³, positive in tension], charges [e, Mulliken], '
-            'fermi_level [eV], dispersion_energies [eV], n_electrons, n_scf_steps, offsets, converged; NaN in the rows '
-            'of a frame that failed.',
+            'fermi_level [eV], dispersion_energies [eV], n_electrons, expected_electrons, n_scf_steps, '
+            'maximum_scf_steps, offsets, converged; of films potential_profiles, the planar average of the potential '
+            'energy of an electron [eV] at potential_heights [Å], and below and above the film vacuum_levels [eV] and '
+            'vacuum_fields [V/Å]; NaN in the rows of a frame that failed.',
         )
         spec.output('checkpoint', valid_type=ArrayData, required=False, help='The labels of an interrupted run.')
 
@@ -142,7 +146,7 @@ class Cp2kCalculation(SinglePointCalculation):
         job = jobs.JobFiles(
             files={name: text.encode() for name, text in texts.items()},
             derived=tuple(texts)[1:],  # the first is kept: it shows the settings as CP2K reads them
-            retrieval=Retrieval(keep=(), parse_only=(OUTPUTS,)),
+            retrieval=Retrieval(keep=(), parse_only=(OUTPUTS, POTENTIALS)),
         )
         commands = [Command(('-i', f'{frame_name(i)}.inp'), f'{frame_name(i)}.out') for i in indices]
         return self.stage_executable(folder, job, *commands)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+import numpy as np
 from ase.data import chemical_symbols
 
-from aiida_edl.dft.cp2k_settings import VALENCE_ELECTRONS, Cp2kSettings, Solver
+from aiida_edl.dft.cp2k_settings import VALENCE_ELECTRONS, Cp2kSettings, FilmBoundary, Solver, is_film
 from aiida_edl.dft.functionals import Dispersion, Functional
 from aiida_edl.science.frames import Frame
 
@@ -37,34 +39,76 @@ class Section:
         return [*lines, f'{margin}&END {self.name}']
 
 
+WAVELET_AXES = (1, 2, 0)
+"""Which of our axes is x, y and z of CP2K for an isolated film: its wavelet solver wants the open axis to be y. A
+rotation, so that nothing is mirrored. L. Genovese, T. Deutsch and S. Goedecker, J. Chem. Phys. 127, 054704 (2007)."""
+POTENTIAL_STRIDE = 4
+"""Of how many grid points in the plane of a film one is written; across it all are."""
+POTENTIAL_FILE = '{}-v_hartree-1_0.cube'
+"""Name of the file with the potential, by the prefix of files."""
 NO_RESTART_FILES = Section('PRINT', Section('RESTART', parameter='OFF'))
 """Orbitals are large and of no use for the next frame, whose label shall not depend on this one."""
 
 
 def input_text(frame: Frame, settings: Cp2kSettings, project: str) -> str:
-    """Return the input file that computes energy, forces and stress of a frame.
+    """Return the input file that computes energy, forces and stress of a frame, and of a film the potential.
+
+    A film is put in the middle of its cell; if it is isolated its axes are exchanged and there is no stress, see
+    :func:`axes_of` and :func:`shift_of`.
 
     :param frame: accepted by :func:`aiida_edl.dft.cp2k_settings.check_frame`.
     :param settings: level of theory and how it is reached.
     :param project: prefix of the files that CP2K writes.
     """
+    has_stress = not settings.is_isolated_film(frame)
     main = Section('GLOBAL', f'PROJECT {project}', 'RUN_TYPE ENERGY_FORCE', 'PRINT_LEVEL MEDIUM')
     evaluation = Section(
         'FORCE_EVAL',
         'METHOD QUICKSTEP',
-        'STRESS_TENSOR ANALYTICAL',
+        'STRESS_TENSOR ANALYTICAL' if has_stress else None,
         _electrons(frame, settings),
-        _atoms(frame, settings),
-        Section('PRINT', Section('FORCES', 'NDIGITS 12', parameter='ON'), Section('STRESS_TENSOR', parameter='ON')),
+        _atoms(_as_told(frame, settings), settings, 'XYZ' if has_stress else 'XZ'),
+        Section(
+            'PRINT',
+            Section('FORCES', 'NDIGITS 12', parameter='ON'),
+            Section('STRESS_TENSOR', parameter='ON') if has_stress else None,
+        ),
     )
     return '\n'.join([*main.lines(), *evaluation.lines()]) + '\n'
 
 
+def axes_of(frame: Frame, settings: Cp2kSettings) -> tuple[int, int, int]:
+    """Return which of our axes is x, y and z of CP2K.
+
+    :param frame: the frame.
+    :param settings: how it is computed.
+    """
+    return WAVELET_AXES if settings.is_isolated_film(frame) else (0, 1, 2)
+
+
+def shift_of(frame: Frame) -> float:
+    """Return by how much a frame is moved along z, so that a film is in the middle of its cell [Å].
+
+    :param frame: the frame.
+    """
+    if not is_film(frame):
+        return 0.0
+    heights = frame.positions[:, 2]
+    return float(0.5 * (frame.cell[2, 2] - heights.min() - heights.max()))
+
+
+def _as_told(frame: Frame, settings: Cp2kSettings) -> Frame:
+    """Return a frame in the axes of CP2K, a film in the middle of its cell."""
+    axes = list(axes_of(frame, settings))
+    positions = frame.positions + np.array([0.0, 0.0, shift_of(frame)])
+    return replace(frame, positions=positions[:, axes], cell=frame.cell[np.ix_(axes, axes)])
+
+
 def _electrons(frame: Frame, settings: Cp2kSettings) -> Section:
     """Return the section on the electrons."""
-    is_film = bool(frame.pbc[0]) and not frame.pbc[2]
-    corrects_dipole = is_film and settings.has_dipole_correction
-    mesh = ' '.join(str(n) for n in settings.k_points)
+    corrects_dipole = is_film(frame) and settings.film_boundary is FilmBoundary.DIPOLE_CORRECTED
+    is_isolated = settings.is_isolated_film(frame)
+    mesh = ' '.join(str(settings.k_points[axis]) for axis in axes_of(frame, settings))
     k_points = Section('KPOINTS', f'SCHEME MONKHORST-PACK {mesh}', 'SYMMETRY OFF', 'FULL_GRID F')
     return Section(
         'DFT',
@@ -75,13 +119,27 @@ def _electrons(frame: Frame, settings: Cp2kSettings) -> Section:
         None if settings.multiplicity is None else f'MULTIPLICITY {settings.multiplicity}',
         'SURFACE_DIPOLE_CORRECTION T' if corrects_dipole else None,
         'SURF_DIP_DIR Z' if corrects_dipole else None,
+        Section('POISSON', 'PERIODIC XZ', 'POISSON_SOLVER WAVELET') if is_isolated else None,
         Section('MGRID', f'CUTOFF {settings.cutoff:g}', f'REL_CUTOFF {settings.relative_cutoff:g}'),
         Section('QS', f'EPS_DEFAULT {settings.density_threshold:.1E}'),
         None if settings.k_points == (1, 1, 1) else k_points,
         _self_consistency(settings),
         Section('XC', *_functional(settings)),
-        Section('PRINT', Section('MULLIKEN', parameter='ON'), Section('HIRSHFELD', parameter='OFF')),
+        Section(
+            'PRINT',
+            Section('MULLIKEN', parameter='ON'),
+            Section('HIRSHFELD', parameter='OFF'),
+            _potential(frame, settings),
+        ),
     )
+
+
+def _potential(frame: Frame, settings: Cp2kSettings) -> Section | None:
+    """Return the section that writes the potential of a film, coarsely in its plane."""
+    if not is_film(frame):
+        return None
+    strides = [POTENTIAL_STRIDE, POTENTIAL_STRIDE, 1]
+    return Section('V_HARTREE_CUBE', 'STRIDE ' + ' '.join(str(strides[axis]) for axis in axes_of(frame, settings)))
 
 
 def _self_consistency(settings: Cp2kSettings) -> Section:
@@ -134,7 +192,7 @@ def _functional(settings: Cp2kSettings) -> Sequence[Section | None]:
     return functional, Section('VDW_POTENTIAL', 'POTENTIAL_TYPE PAIR_POTENTIAL', pairs)
 
 
-def _atoms(frame: Frame, settings: Cp2kSettings) -> Section:
+def _atoms(frame: Frame, settings: Cp2kSettings, periodicity: str) -> Section:
     """Return the section on cell, atoms and their basis sets."""
     symbols = [chemical_symbols[number] for number in frame.numbers]
     vectors = [f'{name} {x:.12f} {y:.12f} {z:.12f}' for name, (x, y, z) in zip('ABC', frame.cell.tolist())]
@@ -149,4 +207,4 @@ def _atoms(frame: Frame, settings: Cp2kSettings) -> Section:
         )
         for symbol in sorted(set(symbols))
     ]
-    return Section('SUBSYS', Section('CELL', *vectors, 'PERIODIC XYZ'), Section('COORD', *rows), *kinds)
+    return Section('SUBSYS', Section('CELL', *vectors, f'PERIODIC {periodicity}'), Section('COORD', *rows), *kinds)

@@ -20,11 +20,15 @@ from aiida_edl.calculations.single_point_cp2k import (
     frames_to_run,
     known_failures,
 )
-from aiida_edl.dft.cp2k_settings import Cp2kSettings
+from aiida_edl.dft.cp2k_input import POTENTIAL_FILE, axes_of, shift_of
+from aiida_edl.dft.cp2k_settings import Cp2kSettings, is_film
 from aiida_edl.parsers.base import EdlParser
 from aiida_edl.science.formats.cp2k_output import NO_CONVERGENCE, Cp2kOutput, read_cp2k_output
 from aiida_edl.science.formats.file_units import FormatError
-from aiida_edl.science.frames import Frame, FrameSet
+from aiida_edl.science.formats.gaussian_cube import planar_average
+from aiida_edl.science.frames import Floats, Frame, FrameSet
+from aiida_edl.science.units import HARTREE
+from aiida_edl.science.vacuum_potential import vacuum_potential
 
 PER_ATOM = {'forces': (3,), 'charges': ()}
 """Labels with a row for each atom, and the shape of a row."""
@@ -34,9 +38,16 @@ PER_FRAME = {
     'fermi_level': (),
     'dispersion_energies': (),
     'n_electrons': (),
+    'expected_electrons': (),
     'n_scf_steps': (),
+    'maximum_scf_steps': (),
+    'vacuum_levels': (2,),
+    'vacuum_fields': (2,),
 }
 """Labels with a row for each frame, and the shape of a row."""
+PROFILES = ('potential_heights', 'potential_profiles')
+"""Labels with a row for each frame, as long as the longest profile; NaN beyond the others."""
+NO_STRESS = 'there are no stresses, as CP2K gives none of an isolated film'
 
 
 @dataclass
@@ -45,6 +56,7 @@ class _Labels:
 
     frames: FrameSet
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    profiles: dict[int, tuple[Floats, Floats]] = field(default_factory=dict)
     failures: dict[int, str] = field(default_factory=dict)
     not_run: list[int] = field(default_factory=list)
     versions: set[str] = field(default_factory=set)
@@ -59,24 +71,49 @@ class _Labels:
 
     def take_checkpoint(self, checkpoint: ArrayData) -> None:
         """Begin with the labels of an earlier job."""
-        for name in self.arrays:
+        there = set(checkpoint.get_arraynames())
+        for name in set(self.arrays) & there:
             self.arrays[name] = checkpoint.get_array(name).copy()
+        for index in np.flatnonzero(self.arrays['converged']).tolist() if there.issuperset(PROFILES) else []:
+            heights, profile = (checkpoint.get_array(name)[index] for name in PROFILES)
+            self.profiles[index] = heights[np.isfinite(heights)], profile[np.isfinite(profile)]
 
-    def take(self, index: int, output: Cp2kOutput) -> None:
+    def take(self, index: int, output: Cp2kOutput, settings: Cp2kSettings) -> None:
         """Take the labels of one frame."""
         atoms = slice(int(self.frames.offsets[index]), int(self.frames.offsets[index + 1]))
-        self.arrays['forces'][atoms], self.arrays['charges'][atoms] = output.forces, output.charges
+        frame = self.frames.frame(index)
+        self.arrays['forces'][atoms] = output.forces[:, np.argsort(axes_of(frame, settings))]  # type: ignore[index]
+        self.arrays['charges'][atoms] = output.charges
         values = {
             'energies': output.energy,
             'stresses': output.stress,
             'fermi_level': output.fermi_level,
             'dispersion_energies': output.dispersion_energy,
             'n_electrons': output.n_electrons,
+            'expected_electrons': settings.n_electrons(frame),
             'n_scf_steps': output.n_scf_steps,
+            'maximum_scf_steps': settings.maximum_scf_steps,
         }
         for name, value in values.items():
             self.arrays[name][index] = np.nan if value is None else value
         self.arrays['converged'][index] = True
+
+    def take_potential(self, index: int, path: Path, settings: Cp2kSettings) -> None:
+        """Take the potential of a film.
+
+        :raises FormatError: if the file is truncated.
+        """
+        frame = self.frames.frame(index)
+        heights, profile = planar_average(path, axes_of(frame, settings).index(2))
+        heights, profile = heights - shift_of(frame), profile * HARTREE
+        found = vacuum_potential(heights, profile, frame.positions[:, 2].min(), frame.positions[:, 2].max())
+        self.profiles[index] = heights, profile
+        self.arrays['vacuum_levels'][index], self.arrays['vacuum_fields'][index] = found.levels, found.fields
+
+    @property
+    def lacks_stress(self) -> bool:
+        """Whether there is a label without a stress."""
+        return bool(np.isnan(self.arrays['stresses'][self.arrays['converged']]).any())
 
     @property
     def largest_net_force(self) -> float | None:
@@ -86,10 +123,23 @@ class _Labels:
 
     def node(self) -> ArrayData:
         """Return a node with all arrays."""
-        node = ArrayData()
-        for name, array in {**self.arrays, 'offsets': self.frames.offsets}.items():
-            node.set_array(name, array)
-        return node
+        arrays = {**self.arrays, 'offsets': self.frames.offsets, **self._padded_profiles()}
+        if self.lacks_stress:
+            del arrays['stresses']
+        if not self.profiles:
+            del arrays['vacuum_levels'], arrays['vacuum_fields']
+        return ArrayData(arrays)
+
+    def _padded_profiles(self) -> dict[str, NDArray[Any]]:
+        """Return the profiles in arrays with a row for each frame, none if there is no film."""
+        if not self.profiles:
+            return {}
+        longest = max(len(heights) for heights, _ in self.profiles.values())
+        padded = {name: np.full((len(self.frames), longest), np.nan) for name in PROFILES}
+        for index, profile in self.profiles.items():
+            for name, values in zip(PROFILES, profile):
+                padded[name][index, : len(values)] = values
+        return padded
 
     def checkpoint(self) -> ArrayData:
         """Return a node from which a job goes on with the frames that were not run."""
@@ -138,13 +188,28 @@ class Cp2kParser(EdlParser):
             return
         labels.versions |= {output.version} - {''}
         labels.wall_seconds += output.wall_seconds or 0.0
-        reason = refusal(output, labels.frames.frame(index), settings)
+        frame = labels.frames.frame(index)
+        reason = refusal(output, frame, settings)
+        if reason is None and is_film(frame):
+            reason = self._read_potential(folder, index, settings, labels)
         if reason is None:
-            labels.take(index, output)
+            labels.take(index, output, settings)
         else:
             labels.failures[index] = reason
             if output.ends_early:
                 labels.not_run.append(index)
+
+    @staticmethod
+    def _read_potential(folder: Path, index: int, settings: Cp2kSettings, labels: _Labels) -> str | None:
+        """Take the potential of a film, or return why there is none."""
+        path = folder / POTENTIAL_FILE.format(frame_name(index))
+        if not path.is_file():
+            return f'CP2K left no potential of the film, the file {path.name} is missing'
+        try:
+            labels.take_potential(index, path, settings)
+        except FormatError as error:
+            return str(error)
+        return None
 
     def _summary(self, settings: Cp2kSettings, labels: _Labels) -> dict[str, Any]:
         """Return what is known of the labels beside their values."""
@@ -157,6 +222,7 @@ class Cp2kParser(EdlParser):
             'versions': {'cp2k': ', '.join(sorted(labels.versions))},
             'wall_seconds': labels.wall_seconds,
             'largest_net_force': labels.largest_net_force,
+            'notes': [NO_STRESS] if labels.lacks_stress else [],
         }
 
     def _exit_code(self, labels: _Labels) -> ExitCode | None:
@@ -183,8 +249,8 @@ def refusal(output: Cp2kOutput, frame: Frame, settings: Cp2kSettings) -> str | N
         return output.stop_reason
     if not output.is_converged:
         return f'{NO_CONVERGENCE} in {output.n_scf_steps} steps'
-    if output.energy is None or output.forces is None or output.stress is None or output.charges is None:
-        names = ('energy', 'forces', 'stress', 'charges')
+    names = ('energy', 'forces', 'charges') + (() if settings.is_isolated_film(frame) else ('stress',))
+    if any(getattr(output, name) is None for name in names):
         return f'the output lacks {", ".join(name for name in names if getattr(output, name) is None)}'
     symbols = tuple(chemical_symbols[number] for number in frame.numbers)
     if output.symbols != symbols:

@@ -121,18 +121,61 @@ def test_metal_is_diagonalised_with_smeared_occupations():
     assert '&OT' not in found
 
 
-def test_film_has_a_dipole_correction_along_z():
-    assert 'SURFACE_DIPOLE_CORRECTION T\nSURF_DIP_DIR Z' in text(charged_film(), **METAL, has_dipole_correction=True)
+def coordinates(frame, **settings) -> np.ndarray:
+    """Return the positions that CP2K is told."""
+    content = text(frame, **settings).split('&COORD\n')[1].split('\n&END')[0]
+    return np.array([row.split()[1:] for row in content.splitlines()], dtype=float)
+
+
+def test_isolated_film_is_open_along_the_second_axis_of_cp2k():
+    found = text(charged_film(), **METAL)
+    assert '&POISSON\nPERIODIC XZ\nPOISSON_SOLVER WAVELET\n&END POISSON' in found
+    a, b, c = (charged_film().cell[axis, axis] for axis in (1, 2, 0))
+    assert (
+        f'A {a:.12f} 0.000000000000 0.000000000000\nB 0.000000000000 {b:.12f} 0.000000000000\n'
+        f'C 0.000000000000 0.000000000000 {c:.12f}\nPERIODIC XZ'
+    ) in found
+
+
+def test_isolated_film_is_rotated_and_put_into_the_middle_of_its_cell():
+    frame, told = charged_film(), coordinates(charged_film(), **METAL)
+    np.testing.assert_allclose(told[:, [0, 2]], frame.positions[:, [1, 0]], atol=1e-11)
+    np.testing.assert_allclose(np.diff(told[:, 1]), np.diff(frame.positions[:, 2]), atol=1e-11)
+    assert told[:, 1].min() + told[:, 1].max() == pytest.approx(frame.cell[2, 2], abs=1e-10)
+
+
+def test_isolated_film_has_no_stress():
+    assert 'STRESS_TENSOR' not in text(charged_film(), **METAL)
+
+
+def test_k_points_of_an_isolated_film_turn_with_it():
+    assert 'MONKHORST-PACK 3 1 2' in text(charged_film(), **METAL, k_points=[2, 3, 1])
+
+
+def test_potential_of_a_film_is_written_finely_across_it():
+    assert '&V_HARTREE_CUBE\nSTRIDE 4 1 4\n&END' in text(charged_film(), **METAL)
+    assert '&V_HARTREE_CUBE\nSTRIDE 4 4 1\n&END' in text(charged_film(), **METAL, film_boundary='periodic')
+
+
+def test_film_between_images_keeps_its_axes_and_has_a_stress():
+    found = text(charged_film(), **METAL, film_boundary='periodic')
+    assert 'PERIODIC XYZ' in found
+    assert '&POISSON' not in found
+    assert 'STRESS_TENSOR ANALYTICAL' in found
+    told = coordinates(charged_film(), **METAL, film_boundary='periodic')
+    np.testing.assert_allclose(told[:, :2], charged_film().positions[:, :2], atol=1e-11)
+
+
+def test_dipole_correction_of_a_film_is_along_z():
+    found = text(charged_film(), **METAL, film_boundary='dipole_corrected')
+    assert 'SURFACE_DIPOLE_CORRECTION T\nSURF_DIP_DIR Z' in found
 
 
 @pytest.mark.parametrize('pbc', [(True, True, True), (False, False, False)], ids=['bulk', 'molecule'])
-def test_what_is_no_film_has_no_dipole_correction(pbc):
-    frame = replace(charged_film(), pbc=np.array(pbc))
-    assert 'SURFACE_DIPOLE_CORRECTION' not in text(frame, **METAL, has_dipole_correction=True)
-
-
-def test_film_has_no_dipole_correction_unless_one_asks_for_it():
-    assert 'SURFACE_DIPOLE_CORRECTION' not in text(charged_film(), **METAL)
+@pytest.mark.parametrize('boundary', ['isolated', 'dipole_corrected'])
+def test_what_is_no_film_has_no_boundary_of_one(pbc, boundary):
+    found = text(replace(charged_film(), pbc=np.array(pbc)), **METAL, film_boundary=boundary)
+    assert not any(word in found for word in ('SURFACE_DIPOLE', '&POISSON', 'V_HARTREE'))
 
 
 def test_grid_of_k_points():

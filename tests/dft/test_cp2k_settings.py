@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cp2k_cases import INSULATOR, charged_film, water
 
-from aiida_edl.dft.cp2k_settings import Cp2kSettings, Cp2kSettingsError, check_frame
+from aiida_edl.dft.cp2k_settings import Cp2kSettings, Cp2kSettingsError, FilmBoundary, check_frame
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_settings_that_cannot_be_meant(values, message):
 def test_level_of_theory_names_functional_damping_and_basis():
     assert Cp2kSettings().level_of_theory == (
         'CP2K RPBE, D3 with zero damping, DZVP-MOLOPT-SR-GTH, GTH-PBE, 400/50 Ry, 1x1x1 k-points, electronic '
-        'temperature 1000 K'
+        'temperature 1000 K, films isolated along z'
     )
 
 
@@ -58,7 +58,8 @@ def test_level_of_theory_names_functional_damping_and_basis():
         {'electronic_temperature': 300.0},
         {'k_points': [2, 2, 1]},
         {'is_spin_polarized': True},
-        {'has_dipole_correction': True},
+        {'film_boundary': 'periodic'},
+        {'film_boundary': 'dipole_corrected'},
         {'total_charge_column': 'total_charge'},
     ],
     ids=str,
@@ -92,7 +93,27 @@ def test_film_without_vacuum():
     frame = charged_film()
     height = float(np.ptp(frame.positions[:, 2]))
     cell = np.diag([*np.diag(frame.cell)[:2], height + 3.0])
-    assert refusal(replace(frame, cell=cell)) == 'the film has 3 Å of vacuum, it needs 10 Å; lengthen the cell along z'
+    sentence = 'the film has 3 Å of vacuum, it needs {} Å; lengthen the cell along z'
+    assert refusal(replace(frame, cell=cell)) == sentence.format(8)
+    assert refusal(replace(frame, cell=cell), film_boundary='periodic') == sentence.format(10)
+
+
+def test_isolated_film_in_a_skewed_cell():
+    frame = charged_film()
+    skewed = frame.cell + np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    assert refusal(replace(frame, cell=skewed)) == (
+        'the cell of the film is not rectangular along x, y and z, as CP2K wants it; take a rectangular cell, or '
+        "film_boundary 'periodic'"
+    )
+    check_frame(replace(frame, cell=skewed), Cp2kSettings(film_boundary=FilmBoundary.PERIODIC))
+
+
+def test_isolated_film_with_a_net_charge():
+    frame = replace(charged_film(), columns={'total_charge': -1.0})
+    assert refusal(frame, total_charge_column='total_charge') == (
+        'the film has a total charge of -1 e, so that its field fills all space; balance it by ions, or take '
+        "film_boundary 'periodic' with its uniform background"
+    )
 
 
 def test_film_that_is_open_along_another_vector():

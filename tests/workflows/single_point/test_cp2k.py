@@ -15,6 +15,7 @@ from cp2k_cases import CP2K, CRYSTAL, INSULATOR, METAL, MISSING, RECORDED, charg
 from aiida_edl.calculations.single_point_cp2k import Cp2kCalculation
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.dft.cp2k_settings import Cp2kSettings
+from aiida_edl.science.formats.cp2k_output import read_cp2k_output
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.units import BOHR, HARTREE
 from aiida_edl.workflows.labelling import LabellingWorkChain
@@ -30,15 +31,21 @@ def dataset(*frames) -> DatasetData:
 
 @pytest.fixture
 def recorded_code(aiida_code_installed, tmp_path):
-    """Return a function that gives a code which copies recorded outputs, one for each frame by its number."""
+    """Return a function that gives a code which copies recorded outputs and potentials, frame by frame."""
 
     def code_of(*names: str):
         for number, name in enumerate(names):
             if name:
                 content = gzip.decompress((RECORDED / f'{name}.out.gz').read_bytes())
                 (tmp_path / f'frame_{number:05d}.inp.out').write_bytes(content)
+            potential = RECORDED / f'{name}.cube.gz'
+            if name and potential.is_file():
+                (tmp_path / f'frame_{number:05d}.inp.cube').write_bytes(gzip.decompress(potential.read_bytes()))
         program = tmp_path / 'cp2k'
-        program.write_text(f'#!/bin/bash\ncat {tmp_path}/$2.out\n')
+        program.write_text(
+            f'#!/bin/bash\ncat {tmp_path}/$2.out\n'
+            f'if [ -e {tmp_path}/$2.cube ]; then cp {tmp_path}/$2.cube ${{2%.inp}}-v_hartree-1_0.cube; fi\n'
+        )
         program.chmod(0o755)
         return aiida_code_installed(label=f'cp2k-recorded-{tmp_path.name}', filepath_executable=str(program))
 
@@ -58,7 +65,7 @@ def test_each_frame_has_a_run_of_its_own(recorded_code, tmp_path):
         ['-i', 'frame_00001.inp'],
     ]
     assert [run.stdout_name for run in calc_info.codes_info] == ['frame_00000.out', 'frame_00001.out']
-    assert calc_info.retrieve_temporary_list == [('frame_*.out', '.', 1)]
+    assert calc_info.retrieve_temporary_list == [('frame_*.out', '.', 1), ('frame_*.cube', '.', 1)]
     assert calc_info.provenance_exclude_list == ['frame_00001.inp']
 
 
@@ -106,6 +113,41 @@ def test_labels_in_house_units_and_each_failure_with_its_reason(recorded_code):
         '_scheduler-stderr.txt',
         '_scheduler-stdout.txt',
     ]
+
+
+def test_film_has_its_forces_in_its_own_axes(recorded_code):
+    outputs, node = run_get_node(
+        Cp2kCalculation, **inputs(recorded_code('charged_film'), charged_film(), settings=METAL)
+    )
+    assert node.exit_status == 0
+    recorded = read_cp2k_output(gzip.decompress((RECORDED / 'charged_film.out.gz').read_bytes()).decode())
+    np.testing.assert_array_equal(outputs['labels'].get_array('forces'), recorded.forces[:, [2, 0, 1]])
+
+
+def test_isolated_film_has_no_stress_and_the_summary_says_so(recorded_code):
+    outputs, _ = run_get_node(Cp2kCalculation, **inputs(recorded_code('charged_film'), charged_film(), settings=METAL))
+    assert 'stresses' not in outputs['labels'].get_arraynames()
+    assert outputs['label_summary']['notes'] == ['there are no stresses, as CP2K gives none of an isolated film']
+
+
+def test_film_has_a_potential_on_both_sides(recorded_code):
+    """The side of the metal lies higher for an electron than that of the water; the grid leaves 0.03 V/Å."""
+    outputs, _ = run_get_node(Cp2kCalculation, **inputs(recorded_code('charged_film'), charged_film(), settings=METAL))
+    labels = outputs['labels']
+    assert labels.get_array('vacuum_levels')[0] == pytest.approx([1.592, -0.814], abs=0.02)
+    assert labels.get_array('vacuum_fields')[0] == pytest.approx([-0.032, 0.032], abs=0.002)
+    heights, profile = (labels.get_array(name)[0] for name in ('potential_heights', 'potential_profiles'))
+    gold = charged_film().positions[charged_film().numbers == 79, 2]
+    assert heights[profile.argmin()] == pytest.approx(gold.min(), abs=0.3)
+
+
+def test_film_without_its_potential_is_no_label(recorded_code, tmp_path):
+    code = recorded_code('charged_film')
+    (tmp_path / 'frame_00000.inp.cube').unlink()
+    outputs, _ = run_get_node(Cp2kCalculation, **inputs(code, charged_film(), settings=METAL))
+    assert outputs['label_summary']['failures'] == {
+        '0': 'CP2K left no potential of the film, the file frame_00000-v_hartree-1_0.cube is missing'
+    }
 
 
 def test_output_of_other_atoms_is_no_label(recorded_code):
