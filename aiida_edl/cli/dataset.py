@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from aiida_edl.cli.dataset_exchange import export_frames, import_frames
+from aiida_edl.cli.dataset_label import label_frames
 from aiida_edl.cli.dataset_show import show
 from aiida_edl.cli.dataset_tools import TOOLS
 from aiida_edl.cli.group import EdlCommandGroup
@@ -12,8 +13,8 @@ from aiida_edl.cli.group import EdlCommandGroup
 
 @click.group(cls=EdlCommandGroup)
 def dataset() -> None:
-    """Import and export data sets, look at them, choose, split and join them."""
+    """Import, export and label data sets, look at them, choose, split and join them."""
 
 
-for command in (import_frames, export_frames, show, *TOOLS):
+for command in (import_frames, export_frames, label_frames, show, *TOOLS):
     dataset.add_command(command)

@@ -85,8 +85,8 @@ class WorkCheck:
 def probe_frames(frame: Frame, settings: GradientSettings) -> FrameSet:
     """Return the frames whose energies tell whether the labels of a frame are right.
 
-    The first two have their atoms moved along the forces, to and fro; if the frame has a stress and is periodic, three
-    more are compressed along the periodic cell vectors, and the last two of these strained by a little more and less.
+    The first two have their atoms moved along the forces, there and back; if the frame has a stress and is periodic,
+    three more are compressed along the periodic cell vectors, the last two of these strained a little more and less.
 
     :param frame: with forces; at least one of them not zero.
     :param settings: how far it is deformed.

@@ -22,7 +22,7 @@ def gradient_probes(dataset: DatasetData, settings: Dict) -> DatasetData:
 
     :param dataset: labelled frames.
     :param settings: fields of ``GradientSettings``.
-    :return: the first frame, moved along its forces to and fro and, if it has a stress, compressed and strained.
+    :return: the first frame, moved along its forces there and back and, if it has a stress, compressed and strained.
     """
     probes = science.probe_frames(dataset.frame(0), GradientSettings.from_dict(settings.get_dict()))
     return DatasetData.from_frames(

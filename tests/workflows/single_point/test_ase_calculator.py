@@ -187,7 +187,8 @@ def test_recipe_of_xtb_says_all_that_changes_its_labels():
         'verbosity': 0,
     }
     assert parameters['level_of_theory'] == (
-        'GFN1-xTB (tblite), total charge 1 e, electronic temperature 300 K, fully periodic'
+        'GFN1-xTB (tblite, its own D3 with Becke-Johnson damping), total charge 1 e, electronic temperature 300 K, '
+        'fully periodic'
     )
 
 
@@ -197,11 +198,10 @@ def engines_code(aiida_code_installed):
     return aiida_code_installed(label='engines', filepath_executable=str(ENVIRONMENT / 'python'))
 
 
-@pytest.mark.slow
-def test_xtb_labels_water_with_forces_that_are_the_gradient(engines_code):
+def test_xtb_labels_water_with_forces_that_are_the_gradient(python_code):
     step = 1e-3
     dataset = DatasetData.from_frames(FrameSet.from_frames([water_dimer(2.9 + d) for d in (0.0, -step, step)]))
-    inputs = single_point_inputs(engines_code, dataset=dataset, model_parameters=gfn1_xtb())
+    inputs = single_point_inputs(python_code, dataset=dataset, model_parameters=gfn1_xtb())
     results, node = run_get_node(CalculationFactory(ENTRY_POINT), **inputs)
     assert node.is_finished_ok, node.exit_message
     labels = results['labels']
@@ -214,11 +214,10 @@ def test_xtb_labels_water_with_forces_that_are_the_gradient(engines_code):
     assert results['label_summary']['versions']['tblite']
 
 
-@pytest.mark.slow
-def test_xtb_finds_the_charge_of_sodium_on_the_metal(engines_code):
+def test_xtb_finds_the_charge_of_sodium_on_the_metal(python_code):
     """A neutral cell with a sodium atom at the interface: the ion gives its electron away."""
     dataset = DatasetData.from_frames(FrameSet.from_frames([small_cell(1)]))
-    inputs = single_point_inputs(engines_code, dataset=dataset, model_parameters=gfn1_xtb())
+    inputs = single_point_inputs(python_code, dataset=dataset, model_parameters=gfn1_xtb())
     results, node = run_get_node(CalculationFactory(ENTRY_POINT), **inputs)
     assert node.is_finished_ok, node.exit_message
     charges, numbers = results['labels'].get_array('charges'), small_cell(1).numbers

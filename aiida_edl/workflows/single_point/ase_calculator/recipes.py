@@ -32,8 +32,8 @@ def gfn1_xtb(charge: float = 0.0, electronic_temperature: float = ELECTRONIC_TEM
     return {
         'recipe': {'module': 'tblite.ase', 'attribute': 'TBLite', 'keyword_arguments': arguments, 'environment': {}},
         'level_of_theory': (
-            f'GFN1-xTB (tblite), total charge {charge:g} e, electronic temperature {electronic_temperature:g} K, '
-            'fully periodic'
+            f'GFN1-xTB (tblite, its own D3 with Becke-Johnson damping), total charge {charge:g} e, '
+            f'electronic temperature {electronic_temperature:g} K, fully periodic'
         ),
         'pbc': [True, True, True],
         'packages': ['tblite'],
