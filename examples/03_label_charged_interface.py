@@ -50,6 +50,7 @@ def make_frames(n_ions: int, n_frames: int, lammps_code: str) -> DatasetData:
             'frame_index': Int(0),
             'engine': Str('electrode'),
             'settings': Dict({**DYNAMICS, **steps}),
+            'model_parameters': Dict({}),
             'code': load_code(lammps_code),
             'metadata': {'options': {'resources': {'num_machines': 1}}},
         },

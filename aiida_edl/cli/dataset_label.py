@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
-from aiida.cmdline.params.types import CodeParamType
+from aiida.cmdline.params.types import CodeParamType, NodeParamType
 from aiida.orm import AbstractCode
 
-from aiida_edl.cli.parameters import SET, named_values, nested_settings, node_argument
+from aiida_edl.cli.parameters import SET, named_numbers, nested_settings, node_argument
 from aiida_edl.data.dataset import DatasetData
+from aiida_edl.data.potential import PotentialData
 
 YAML_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+POTENTIAL = NodeParamType(sub_classes=('aiida.data:edl.potential',))
 
 
 @click.command('label')
@@ -22,6 +23,7 @@ YAML_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option('--protocol', help='Named settings of the engine; its default ones if none is given.')
 @click.option('--settings', type=YAML_FILE, help='YAML file with settings of the engine; they win over the protocol.')
 @SET
+@click.option('--potential', type=POTENTIAL, help='A trained potential as teacher, instead of settings.')
 @click.option('--gate', 'limits', multiple=True, metavar='NAME=VALUE', help='A limit of the gate; repeatable.')
 @click.option('--frames-per-job', type=int, default=50, show_default=True, help='Frames in one job.')
 @click.option('--max-active-jobs', type=int, default=50, show_default=True, help='Jobs that wait or run at a time.')
@@ -37,6 +39,7 @@ def label_frames(  # noqa: PLR0917  (one parameter per option)
     protocol: str | None,
     settings: Path | None,
     assignments: tuple[str, ...],
+    potential: PotentialData | None,
     limits: tuple[str, ...],
     frames_per_job: int,
     max_active_jobs: int,
@@ -49,9 +52,7 @@ def label_frames(  # noqa: PLR0917  (one parameter per option)
     """Label the frames of NODE, and list those whose label cannot be trusted."""
     from aiida_edl.workflows import launch_labelling as launch  # noqa: PLC0415  (imports every engine)
 
-    gate: dict[str, Any] = nested_settings(
-        None, [f'{name}={value}' for name, value in named_values(limits, 'limit').items()]
-    )
+    gate = named_numbers(limits, 'value')
     builder = launch.labelling_builder(
         node,
         engine=engine,
@@ -63,6 +64,7 @@ def label_frames(  # noqa: PLR0917  (one parameter per option)
         max_failed_fraction=max_failed_fraction,
         should_check_gradients=not no_gradient_check,
         options=nested_settings(options, ()),
+        potential=potential,
         label=label,
     )
     if not wait:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ SET = click.option(
     '--set', 'assignments', multiple=True, metavar='KEY=VALUE', help='One setting, nested keys with dots; repeatable.'
 )
 """Option for single settings."""
+EXPONENT = re.compile(r'[-+]?\d+(\.\d*)?[eE][-+]?\d+')
+"""A number with an exponent."""
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -75,8 +78,17 @@ def nested_settings(file: Path | None, assignments: Sequence[str]) -> dict[str, 
             target = target.setdefault(key, {})
             if not isinstance(target, dict):
                 raise click.UsageError(f"'{assignment}': '{key}' is a value, not a group of settings")
-        target[last] = yaml.safe_load(text)
+        target[last] = _value(text)
     return values
+
+
+def _value(text: str) -> Any:
+    """Return a value as YAML reads it, but for numbers like ``1e-6``, which YAML takes for words.
+
+    >>> _value('1e-6'), _value('[1, 2]'), _value('RPBE')
+    (1e-06, [1, 2], 'RPBE')
+    """
+    return float(text) if EXPONENT.fullmatch(text.strip()) else yaml.safe_load(text)
 
 
 def named_values(assignments: Sequence[str], what: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from aiida.engine import run_get_node, submit
 from aiida.orm import AbstractCode, Bool, Dict, Float, Int, ProcessNode, Str
 
 from aiida_edl.data.dataset import DatasetData
+from aiida_edl.data.potential import PotentialData
 from aiida_edl.dft.protocols import ProtocolError, engine_protocol
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.workflows.labelling import LabellingWorkChain, single_point_engines
@@ -53,6 +54,7 @@ def labelling_builder(
     max_failed_fraction: float = 0.1,
     should_check_gradients: bool = True,
     options: Mapping[str, Any] | None = None,
+    potential: PotentialData | None = None,
     label: str = '',
 ) -> Any:
     """Return a builder of the labelling.
@@ -67,12 +69,18 @@ def labelling_builder(
     :param max_failed_fraction: largest tolerated share of rejected frames.
     :param should_check_gradients: whether forces and stress are checked against energies.
     :param options: scheduler options of each job.
+    :param potential: a trained potential as teacher, for engines that take one; it has no settings.
     :param label: label of the process node.
     :raises ValueError: with one sentence, before anything is stored.
     """
     builder = LabellingWorkChain.get_builder()
     builder.dataset, builder.engine, builder.code = dataset, Str(engine), code
-    builder.model_parameters = Dict(engine_parameters(engine, protocol, settings or {}))
+    if potential is None:
+        builder.model_parameters = Dict(engine_parameters(engine, protocol, settings or {}))
+    elif protocol or settings:
+        raise ValueError('a potential is given, and settings of an engine as well; give one of them')
+    else:
+        builder.potential = potential
     builder.gate = Dict(dict(gate or {}))
     for name, value in (numbers or {}).items():
         setattr(builder, name, Int(value))

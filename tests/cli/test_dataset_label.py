@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from aiida.orm import QueryBuilder, load_node
-from calculation_cases import dataset, labelled_frames, without_labels
+from calculation_cases import dataset, labelled_frames, potential, without_labels
 from click.testing import CliRunner
 
 from aiida_edl.cli.main import main
@@ -53,11 +53,14 @@ def test_labelling_that_fails_is_an_error_with_the_reason(frames):
     ('arguments', 'message'),
     [
         (('--gate', 'forcecap=1'), "unknown gate setting 'forcecap': did you mean 'force_cap'"),
+        (('--potential', 'TEACHER'), 'a potential is given, and settings of an engine as well; give one of them'),
         (('--protocol', 'gfn1xtb'), "unknown protocol of ase_calculator 'gfn1xtb': did you mean 'gfn1_xtb'"),
     ],
 )
 def test_wrong_names_are_refused_before_anything_is_submitted(frames, arguments, message):
-    result = label(frames, *arguments, *(SETTINGS if arguments[0] == '--gate' else ()))
+    teacher = str(potential().store().pk)
+    given = [teacher if argument == 'TEACHER' else argument for argument in arguments]
+    result = label(frames, *given, *(() if arguments[0] == '--protocol' else SETTINGS))
     assert result.exit_code != 0
     assert message in result.output
 
