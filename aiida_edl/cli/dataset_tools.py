@@ -105,9 +105,13 @@ def deduplicate(dataset: DatasetData, label: str, columns: tuple[str, ...], **va
     removed = result['removed']
     _print_dataset(result['dataset'], label, f'{removed.base.attributes.get("n_removed")} duplicates removed')
     click.echo(f'{named(removed)}: which of which, at what distance')
-    largest = removed.base.attributes.get('largest_energy_difference', 0.0)
-    if largest > LARGE_DIFFERENCE:
-        click.echo(f'Warning: energies of duplicates differ by up to {largest:.3g} eV/atom; look at the labels.')
+    attributes = removed.base.attributes.all
+    if attributes.get('largest_energy_difference', 0.0) > LARGE_DIFFERENCE:
+        one, other = attributes['most_different']
+        click.echo(
+            f'Warning: energies of duplicates differ by up to {attributes["largest_energy_difference"]:.3g} eV/atom, '
+            f'those of frames {one} and {other}; look at the labels.'
+        )
 
 
 @click.command('split')

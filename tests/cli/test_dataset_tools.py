@@ -101,7 +101,7 @@ def test_deduplicate(call):
     assert text.splitlines() == [
         f'DatasetData<{node.pk}> {node.uuid}: 6 frames, charge states 0, 2Na; 2 duplicates removed',
         f'ArrayData<{removed.pk}> {removed.uuid}: which of which, at what distance',
-        'Warning: energies of duplicates differ by up to 0.00588 eV/atom; look at the labels.',
+        'Warning: energies of duplicates differ by up to 0.00588 eV/atom, those of frames 7 and 0; look at the labels.',
     ]
     assert removed.get_array('removed').tolist() == [2, 7]
     assert removed.get_array('duplicate_of').tolist() == [1, 0]

@@ -22,7 +22,7 @@ def deduplicate_dataset(dataset: DatasetData, settings: Dict) -> dict[str, Datas
         ``displacement`` (of corresponding atoms); ``columns`` that tell frames apart beside those of charges.
     :return: ``dataset``, the frames that stay, with the column ``source_index``; ``removed``, arrays ``removed``
         and ``duplicate_of`` (indices in the source), ``distances`` [Å] and, of labelled frames, ``energy_differences``
-        [eV/atom], removed less kept.
+        [eV/atom], removed less kept; its attribute ``most_different`` names the two frames whose energies differ most.
     """
     values = DuplicateSettings.from_dict(settings.get_dict())
     frames = dataset.frames()
@@ -36,6 +36,9 @@ def deduplicate_dataset(dataset: DatasetData, settings: Dict) -> dict[str, Datas
         differences = per_atom[found.removed] - per_atom[found.duplicate_of]
         removed.set_array('energy_differences', differences)
         attributes['largest_energy_difference'] = float(np.abs(differences).max(initial=0.0))
+        # Two labels of one geometry cannot both be right.
+        worst = np.argsort(-np.abs(differences), kind='stable')[:1]
+        attributes['most_different'] = [int(index) for index in (*found.removed[worst], *found.duplicate_of[worst])]
     attributes['columns'] = list(values.columns)
     removed.base.attributes.set_many(attributes)
     return {'dataset': subset_of(dataset, frames, found.kept), 'removed': removed}
