@@ -24,7 +24,7 @@ from cp2k_cases import frame_of
 from toy.vasp_stand_in import LENNARD_JONES
 
 from aiida_edl.data.dataset import DatasetData
-from aiida_edl.dft.vasp_protocols import vasp_protocol
+from aiida_edl.dft.protocols import engine_protocol
 from aiida_edl.science.frames import Frame, FrameSet
 from aiida_edl.workflows.single_point.vasp.workchain import CHILD_SETTINGS, VaspSinglePointWorkChain
 
@@ -74,7 +74,7 @@ def program(path: Path) -> str:
 
 def settings(protocol: str = 'paper_a', **changes: Any) -> dict[str, Any]:
     """Return settings with the POTCARs of the tests."""
-    return vasp_protocol(protocol, **{'potential_family': FAMILY, 'potential_mapping': MAPPING, **changes})
+    return engine_protocol('vasp', protocol, **{'potential_family': FAMILY, 'potential_mapping': MAPPING, **changes})
 
 
 def staged(code: Any, folder: Path, parameters: dict[str, Any], *frames: Frame) -> list[Mapping[str, Any]]:
@@ -83,8 +83,7 @@ def staged(code: Any, folder: Path, parameters: dict[str, Any], *frames: Frame) 
     The work chain of ours and that of aiida-vasp go through all their steps up to the submission.
     """
     runner = get_manager().get_runner()
-    dataset = DatasetData.from_frames(FrameSet.from_frames(frames))
-    given = {'code': code, 'dataset': dataset, 'model_parameters': Dict(parameters)}
+    given = {'code': code, 'dataset': dataset(*frames), 'model_parameters': Dict(parameters)}
     ours = instantiate_process(runner, VaspSinglePointWorkChain, single_point=given)
     ours.setup()
     assert ours.ctx.failures == {}
@@ -131,6 +130,11 @@ def parsed(folder: Path) -> tuple[dict[str, Any], Any]:
     parser = ParserFactory('edl.single_point.vasp')(node)
     exit_code = parser.parse(retrieved_temporary_folder=str(folder))
     return parser.outputs['misc'].get_dict() if 'misc' in parser.outputs else {}, exit_code
+
+
+def dataset(*frames: Frame) -> DatasetData:
+    """Return a data set of frames."""
+    return DatasetData.from_frames(FrameSet.from_frames(frames))
 
 
 def film(shift: float = 0.0, sodium: int = 1, **columns: Any) -> Frame:

@@ -6,8 +6,9 @@ import pytest
 
 from aiida_edl.dft.cp2k_settings import Cp2kSettings
 from aiida_edl.dft.protocols import ProtocolError, available_protocols, engine_protocol, protocol_document
+from aiida_edl.dft.vasp_settings import VaspSettings
 
-SETTINGS = {'cp2k': Cp2kSettings}
+SETTINGS = {'cp2k': Cp2kSettings, 'vasp': VaspSettings}
 CASES = [(engine, name) for engine in SETTINGS for name in available_protocols(engine)]
 
 

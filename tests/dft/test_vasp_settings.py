@@ -9,8 +9,8 @@ import pytest
 from ase import Atoms
 from cp2k_cases import frame_of
 
+from aiida_edl.dft.protocols import protocol_document
 from aiida_edl.dft.vasp_input import incar, k_point_mesh, site_order
-from aiida_edl.dft.vasp_protocols import available_protocols, protocol_document, vasp_protocol
 from aiida_edl.dft.vasp_settings import VaspSettings, VaspSettingsError, check_frame
 
 
@@ -201,23 +201,6 @@ def test_frames_that_are_run(frame):
     check_frame(frame, VaspSettings())
 
 
-@pytest.mark.parametrize('protocol', available_protocols())
-def test_protocol_gives_settings_each_with_a_source(protocol):
-    VaspSettings.from_dict(vasp_protocol(protocol))
-    for entry in protocol_document()['protocols'][protocol]['settings'].values():
-        assert set(entry) == {'value', 'source'}
-        assert entry['source'].endswith('.')
-
-
 def test_protocols_state_all_of_the_level_of_theory_alike():
-    names = [set(protocol['settings']) for protocol in protocol_document()['protocols'].values()]
+    names = [set(protocol['settings']) for protocol in protocol_document('vasp')['protocols'].values()]
     assert names[0] == names[1] == names[2]
-
-
-def test_unknown_protocol():
-    with pytest.raises(VaspSettingsError, match="unknown protocol of VASP 'paper_b': did you mean 'paper_a'"):
-        vasp_protocol('paper_b')
-
-
-def test_settings_replace_those_of_a_protocol():
-    assert vasp_protocol('paper_a', cutoff=500.0)['cutoff'] == 500.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiida.common.exceptions import NotExistent
@@ -16,6 +16,10 @@ from aiida_edl.registry import registered_names, unknown_name_message
 CHILD = 'vasp.v2.vasp'
 """Entry point of the work chain that runs VASP for one structure."""
 VALENCE = re.compile(r'ZVAL\s*=\s*(\d+\.?\d*)')
+CUTOFF = re.compile(r'ENMAX\s*=\s*(\d+\.?\d*)')
+FUNCTIONAL = re.compile(r'LEXCH\s*=\s*(\w+)')
+LOCAL_DENSITY = 'CA'
+"""What LEXCH is of potentials for the local-density approximation; all functionals here are gradient-corrected."""
 UPLOAD = 'aiida-vasp potcar uploadfamily --path=<folder> --name=<family> --description=<text>'
 """Command that makes a family."""
 
@@ -28,9 +32,10 @@ def missing_plugin() -> str | None:
 
 
 def configured_potentials(settings: VaspSettings, elements: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return what is known of the potential of each element: ``name``, ``title``, ``sha512`` and ``valence``.
+    """Return what is known of the potential of each element: ``name``, ``title``, ``sha512``, ``valence``, ``cutoff``.
 
-    The licensed content stays in the storage of the machine: only its number of electrons is read from it.
+    The licensed content stays in the storage of the machine: only its number of electrons, the cutoff that it needs
+    [eV] and its functional are read from it.
 
     :param settings: with family and mapping.
     :param elements: symbols of all elements that occur; those of the mapping are looked up too, so that all parts of a
@@ -59,9 +64,20 @@ def configured_potentials(settings: VaspSettings, elements: Iterable[str]) -> di
             'name': name,
             'title': str(potential.title).strip(),
             'sha512': str(potential.sha512),
-            'valence': _valence(potential, name),
+            **_header(potential, name),
         }
+    _check_cutoff(settings, potentials)
     return potentials
+
+
+def _check_cutoff(settings: VaspSettings, potentials: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a cutoff with which a potential gives wrong forces, and VASP no more than a warning."""
+    hardest = max(potentials.values(), key=lambda potential: float(potential['cutoff']))
+    if settings.cutoff < hardest['cutoff']:
+        raise VaspSettingsError(
+            f"cutoff is {settings.cutoff:g} eV, but the POTCAR '{hardest['name']}' needs {hardest['cutoff']:g} eV "
+            '(ENMAX); raise it, or take a softer potential'
+        )
 
 
 def family_names() -> list[str]:
@@ -85,18 +101,24 @@ def _family(settings: VaspSettings) -> dict[str, Any]:
     return {str(potential.full_name): potential for potential in query.all(flat=True)}
 
 
-def _valence(potential: Any, name: str) -> float:
-    """Return the number of electrons that a potential leaves, its ZVAL."""
+def _header(potential: Any, name: str) -> dict[str, float]:
+    """Return the electrons that a potential leaves, its ZVAL, and the cutoff that it needs [eV], its ENMAX."""
     try:
-        content = potential.find_file_node().get_content()
+        content = potential.find_file_node().get_content().decode('latin-1')
     except NotExistent as error:
         raise VaspSettingsError(
             f"the POTCAR '{name}' was imported without its content, which never leaves a machine; upload it here: "
             f'{UPLOAD}'
         ) from error
-    found = VALENCE.search(content.decode('latin-1'))
-    if found is None:
+    valence, cutoff, functional = (pattern.search(content) for pattern in (VALENCE, CUTOFF, FUNCTIONAL))
+    if valence is None or cutoff is None:
         raise VaspSettingsError(
-            f"the POTCAR '{name}' does not say how many electrons it has (ZVAL); upload a whole one"
+            f"the POTCAR '{name}' does not say how many electrons it has and which cutoff it needs (ZVAL, ENMAX); "
+            'upload a whole one'
         )
-    return float(found[1])
+    if functional is not None and functional[1] == LOCAL_DENSITY:
+        raise VaspSettingsError(
+            f"the POTCAR '{name}' is for the local-density approximation (LEXCH = {LOCAL_DENSITY}), and the "
+            'functionals here are gradient-corrected; upload the family for PBE'
+        )
+    return {'valence': float(valence[1]), 'cutoff': float(cutoff[1])}
