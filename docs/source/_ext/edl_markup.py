@@ -12,7 +12,7 @@ import inspect
 import itertools
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from docutils import nodes
@@ -150,7 +150,8 @@ def field_rows(owner: Any) -> list[tuple[str, str, str]]:
         if item.default is not dataclasses.MISSING:
             default = f'``{getattr(item.default, "value", item.default)!r}``'
         elif item.default_factory is not dataclasses.MISSING:
-            default = f'``{item.default_factory()!r}``'
+            value = item.default_factory()
+            default = f'``{dict(value) if isinstance(value, Mapping) else value!r}``'
         else:
             default = 'required'
         rows.append((f'``{item.name}``', default, documented.get(item.name, '')))

@@ -4,6 +4,7 @@
 ``edl-processes``       ports and exit codes of all processes of an entry-point group; argument: the group
 ``edl-exit-codes``      every exit code of every process, in one table
 ``edl-architectures``   architectures: what to cite, hyperparameters, protocols
+``edl-formats``         formats of data sets: what they hold, their units and options
 ``edl-pairs``           which MD engine can run which architecture
 ``edl-fields``          fields of a dataclass with defaults and meanings; argument: its dotted path
 ``edl-keys``            attributes of a node type; argument: its dotted path
@@ -39,7 +40,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from aiida_edl.architectures.protocols import protocol_document
 from aiida_edl.calculations.exit_codes import EXIT_CODES
-from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, registered_names
+from aiida_edl.registry import ARCHITECTURES, DATASET_FORMATS, MD_ENGINES, load_member, registered_names
 
 PREFIX = 'edl.'
 CACHED = 'aiida.calculations'
@@ -162,6 +163,33 @@ class Architectures(ReferenceDirective):
                 section += prose(f'Protocol ``{protocol}``: {values["description"]}')
                 if rows:
                     section += table(('name', 'value', 'source'), rows)
+            yield section
+
+
+class Formats(ReferenceDirective):
+    """What is known of each format of data sets."""
+
+    def render(self, argument: str) -> Iterator[nodes.Node]:
+        """Yield a table of all, then a section for each with its options."""
+        members = [load_member(DATASET_FORMATS, name) for name in registered_names(DATASET_FORMATS)]
+        rows = [
+            (
+                f'``{member.name}``',
+                member.title,
+                'yes' if member.write_options_class is not None else 'no',
+                ', '.join(member.held_labels) or 'none',
+                'yes' if member.holds_columns else 'no',
+                member.precision,
+            )
+            for member in members
+        ]
+        yield table(('format', 'what it is', 'written', 'labels', 'columns', 'precision'), rows)
+        for member in members:
+            section = self.section(member.name, *prose(inspect.getdoc(type(member)) or ''))
+            section += prose(f'Units: {member.unit_convention}.')
+            for action, owner in (('read', member.read_options_class), ('write', member.write_options_class)):
+                if owner is not None and (options := field_rows(owner)):
+                    section += table(('name', 'default', 'meaning'), options, f'Options to {action}')
             yield section
 
 
@@ -316,6 +344,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         'edl-processes': Processes,
         'edl-exit-codes': ExitCodes,
         'edl-architectures': Architectures,
+        'edl-formats': Formats,
         'edl-pairs': Pairs,
         'edl-fields': Fields,
         'edl-keys': Keys,

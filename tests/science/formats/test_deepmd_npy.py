@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aiida_edl.science.formats.deepmd_npy import read_deepmd_npy, write_deepmd
+from aiida_edl.science.formats.base import write_files
+from aiida_edl.science.formats.deepmd_npy import DeepmdNpy, read_deepmd_npy, write_deepmd
+from aiida_edl.science.formats.deepmd_raw import DeepmdRaw
 from aiida_edl.science.formats.file_units import FileUnits, FormatError
+from aiida_edl.science.formats.testing import assert_same_frames
 from aiida_edl.science.frames import Frame, FrameSet
 
 TYPE_MAP = ['O', 'H', 'Pt']
@@ -223,3 +226,66 @@ def test_unlabelled_frames_are_not_written():
 def test_element_outside_the_type_map_is_refused():
     with pytest.raises(FormatError, match=r"^type map \['O'\] lacks \['H'\]; add them$"):
         write_deepmd(make_frames(), ['O'])
+
+
+def write_mixed(folder: Path) -> Path:
+    """Write a system of the mixed layout: OH and H2, padded to three atoms by one that is none."""
+    (folder / 'set.000').mkdir(parents=True)
+    (folder / 'type.raw').write_text('0\n0\n0\n')
+    (folder / 'type_map.raw').write_text('O\nH\n')
+    coordinates = np.arange(18.0).reshape(2, 9)
+    arrays = {
+        'real_atom_types': np.array([[0, 1, -1], [1, 1, -1]]),
+        'coord': coordinates,
+        'force': 0.1 * coordinates,
+        'energy': np.array([-5.0, -6.0]),
+        'box': np.tile(np.diag([30.0, 30.0, 30.0]).reshape(9), (2, 1)),
+    }
+    for name, array in arrays.items():
+        np.save(folder / 'set.000' / f'{name}.npy', array)
+    return folder
+
+
+def test_mixed_types_are_read_without_atoms_that_are_none(tmp_path):
+    frames = DeepmdNpy().read(write_mixed(tmp_path / 'mixed')).frames
+    assert [frame.numbers.tolist() for frame in frames] == [[8, 1], [1, 1]]
+    assert frames.frame(1).positions.tolist() == [[9.0, 10.0, 11.0], [12.0, 13.0, 14.0]]
+    assert frames.energies.tolist() == [-5.0, -6.0]
+
+
+def test_mixed_types_that_the_map_does_not_name_are_refused(tmp_path):
+    folder = write_mixed(tmp_path / 'mixed')
+    np.save(folder / 'set.000' / 'real_atom_types.npy', np.array([[0, 2, -1], [1, 1, -1]]))
+    refuse(folder, "mixed: type 2 occurs, the type map ['O', 'H'] has 2 names; name every type")
+
+
+def test_text_and_arrays_hold_the_same(tmp_path):
+    frames = make_frames()
+    for member in (DeepmdNpy(), DeepmdRaw()):
+        options = member.make_write_options({})
+        folder = write_files(member.write(frames, options), tmp_path / member.name)
+        assert member.recognises(folder)
+        reading = member.make_read_options(member.read_back_options(frames, options))
+        assert_same_frames(member.read(folder, reading).frames, frames, member.units_in_the_last_place)
+
+
+def test_film_is_not_made_periodic_in_silence():
+    frames = make_frames()
+    frames.pbc[:, 2] = False
+    message = (
+        r'^deepmd_npy cannot hold all of the frames, drop explicitly what it shall not: pbc: DeePMD-kit knows frames '
+        r'that are periodic in all directions or in none$'
+    )
+    with pytest.raises(FormatError, match=message):
+        DeepmdNpy().write(frames)
+
+
+def test_unknown_precision_is_refused():
+    with pytest.raises(FormatError, match=r"^precision is 'half', it must be float32 or float64$"):
+        DeepmdNpy().make_write_options({'precision': 'half'})
+
+
+def test_label_that_deepmd_does_not_have_is_refused():
+    message = r'^systems of DeePMD-kit have no charges; labels are energies, forces, stresses$'
+    with pytest.raises(FormatError, match=message):
+        DeepmdNpy().make_read_options({'labels': ['charges']})

@@ -11,7 +11,7 @@ import ase.io
 import numpy as np
 import pytest
 
-from aiida_edl.science.formats.extended_xyz import KeyMapping, read_extended_xyz, write_extended_xyz
+from aiida_edl.science.formats.extended_xyz import ExtendedXyz, KeyMapping, read_extended_xyz, write_extended_xyz
 from aiida_edl.science.formats.file_units import FileUnits, FormatError
 from aiida_edl.science.frames import Frame, FrameSet
 
@@ -232,3 +232,50 @@ def test_stress_of_wrong_size_is_refused(tmp_path):
     text = FRAME.replace('energy=', 'stress="1 2 3" energy=')
     message = 'set.xyz: frame 0 has a stress of 3 values; give 6 in the order xx yy zz yz xz xy, or 9'
     refuse(write(tmp_path, text), message, KeyMapping(stress='stress'))
+
+
+def test_three_bad_frames_among_ten_thousand_leave_the_others(tmp_path):
+    frames = [FRAME] * 10_000
+    frames[17] = FRAME.replace('-30.5', 'nan')
+    frames[4711] = FRAME.replace('H 0.0 0.0 2.0', 'H 0.0 0.0 0.1')
+    frames[9999] = FRAME.replace('energy=-30.5 ', '')
+    result = ExtendedXyz().read(write(tmp_path, ''.join(frames)))
+    assert len(result.frames) == 9_997
+    assert result.rejected == (
+        (17, 'set.xyz: frame 17 has values in energy that are not finite'),
+        (
+            4711,
+            'set.xyz: frame 4711: atoms Na 0 and H 1 are 0.1 Å apart, below 0.5 Å; check the unit of length and the '
+            'cell',
+        ),
+        (
+            9999,
+            "set.xyz: frame 9999 has no key 'energy' for energy; there are Lattice, Properties, pbc: "
+            'name the right one',
+        ),
+    )
+
+
+def test_frames_after_a_truncated_one_are_read(tmp_path):
+    cut = FRAME[: FRAME.index('H 0.0')]
+    result = ExtendedXyz().read(write(tmp_path, FRAME + cut + FRAME * 2), maximum_failed_fraction=0.5)
+    assert (len(result.frames), [index for index, _ in result.rejected]) == (3, [1])
+
+
+def test_text_that_looks_like_a_number_stays_text(tmp_path):
+    path = write(tmp_path, FRAME.replace('energy', 'run=007 energy'))
+    frames = read_extended_xyz(path, KeyMapping(columns={'run': 'group'}, text=('run',)))
+    assert frames.columns['group'].tolist() == ['007']
+
+
+def test_two_things_under_one_key_are_not_written():
+    frames = read_extended_xyz(GOLD, GOLD_KEYS).with_columns(energy=1.0)
+    message = "^two things are to be written as 'energy'; give each a key of its own$"
+    with pytest.raises(FormatError, match=message):
+        write_extended_xyz(frames)
+
+
+def test_text_with_both_quotes_is_not_written():
+    frames = read_extended_xyz(GOLD, GOLD_KEYS).with_columns(note='a "b" \'c\'')
+    with pytest.raises(FormatError, match=r'cannot stand in an extended XYZ file; rename it without line breaks'):
+        write_extended_xyz(frames)
