@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -94,6 +95,14 @@ def _check_size(source: Path) -> None:
     expected = int.from_bytes(header[PAGES_AT], 'big') * (65536 if page_size == 1 else page_size)
     if (found := source.stat().st_size) < expected:
         raise FormatError(f'{source.name} is truncated: {found} of {expected} bytes; copy it again')
+    # Opened by ASE, a file without tables would be given some.
+    with closing(sqlite3.connect(f'{source.resolve().as_uri()}?mode=ro', uri=True)) as connection:
+        try:
+            tables = connection.execute("SELECT name FROM sqlite_master WHERE name='systems'").fetchall()
+        except sqlite3.Error as error:
+            raise FormatError(f'{source.name} is broken ({error}); copy it again') from error
+    if not tables:
+        raise FormatError(f"{source.name} has no table 'systems'; give a data base of ASE")
 
 
 def _rows(source: Path) -> Iterator[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from aiida_edl.science.charge_state import ions_per_frame
 from aiida_edl.science.formats.base import DatasetFormat
-from aiida_edl.science.formats.extended_xyz_text import RawFrame, check_key, raw_frames, text_of, value_of
+from aiida_edl.science.formats.extended_xyz_text import (
+    COMPRESSED,
+    RawFrame,
+    check_key,
+    raw_frames,
+    text_of,
+    value_of,
+)
 from aiida_edl.science.formats.file_units import FileUnits, FormatError
 from aiida_edl.science.formats.frame_collection import BadFrame
 from aiida_edl.science.formats.label_checks import LabelLimits, check_distances, check_labels
@@ -74,14 +81,21 @@ class ExtendedXyz(DatasetFormat):
     unit_convention: ClassVar[str] = 'none in the file: Å, eV, eV/Å unless stated; written in these'
 
     def recognises(self, source: Path) -> bool:
-        """Return whether it is a file with one of the usual suffixes."""
-        return source.is_file() and source.suffix.lower() in SUFFIXES
+        """Return whether it is a file with one of the usual suffixes, compressed or not."""
+        return source.is_file() and _is_named_so(source)
 
     def frames(self, source: Path, options: KeyMapping, units: FileUnits) -> Iterator[Frame | BadFrame]:
-        """Yield the frames."""
-        if source.is_dir():
-            raise FormatError(f"'{source.name}' is a folder, extended_xyz is a file; name the file")
-        yield from _frames(source, options, units)
+        """Yield the frames; those of a folder file by file, each a trajectory of its own named for its file."""
+        if source.is_file():
+            yield from _frames(source, options, units)
+            return
+        paths = sorted(path for path in source.glob('*') if path.is_file() and _is_named_so(path))
+        if not paths:
+            raise FormatError(f"'{source.name}' holds no file of extended XYZ; name a file or a folder of such files")
+        for path in paths:
+            group = {} if 'group' in options.columns.values() else {'group': path.name}
+            for item in _frames(path, options, units):
+                yield item if isinstance(item, BadFrame) else replace(item, columns={**item.columns, **group})
 
     def losses(self, frames: FrameSet, options: WrittenKeys) -> dict[str, str]:
         """Return the labels that have no key."""
@@ -112,6 +126,11 @@ class ExtendedXyz(DatasetFormat):
             'text': tuple(key for key, column in columns.items() if frames.columns[column].dtype.kind == 'U'),
             'accept_other_free_energy': 'free_energy' in columns,
         }
+
+
+def _is_named_so(path: Path) -> bool:
+    """Return whether a file has one of the usual suffixes."""
+    return path.name.lower().removesuffix(COMPRESSED).endswith(SUFFIXES)
 
 
 def _keys_of_labels(keys: KeyMapping) -> dict[str, str | None]:

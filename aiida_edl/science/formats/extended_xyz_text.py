@@ -6,7 +6,9 @@ on the way, stops at a stress of six values and cannot tell which frame is trunc
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ PAIR = re.compile(
     r"""(?P<key>[^\s=]+)\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|\[(?P<list>[^\]]*)\]|\{(?P<set>[^}]*)\}|(?P<bare>\S+))"""
 )
 """One ``key=value`` of the comment line; the value may stand in quotes or brackets."""
+COMPRESSED = '.gz'
+"""Suffix of files that are decompressed on the way."""
 FIRST_KEYS = ('Lattice=', 'Properties=', 'pbc=')
 """What a comment line after a truncated frame is known by."""
 QUOTED = frozenset(' \t="\'{}[],')
@@ -65,8 +69,9 @@ def raw_frames(path: Path) -> Iterator[RawFrame | BadFrame]:
     :param path: the file.
     """
     index = 0
+    is_compressed = path.suffix == COMPRESSED
     try:
-        with path.open(encoding='utf-8') as handle:
+        with gzip.open(path, 'rt', encoding='utf-8') if is_compressed else path.open(encoding='utf-8') as handle:
             lines = _Lines(handle)
             while header := lines.take():
                 if header.strip():
@@ -74,6 +79,8 @@ def raw_frames(path: Path) -> Iterator[RawFrame | BadFrame]:
                     index += 1
     except UnicodeDecodeError as error:
         raise FormatError(f'{path.name} is no text ({error.reason}); give an extended XYZ file') from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise FormatError(f'{path.name} is truncated or not compressed ({error}); copy it again') from error
 
 
 def _next_frame(lines: _Lines, header: str, where: str) -> RawFrame | BadFrame:

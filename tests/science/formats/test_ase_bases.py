@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import zlib
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,18 @@ def test_file_that_is_no_data_base_is_refused(tmp_path):
     (tmp_path / 'a.db').write_bytes(b'x' * 200)
     with pytest.raises(FormatError, match=r'^a\.db is no file of SQLite; give a data base of ASE$'):
         read(AseSqlite(), tmp_path / 'a.db')
+
+
+def test_data_base_of_something_else_is_refused_and_left_as_it_is(tmp_path):
+    path = tmp_path / 'mine.db'
+    connection = sqlite3.connect(path)
+    connection.execute('CREATE TABLE mine (number INTEGER)')
+    connection.commit()
+    connection.close()
+    content = path.read_bytes()
+    with pytest.raises(FormatError, match=r"^mine\.db has no table 'systems'; give a data base of ASE$"):
+        read(AseSqlite(), path)
+    assert path.read_bytes() == content
 
 
 def test_stress_that_is_not_symmetric_is_not_written():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 from dataclasses import replace
@@ -279,3 +280,31 @@ def test_text_with_both_quotes_is_not_written():
     frames = read_extended_xyz(GOLD, GOLD_KEYS).with_columns(note='a "b" \'c\'')
     with pytest.raises(FormatError, match=r'cannot stand in an extended XYZ file; rename it without line breaks'):
         write_extended_xyz(frames)
+
+
+def test_compressed_file_is_read(tmp_path):
+    path = tmp_path / 'set.xyz.gz'
+    path.write_bytes(gzip.compress(FRAME.encode()))
+    assert ExtendedXyz().recognises(path)
+    assert ExtendedXyz().read(path).frames.energies.tolist() == [-30.5]
+
+
+def test_compressed_file_that_is_cut_is_refused(tmp_path):
+    path = tmp_path / 'set.xyz.gz'
+    path.write_bytes(gzip.compress(FRAME.encode())[:-12])
+    with pytest.raises(FormatError, match=r'^set\.xyz\.gz is truncated or not compressed \(.*\); copy it again$'):
+        ExtendedXyz().read(path)
+
+
+def test_files_of_a_folder_are_trajectories_of_one_set(tmp_path):
+    for name in ('b.xyz', 'a.extxyz', 'notes.txt'):
+        (tmp_path / name).write_text(FRAME)
+    frames = ExtendedXyz().read(tmp_path).frames
+    assert frames.columns['group'].tolist() == ['a.extxyz', 'b.xyz']
+
+
+def test_folder_without_files_is_refused(tmp_path):
+    (tmp_path / 'empty').mkdir()
+    message = "^'empty' holds no file of extended XYZ; name a file or a folder of such files$"
+    with pytest.raises(FormatError, match=message):
+        ExtendedXyz().read(tmp_path / 'empty')
