@@ -103,3 +103,32 @@ def test_split_of_another_set_is_refused(node, tmp_path):
 
 def test_every_format_is_read_or_written():
     assert set(writable_formats()) <= set(registered_names(DATASET_FORMATS))
+
+
+def export_by_command(*arguments: object) -> str:
+    """Return what the command prints, whether it works or not."""
+    return CliRunner().invoke(main, ['dataset', 'export', *map(str, arguments)]).output
+
+
+def test_command_writes_a_part_of_a_split(node, tmp_path):
+    split = ArrayData()
+    split.set_array('test', np.array([0]))
+    stated = ['--format', 'deepmd_npy', '--set', 'precision=float32', '--drop', 'charges', '--drop', 'velocities']
+    part = ['--split', split.store().pk, '--part', 'test', '--output', tmp_path / 'out']
+    printed = export_by_command(node.pk, *stated, *part)
+    assert printed == '1 frames as deepmd_npy in out; manifest.json says what they are\n'
+    assert np.load(tmp_path / 'out' / 'system_000' / 'set.000' / 'coord.npy').dtype == np.float32
+
+
+def test_command_wants_the_part_of_a_split(node, tmp_path):
+    split = ArrayData()
+    split.set_array('test', np.array([0]))
+    printed = export_by_command(
+        node.pk, '--format', 'extended_xyz', '--split', split.store().pk, '--output', tmp_path / 'out'
+    )
+    assert '--split and --part go together: name the node of indices and one of its arrays' in printed
+
+
+def test_command_answers_an_unknown_format_with_the_nearest(node, tmp_path):
+    printed = export_by_command(node.pk, '--format', 'deepmd', '--output', tmp_path / 'out')
+    assert printed.startswith("Error: unknown format 'deepmd': did you mean 'deepmd_")
