@@ -152,8 +152,15 @@ def _level(header: str, charge: int) -> dict[str, str]:
         'k-points': 'x'.join(mesh) + ' k-points',
         'spins': f'spin-polarised, multiplicity {multiplicity}' if spins else '',
         'occupations': f'electronic temperature {float(temperature):g} K' if temperature else 'integer occupations',
+        'boundary': _boundary(header),
         'charge': 'total charge against a uniform background' if charge else '',
     }
+
+
+def _boundary(header: str) -> str:
+    """Return along which axes the potential is periodic, ``''`` for all."""
+    solver, axes = (_found(rf'^ POISSON\| {name}\s+(\w+)', header) for name in ('Solver', 'Periodicity'))
+    return f'periodic along {axes} by the Poisson solver {solver}' if axes not in ('', 'XYZ') else ''
 
 
 def _dispersion(header: str) -> str:

@@ -69,7 +69,7 @@ def functional_in_words(tags: Mapping[str, str], titles: Sequence[str]) -> str:
     ('RPBE', 'PBE')
     """
     gga = tags.get('GGA', '--').strip().upper()[:2]
-    if gga in ('', '--'):
+    if gga in ('', '--', 'NO'):
         kinds = {title.split()[0] for title in titles if title.split()}
         named = {'PAW_PBE': 'PBE', 'PAW_GGA': 'PW91', 'PAW_LDA': 'LDA', 'PAW': 'LDA'}
         words = '/'.join(sorted({named.get(kind, f'functional of {kind}') for kind in kinds})) or 'unknown functional'

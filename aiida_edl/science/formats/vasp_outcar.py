@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from aiida_edl.science.formats.compressed import whole_lines
-from aiida_edl.science.formats.vasp_level import is_true
 from aiida_edl.science.formats.vasp_outcar_header import MACHINE_LEARNED, STEP_BEGINS, TAG, OutcarHeader
 from aiida_edl.science.formats.vasp_run import (
     STRESS_FACTOR,
@@ -126,9 +125,7 @@ class OutcarReader:
         if step.energy is None and step.is_machine_learned:
             return machine_learned(step.number)
         settings = self.settings
-        if step.energy is None and (
-            is_true(settings.tags.get('LEPSILON')) or settings.tags.get('IBRION') in ('7', '8')
-        ):
+        if step.energy is None and settings.has_linear_response:
             return None
         energies = (step.energy, step.energy_zero_smearing)
         if step.cell is None or step.positions is None or step.forces is None or None in energies:

@@ -84,6 +84,11 @@ class VaspRunSettings:
         return number_of(self.tags, 'PSTRESS', 0)
 
     @property
+    def has_linear_response(self) -> bool:
+        """Whether linear response was computed, of which VASP counts the steps as those of ionic steps."""
+        return is_true(self.tags.get('LEPSILON')) or number_of(self.tags, 'IBRION', -1) in (7, 8)
+
+    @property
     def has_machine_learned_force_field(self) -> bool:
         """Whether steps may be of a machine-learned force field (ML_LMLFF)."""
         return is_true(self.tags.get('ML_LMLFF'))

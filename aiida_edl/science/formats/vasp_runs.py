@@ -80,6 +80,7 @@ class ChosenFile:
 def choose_file(path: Path) -> ChosenFile:
     """Return the file of a run that is to be read: vasprun.xml if it is whole, else OUTCAR, else what there is.
 
+    With linear response it is OUTCAR, which tells the steps of the self-consistent field from those of the response.
     The k-points of a cut vasprun.xml, which OUTCAR does not name, are taken from it all the same.
 
     :param path: a file, or the folder of a run.
@@ -89,7 +90,9 @@ def choose_file(path: Path) -> ChosenFile:
         return ChosenFile(path, _settings(path))
     xml, outcar = find_compressed(path, XML), find_compressed(path, OUTCAR)
     if xml is not None and (outcar is None or is_whole_xml(xml)):
-        return ChosenFile(xml, _settings(xml))
+        settings = _settings(xml)
+        if outcar is None or not settings.has_linear_response:
+            return ChosenFile(xml, settings)
     if outcar is None:
         raise FormatError(f"'{path.name}' has neither {XML} nor {OUTCAR}; give the folder of a run")
     settings = _settings(outcar)

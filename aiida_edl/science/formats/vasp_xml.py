@@ -18,7 +18,6 @@ import numpy as np
 from aiida_edl.science import units
 from aiida_edl.science.formats.compressed import CUT, open_compressed
 from aiida_edl.science.formats.file_units import FormatError
-from aiida_edl.science.formats.vasp_level import is_true
 from aiida_edl.science.formats.vasp_run import (
     STRESS_FACTOR,
     IonicStep,
@@ -156,19 +155,13 @@ class VasprunReader:
             fermi_level=fermi_level,
             n_scf_steps=len(scf_steps),
         )
-        if self._is_response and step.n_scf_steps >= settings.maximum_scf_steps:
+        if settings.has_linear_response and step.n_scf_steps >= settings.maximum_scf_steps:
             reason = (
                 f'its {step.n_scf_steps} SCF steps include those of linear response, so that the limit NELM of '
                 f'{settings.maximum_scf_steps} says nothing; read OUTCAR instead'
             )
             return RejectedStep(number, reason, step.n_scf_steps, settings.maximum_scf_steps)
         return judged(step, settings)
-
-    @property
-    def _is_response(self) -> bool:
-        """Whether linear response was computed, of which VASP counts the steps as those of the ionic step."""
-        tags = self.settings.tags
-        return is_true(tags.get('LEPSILON')) or tags.get('IBRION') in ('7', '8')
 
 
 def _rows(element: Element | None) -> Floats:

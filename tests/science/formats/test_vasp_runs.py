@@ -47,6 +47,12 @@ def test_cut_xml_gives_way_to_the_other_file_but_names_the_k_points(tmp_path):
     assert '4x4x4 k-points of Monkhorst and Pack' in statements(tmp_path)['level_of_theory']
 
 
+def test_linear_response_is_read_from_the_file_that_tells_its_steps_apart():
+    result = read(RECORDED / 'linear_response')
+    assert (len(result.frames), result.rejected) == (1, ())
+    assert int(result.frames.columns['n_scf_steps'][0]) < 60
+
+
 def test_cut_xml_alone_gives_the_steps_before_the_cut(tmp_path):
     cut('relaxation', XML, '<varray name="forces" >', 4, tmp_path / 'vasprun.xml')
     result = read(tmp_path)
