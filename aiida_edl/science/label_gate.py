@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aiida_edl.science.close_contacts import closest_contact
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.typed_fields import checked_fields
 
@@ -20,6 +21,8 @@ MEDIAN_ABSOLUTE_DEVIATION_TO_SIGMA = 1.4826
 class GateSettings:
     """What a label must satisfy; the numbers are choices of the project."""
 
+    minimum_distance: float = 0.5
+    """Smallest distance of two atoms, images included [Å]; the bond of H2 is 0.74."""
     force_cap: float = 30.0
     """Largest norm of a force on an atom [eV/Å]; thermal water stays below 10."""
     net_force_cap: float = 1.0
@@ -149,10 +152,10 @@ def gate_labels(
 
     A frame without a label is refused with the reason of the engine alone. Of the others it is checked that the
     calculation converged, in fewer steps than its limit, whatever its flag says; that energy, forces, stress and
-    charges are finite; that no force and no sum of forces exceeds its cap; that the electrons are those of atoms and
-    total charge; that the vacuum of a film is free of field; and, among frames of the same composition that passed so
-    far, that the energy per atom is no outlier (distance from the median over the median absolute deviation, which
-    outliers do not move).
+    charges are finite; that no two atoms lie on top of each other; that no force and no sum of forces exceeds its cap;
+    that the electrons are those of atoms and total charge; that the vacuum of a film is free of field; and, among
+    frames of the same composition that passed so far, that the energy per atom is no outlier (distance from the median
+    over the median absolute deviation, which outliers do not move).
 
     :param frames: labelled frames.
     :param diagnostics: what the engine says of its labels; the report notes what it does not say.
@@ -168,6 +171,7 @@ def gate_labels(
     _find_failures(known, screening)
     _find_not_finite(frames, screening, known.failures)
     _find_scf_steps(known, screening)
+    _find_close_contacts(frames, screening)
     _find_large_forces(frames.forces, frames.offsets, screening)
     _find_wrong_electrons(known, screening)
     _find_vacuum_fields(known, screening)
@@ -227,6 +231,15 @@ def _find_not_finite(frames: FrameSet, screening: _Screening, failures: Mapping[
         for index in np.flatnonzero(is_bad_frame).tolist():
             if index not in failures:
                 screening.reject(index, 'label', f'{name} hold values that are not finite')
+
+
+def _find_close_contacts(frames: FrameSet, screening: _Screening) -> None:
+    """Note frames with atoms on top of each other."""
+    limit = screening.limits.minimum_distance
+    for index, frame in enumerate(frames):
+        if (contact := closest_contact(frame, limit)) is not None:
+            reason = f'atoms {contact} are {contact.distance:.3g} Å apart, below {limit:g} Å'
+            screening.reject(index, 'minimum_distance', reason, contact.distance)
 
 
 def _find_large_forces(forces: Floats, offsets: NDArray[np.int64], screening: _Screening) -> None:

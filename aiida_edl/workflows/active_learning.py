@@ -9,6 +9,7 @@ from aiida.engine import ToContext, WorkChain, if_, while_
 from aiida.orm import AbstractCode, ArrayData, Dict, Float, Int, List, Str
 
 from aiida_edl.architectures.protocols import training_protocol
+from aiida_edl.calculations.exit_codes import has_results
 from aiida_edl.calculations.functions.extend_dataset import extend_dataset
 from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
 from aiida_edl.calculations.functions.learning_report import learning_report
@@ -37,8 +38,6 @@ NOT_REPEATED = ('checkpoint', 'parent_potential', 'fine_tuning', 'replay_dataset
 """Inputs of a training that no round takes from outside."""
 FROM_RUN = ('structure', 'frame_index', 'potential', 'model_parameters', 'checkpoint')
 """Inputs of a run that follow from the round."""
-FINISHED_WITH_WARNING = 700
-"""Exit status of a child whose outputs can be used although parts of it failed."""
 
 
 class ActiveLearningWorkChain(ExplorationMixin, ProtocolMixin, WorkChain):
@@ -250,7 +249,7 @@ class ActiveLearningWorkChain(ExplorationMixin, ProtocolMixin, WorkChain):
 
     def _take_committee(self, child: Any) -> None:
         """Take the members that were trained and tested."""
-        if child.exit_status == FINISHED_WITH_WARNING:
+        if has_results(child.exit_status) and not child.is_finished_ok:
             self.note_failure(f'part of the committee of round {self.ctx.round} ({child.exit_message})')
         elif not child.is_finished_ok:
             self.note_failed_child(child, f'committee of round {self.ctx.round}')
@@ -277,7 +276,7 @@ class ActiveLearningWorkChain(ExplorationMixin, ProtocolMixin, WorkChain):
     def extend_data(self) -> None:
         """Add the new labels to the data, unless they are of another level of theory."""
         child = self.ctx.get(self._label('labelling'))
-        if child is not None and not child.is_finished_ok:
+        if child is not None and not has_results(child.exit_status):
             self.note_failed_child(child, self._label('labelling'))
         if child is not None and 'rejected' in child.outputs:
             self.out(f'rejected.round_{self.ctx.round:02d}', child.outputs.rejected)

@@ -16,7 +16,7 @@ def make_frames(n_frames: int = 20) -> FrameSet:
     generator = np.random.default_rng(0)
     return FrameSet(
         numbers=np.ones(2 * n_frames, dtype=np.uint8),
-        positions=generator.normal(size=(2 * n_frames, 3)),
+        positions=np.tile([[1.0, 1.0, 1.0], [1.0, 1.0, 2.0]], (n_frames, 1)),
         offsets=2 * np.arange(n_frames + 1),
         cells=np.tile(np.eye(3) * 10.0, (n_frames, 1, 1)),
         pbc=np.ones((n_frames, 3), dtype=bool),
@@ -95,6 +95,25 @@ def test_forces_that_do_not_add_up_to_zero_are_rejected():
     forces[14:16] = [[0.0, 3.0, 4.0], [0.0, 0.0, 0.0]]
     report = gate_labels(replace(frames, forces=forces), all_converged(frames))
     assert reasons(report) == {7: 'the sum of all forces is 5 eV/Å, the cap is 1 eV/Å'}
+
+
+def test_atoms_on_top_of_each_other_are_rejected():
+    frames = make_frames()
+    positions = frames.positions.copy()
+    positions[6:8] = [[0.1, 5.0, 5.0], [9.8, 5.0, 5.0]]  # 0.3 Å apart through the face of the cell
+    report = gate_labels(replace(frames, positions=positions), all_converged(frames))
+    assert reasons(report) == {3: 'atoms H 0 and H 1 are 0.3 Å apart, below 0.5 Å'}
+
+
+def test_three_bad_labels_of_ten_thousand_cost_three():
+    frames = make_frames(10_000)
+    energies, converged = frames.energies.copy(), np.ones(10_000, dtype=bool)
+    energies[17], converged[4711] = np.nan, False
+    forces = frames.forces.copy()
+    forces[2 * 9999] = [0.0, 0.0, 99.0]
+    report = gate_labels(replace(frames, energies=energies, forces=forces), LabelDiagnostics(converged=converged))
+    assert [rejection.frame for rejection in report.rejected] == [17, 4711, 9999]
+    assert len(report.accepted) == 9997
 
 
 def test_electrons_that_contradict_atoms_and_charge_are_rejected():

@@ -21,6 +21,8 @@ COLUMNS = ('metal_potential', 'fermi_level', 'work_function', 'n_electrons', 'n_
 """Labels that become columns of the data set."""
 DIAGNOSTICS = ('n_scf_steps', 'maximum_scf_steps', 'n_electrons', 'expected_electrons', 'vacuum_fields')
 """Labels that the gate looks at, and what the engine says of them."""
+KNOWN = {'energies', 'forces', 'stresses', 'charges', *COLUMNS, *DIAGNOSTICS}
+"""What is taken from labels; others, as potentials along z, stay with them."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def _labelled(frames: FrameSet, packs: Sequence[_Pack]) -> tuple[FrameSet, Label
     labelled = [pack.labels for pack in packs if pack.labels is not None and pack.has_labels]
     shapes: dict[str, tuple[int, ...]] = {'energies': (), 'forces': (3,)}
     if labelled:
-        names = set.intersection(*[set(labels.get_arraynames()) for labels in labelled]) - {'offsets', 'converged'}
+        names = set.intersection(*[set(labels.get_arraynames()) for labels in labelled]) & KNOWN
         shapes = {name: labelled[0].get_array(name).shape[1:] for name in sorted(names)}
     joined = {
         name: np.full((len(frames.numbers) if name in PER_ATOM else len(frames), *shape), np.nan)

@@ -24,7 +24,7 @@ def frames(n_atoms):
     offsets = np.concatenate([[0], np.cumsum(n_atoms)]).astype(np.int64)
     return FrameSet(
         numbers=np.full(offsets[-1], 79, dtype=np.uint8),
-        positions=np.zeros((offsets[-1], 3)),
+        positions=np.outer(np.concatenate([np.arange(n) for n in n_atoms]), [2.0, 0.0, 0.0]),
         offsets=offsets,
         cells=np.tile(10 * np.eye(3), (len(n_atoms), 1, 1)),
         pbc=np.ones((len(n_atoms), 3), dtype=bool),
@@ -120,6 +120,18 @@ def test_steps_at_their_limit_are_rejected_with_value_and_limit():
         }
     ]
     assert outputs['dataset'].frames().columns['n_scf_steps'].tolist() == [12.0]
+
+
+def test_profiles_of_other_lengths_stay_with_the_labels():
+    outputs = assemble(
+        [1, 2],
+        labels_1=labels([1.0], [1], potential_profiles=np.zeros((1, 5))),
+        summary_1=summary(),
+        labels_2=labels([2.0], [2], potential_profiles=np.zeros((1, 7))),
+        summary_2=summary(),
+    )
+    assert outputs['dataset'].frames().energies.tolist() == [1.0, 2.0]
+    assert outputs['dataset'].columns() == ()
 
 
 def test_without_any_labels_there_is_no_data_set():
