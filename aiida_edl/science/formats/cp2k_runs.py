@@ -121,17 +121,17 @@ def _single_point(group: str, path: Path, header: Cp2kHeader) -> FinishedRun:
             'total_charge': header.total_charge,
             'group': group,
         }
-        stress = output.stress if with_stress else None
-        yield Frame(
+        frame = Frame(
             header.numbers,
             header.positions,
             header.cell,
             header.pbc,
             output.energy,
             output.forces,
-            stress,
+            output.stress if with_stress else None,
             columns=columns,
         )
+        yield open_along_z(frame)
 
     return _finished(group, header, frames, has_stress=output.stress is not None, has_time=False)
 
@@ -233,7 +233,7 @@ def _frame(
     }
     if with_time:
         columns['time'] = step.time
-    return Frame(
+    frame = Frame(
         numbers=step.numbers,
         positions=step.positions,
         cell=cell,
@@ -242,6 +242,29 @@ def _frame(
         forces=step.forces,
         stress=found.stress if with_stress else None,
         columns=columns,
+    )
+    return open_along_z(frame)
+
+
+def open_along_z(frame: Frame) -> Frame:
+    """Return a film that is open along x or y rotated so that it is open along z, as everywhere in this project.
+
+    The axes are exchanged in a cycle, so that nothing is mirrored. The wavelet solver of CP2K wants films open along y.
+
+    :param frame: any frame; all others are returned as they are.
+    """
+    (open_axes,) = np.nonzero(~frame.pbc)
+    if len(open_axes) != 1 or open_axes[0] == 2:
+        return frame
+    axis = int(open_axes[0])
+    axes = [(axis + 1) % 3, (axis + 2) % 3, axis]
+    return replace(
+        frame,
+        positions=frame.positions[:, axes],
+        cell=frame.cell[np.ix_(axes, axes)],
+        pbc=frame.pbc[axes],
+        forces=None if frame.forces is None else frame.forces[:, axes],
+        stress=None if frame.stress is None else frame.stress[np.ix_(axes, axes)],
     )
 
 

@@ -108,7 +108,17 @@ def test_level_of_theory_is_read_from_the_output():
 def test_film_without_images_says_so():
     level = statements(SINGLE_POINTS / 'charged_film.out.gz')['level_of_theory']
     assert level.endswith(', periodic along XZ by the Poisson solver WAVELET')
-    assert read(SINGLE_POINTS / 'charged_film.out.gz').frames.pbc.tolist() == [[True, False, True]]
+
+
+def test_film_that_is_open_along_y_is_turned_back():
+    """CP2K computes it open along y, and moved to the middle of its cell."""
+    frame, film = read(SINGLE_POINTS / 'charged_film.out.gz').frames.frame(0), charged_film()
+    output = read_cp2k_output(single_point('charged_film'))
+    assert frame.pbc.tolist() == [True, True, False]
+    np.testing.assert_allclose(frame.cell, film.cell, rtol=0, atol=1e-6)
+    shifts = frame.positions - film.positions
+    np.testing.assert_allclose(shifts, np.broadcast_to(shifts[0] * [0, 0, 1], shifts.shape), rtol=0, atol=2e-6)
+    assert np.array_equal(frame.forces, output.forces[:, [2, 0, 1]])
 
 
 def test_dipole_correction_stands_in_the_input_alone(tmp_path):
