@@ -37,6 +37,7 @@ STAGE_OF_PROCESS = {
     'select_frames': 'data sets',
     'committee_deviation': 'evaluation',
     'collect_frames': 'data sets',
+    'compare_labels': 'labelling',
     'select_candidates': 'data sets',
     'extend_dataset': 'data sets',
     'assemble_labels': 'labelling',

@@ -26,9 +26,11 @@ from aiida_edl.workflows.active_learning_settings import (
     validate_settings,
 )
 from aiida_edl.workflows.ensemble_training import EnsembleTrainingWorkChain
-from aiida_edl.workflows.exploration import CONVERGED, ExplorationMixin
+from aiida_edl.workflows.exploration import ExplorationMixin
+from aiida_edl.workflows.label_check import LabelCheckMixin
 from aiida_edl.workflows.labelling import LabellingWorkChain
 from aiida_edl.workflows.learning_bookkeeping import mean_force_error, members_of, wall_seconds, why_not_converged
+from aiida_edl.workflows.learning_steps import CONVERGED
 from aiida_edl.workflows.protocols.mixin import ProtocolMixin
 from aiida_edl.workflows.training import TrainingWorkChain
 
@@ -40,10 +42,11 @@ FROM_RUN = ('structure', 'frame_index', 'potential', 'model_parameters', 'checkp
 """Inputs of a run that follow from the round."""
 
 
-class ActiveLearningWorkChain(ExplorationMixin, ProtocolMixin, WorkChain):
+class ActiveLearningWorkChain(LabelCheckMixin, ExplorationMixin, ProtocolMixin, WorkChain):
     """Train a committee, explore with it, label frames on which it disagrees, add them to the data, and so on.
 
-    Every round ends with labels for the frames whose largest force deviation lies in the uncertainty window. It is over
+    First some known frames are labelled again: an engine that gives other labels than the data set has ends it. Every
+    round ends with labels for the frames whose largest force deviation lies in the uncertainty window. It is over
     when the stop rule holds, or after ``maximum_rounds`` explorations and a training on all that was labelled, which is
     the warning 701. The test frames are those of the initial split: no new frame near them is used.
 
@@ -95,6 +98,7 @@ class ActiveLearningWorkChain(ExplorationMixin, ProtocolMixin, WorkChain):
         spec.output_namespace('rejected', valid_type=Dict, dynamic=True, help='Rejected labels, by round.')
         spec.outline(
             cls.start,
+            if_(cls.should_check_labels)(cls.label_known_frames, cls.compare_with_known),
             while_(cls.should_continue)(
                 cls.train_committee,
                 cls.inspect_committee,
@@ -105,6 +109,9 @@ class ActiveLearningWorkChain(ExplorationMixin, ProtocolMixin, WorkChain):
             cls.conclude,
         )
         spec.exit_code(212, 'ERROR_LEVEL_OF_THEORY', message='The labels do not belong to the data set: {reason}')
+        spec.exit_code(
+            213, 'ERROR_LABELS_DIFFER', message='The engine gives other labels than the data set has: {reason}'
+        )
         spec.exit_code(456, 'ERROR_NO_CANDIDATE', message='There is nothing left to learn from: {reason}')
         spec.exit_code(511, 'ERROR_COMMITTEE_TOO_SMALL', message='Fewer than two members are left: {reason}')
         spec.exit_code(512, 'ERROR_NO_FRAMES', message='The dynamics gave no frame: {reason}')

@@ -73,7 +73,20 @@ class RetrainingPart:
     """Seed of the draw of the validation."""
 
 
+@dataclass(frozen=True)
+class CheckPart:
+    """Known frames that are labelled again before the first training."""
+
+    n_frames: int = 1
+    """Frames of each charge state; 0: the labels are not checked."""
+    energy_tolerance: float = 0.002
+    """Largest difference of an energy [eV/atom]; chosen here, the energy error of a good potential."""
+    force_tolerance: float = 0.05
+    """Largest difference of a component of a force [eV/Å]; chosen here, the force error of a good potential."""
+
+
 PARTS: Mapping[str, type] = {
+    'check': CheckPart,
     'exploration': ExplorationPart,
     'window': UncertaintyWindow,
     'selection': SelectionPart,
@@ -82,6 +95,7 @@ PARTS: Mapping[str, type] = {
 }
 """Parts of the settings by name."""
 LEAST: Mapping[str, Mapping[str, int]] = {
+    'check': {'n_frames': 0, 'energy_tolerance': 0, 'force_tolerance': 0},
     'exploration': {'replicas': 1, 'seed': 0},
     'selection': {'n_selected': 1, 'seed': 0},
     'retraining': {'gradient_updates': 0, 'minimum_test_distance': 0, 'seed': 0},
@@ -114,6 +128,8 @@ class Run:
 class ActiveLearningSettings:
     """All settings; each has a default."""
 
+    check: CheckPart = field(default_factory=CheckPart)
+    """Known frames that are labelled again."""
     exploration: ExplorationPart = field(default_factory=ExplorationPart)
     """The runs of a round."""
     window: UncertaintyWindow = field(default_factory=UncertaintyWindow)

@@ -13,7 +13,7 @@ from aiida_edl.calculations.functions.select_candidates import select_candidates
 from aiida_edl.calculations.molecular_dynamics import MolecularDynamicsCalculation
 from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.science.learning_rounds import is_accurate_enough
-from aiida_edl.workflows.active_learning_settings import ActiveLearningSettings, Run
+from aiida_edl.workflows.active_learning_settings import Run
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
 from aiida_edl.workflows.learning_bookkeeping import (
     counts_in_words,
@@ -23,40 +23,15 @@ from aiida_edl.workflows.learning_bookkeeping import (
     trajectory_label,
     why_no_candidate,
 )
+from aiida_edl.workflows.learning_steps import CONVERGED, LearningSteps
 from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain
-from aiida_edl.workflows.partial_failures import PartialFailuresMixin
-
-CONVERGED = 'converged'
-"""Ending of active learning that is no exit code."""
 
 
-class ExplorationMixin(PartialFailuresMixin):
+class ExplorationMixin(LearningSteps):
     """To be placed first in the bases of a work chain that explores with a committee.
 
     Its outline is that of :class:`~aiida_edl.workflows.active_learning.ActiveLearningWorkChain`.
     """
-
-    inputs: Any
-    report: Any
-    exposed_inputs: Any
-
-    @property
-    def settings(self) -> ActiveLearningSettings:
-        """The settings as typed values."""
-        return ActiveLearningSettings.from_dict(self.inputs.settings.get_dict())
-
-    def _label(self, name: str) -> str:
-        """Return the label of a call of this round."""
-        return f'round_{self.ctx.round:02d}_{name}'
-
-    def _end(self, status: str, reason: str) -> None:
-        """Let this round be the last one.
-
-        :param status: label of the exit code, or :data:`CONVERGED`.
-        :param reason: why, in words.
-        """
-        self.ctx.ending = {'status': status, 'reason': f'{reason} (round {self.ctx.round})'}
-        self.report(f'{status}: {reason}')
 
     def _runs(self) -> list[Run]:
         """Return the runs of this round."""

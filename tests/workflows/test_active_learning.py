@@ -121,6 +121,13 @@ def test_error_falls_with_the_new_frames(learnt):
     assert last < 0.9 * first
 
 
+def test_known_frames_of_each_charge_state_are_labelled_again(learnt):
+    (comparison,) = [child for child in learnt.called if child.process_label == 'compare_labels']
+    found = comparison.outputs.result.get_dict()
+    assert (found['passed'], found['n_frames']) == (True, 2)
+    assert found['max_force_difference'] < 1e-9
+
+
 def test_errors_of_the_report_are_those_of_the_members(learnt):
     found = [learnt.outputs.errors[name]['summary']['force_rmse_ev_per_angstrom'] for name in ('seed_01', 'seed_02')]
     assert rounds(learnt)[-1]['test_force_rmse_ev_per_angstrom'] == pytest.approx(np.mean(found))
@@ -130,6 +137,9 @@ def test_errors_of_the_report_are_those_of_the_members(learnt):
 def test_every_call_says_what_it_is(learnt):
     links = learnt.base.links.get_outgoing(link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK)).all_link_labels()
     assert sorted(links) == [
+        'check_frames',
+        'check_labelling',
+        'compare_labels',
         'fit_atomic_energies',
         'report',
         'round_00_extend_dataset',
@@ -201,7 +211,11 @@ def test_more_rounds_reuse_all_that_were_done(extended):
     assert extended.exit_status == 701
     labels = computed(extended)
     assert 'report' in labels
-    assert not [label for label in labels if label.startswith(('round_00', 'round_01', 'round_02_committee', 'fit'))]
+    assert not [
+        label
+        for label in labels
+        if label.startswith(('check', 'compare', 'round_00', 'round_01', 'round_02_committee', 'fit'))
+    ]
     assert {label for label in labels if label.startswith('round_03')} == {'round_03_committee', 'round_03_report'}
 
 
@@ -242,7 +256,7 @@ def test_run_that_explodes_costs_its_missing_frames_only(learnt, learn):
 @pytest.mark.slow
 def test_labels_that_are_rejected_are_listed(learnt, learn):
     labelling = {**learning_inputs(learnt.inputs.md.code)['labelling'], 'gate': Dict({'force_cap': 1e-6})}
-    node = learn(labelling=labelling)
+    node = learn({'check': {'n_frames': 0}}, labelling=labelling)
     assert node.exit_status == 513
     assert node.exit_message.startswith('No frame was labelled: round_01_labelling (LabellingWorkChain<')
     assert [row['n_rejected'] for row in rounds(node)] == [6]

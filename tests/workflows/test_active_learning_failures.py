@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from aiida.engine.utils import instantiate_process
 from aiida.manage import get_manager
 from aiida.orm import ArrayData, Dict, List
+from aiida.orm.utils.serialize import deserialize_unsafe, serialize
 from calculation_cases import ATOMIC_ENERGIES, dataset, labelled_frames, potential, split, stored_once
 from learning_cases import learning_inputs
 from toy.least_squares import LeastSquares
@@ -304,6 +306,70 @@ def test_labels_of_another_level_of_theory_end_it(make):
         "The labels do not belong to the data set: 'Morse' is not 'Lennard-Jones' (round 1)",
     )
     assert chain.outputs['dataset'].n_frames == 10
+
+
+def check(chain, labels):
+    """Let a chain compare labels of known frames."""
+    chain.ctx.round, chain.ctx.check_labelling = 0, labels
+    chain.compare_with_known()
+    if chain.ctx.ending is None:
+        return None
+    exit_code = chain.conclude()
+    return exit_code.status, exit_code.message
+
+
+def relabelled(level_of_theory='Lennard-Jones', **changes):
+    """Return frames 3 and 8 of the data set, as if they had been labelled again."""
+    frames = labelled_frames().select([3, 8]).with_columns(source_index=np.array([3, 8]))
+    return outputs(dataset=DatasetData.from_frames(replace(frames, **changes), level_of_theory=level_of_theory))
+
+
+def test_engine_that_gives_the_known_labels_may_go_on(make):
+    assert check(make(), child(relabelled())) is None
+
+
+def test_engine_that_gives_other_forces_ends_it_before_anything_is_trained(make):
+    forces = labelled_frames().select([3, 8]).forces.copy()
+    forces[0, 2] += 0.1
+    assert check(make(), child(relabelled(forces=forces))) == (
+        213,
+        'The engine gives other labels than the data set has: its force is off by 0.1 eV/Å in frame 0, allowed are '
+        '0.05 (round 0)',
+    )
+
+
+def test_engine_of_another_level_of_theory_ends_it_before_anything_is_trained(make):
+    assert check(make(), child(relabelled('Morse'))) == (
+        212,
+        "The labels do not belong to the data set: 'Morse' is not 'Lennard-Jones' (round 0)",
+    )
+
+
+def test_engine_without_labels_ends_it_before_anything_is_trained(make):
+    chain = make()
+    assert check(chain, child(outputs(), 520, 'all were rejected', 'LabellingWorkChain')) == (
+        513,
+        'No frame was labelled: check_labelling (LabellingWorkChain<7>, exit status 520: all were rejected) (round 0)',
+    )
+    assert chain.outputs['report']['rounds'] == []
+
+
+def test_state_between_the_steps_can_be_stored_and_read(make):
+    """A worker that is killed leaves nothing but this."""
+    chain = make()
+    select_settings = dict(chain.ctx.committee)
+    chain.ctx.round_01_committee = None
+    chain.ctx.mean_errors, chain.ctx.shares = [(0.1, 0.01)], [0.5]
+    extend(chain, child(outputs(dataset=dataset(labelled_frames(2, seed=5)))))
+    chain.ctx.pop('round_01_labelling')
+    chain.ctx.pop('round_01_committee')
+    chain.close_round()
+    read = deserialize_unsafe(serialize(chain.ctx))
+    assert read.mean_errors == [(0.1, 0.01)]
+    assert {name: node.uuid for name, node in read.committee.items()} == {
+        name: node.uuid for name, node in select_settings.items()
+    }
+    assert read.rows['round_01'].uuid == chain.ctx.rows['round_01'].uuid
 
 
 def test_labels_near_the_test_frames_are_no_reason_to_train_again(make):
