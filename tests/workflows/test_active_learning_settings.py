@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import aiida
+import aiida.engine
+import aiida.orm
 import pytest
 from aiida.orm import Dict, Int, List, Str
 from calculation_cases import dataset, labelled_frames, split
@@ -213,3 +219,23 @@ def test_builder_has_the_values_of_the_protocol_and_of_the_architecture(python_c
     assert builder.md.metadata.options.max_wallclock_seconds == 60
     assert builder.labelling.max_failed_fraction.value == 0.5
     assert validate_active_learning(builder._inputs(prune=True), None) is None
+
+
+def test_page_makes_a_builder(python_code, monkeypatch):
+    """The example of the how-to, with codes and nodes of the tests in place of those it names."""
+    page = Path(__file__).parents[2] / 'docs' / 'source' / 'howto' / 'active_learning.md'
+    (block,) = re.findall(r'^```python\n(.*?)^```$', page.read_text(encoding='utf-8'), flags=re.MULTILINE | re.DOTALL)
+    inputs = learning_inputs(python_code)
+    nodes = {'labelled': inputs['dataset'], 'split': inputs['split'], **inputs['structures']}
+    monkeypatch.setattr(aiida, 'load_profile', lambda: None)
+    monkeypatch.setattr(aiida.orm, 'load_node', nodes.__getitem__)
+    monkeypatch.setattr(aiida.orm, 'load_code', lambda _: python_code)
+    monkeypatch.setattr(aiida.engine, 'submit', lambda builder: builder)
+    made = {}
+    exec(compile(block, page.name, 'exec'), made)
+    builder = made['chain']
+    assert sorted(builder.structures) == ['charged', 'neutral']
+    assert (builder.training.architecture.value, builder.labelling.engine.value) == ('mace', 'cp2k')
+    assert builder.labelling.model_parameters['functional'] == 'RPBE'
+    assert builder.md.settings['fixed_elements'] == ['Au']
+    assert builder.settings['maximum_rounds'] == 10

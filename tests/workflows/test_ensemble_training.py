@@ -8,10 +8,11 @@ from aiida.engine import run_get_node
 from aiida.engine.utils import instantiate_process
 from aiida.manage import get_manager
 from aiida.orm import ArrayData, Dict, Int, List, Str, WorkChainNode
-from calculation_cases import dataset, split, stored_once, training_inputs
+from calculation_cases import dataset, potential, split, stored_once, training_inputs
 from toy.least_squares import LeastSquares
 
 from aiida_edl.architectures.base import TrainingJobError
+from aiida_edl.architectures.fine_tuning import FineTuningMode
 from aiida_edl.calculations.functions.committee_deviation import committee_deviation
 from aiida_edl.calculations.functions.nested_training_sets import nested_training_sets
 from aiida_edl.workflows.ensemble_training import EnsembleTrainingWorkChain, validate_ensemble, validate_seeds
@@ -69,13 +70,21 @@ def test_deviation_is_that_of_the_predictions(ensemble):
 
 
 @pytest.fixture
-def half_failed(python_code):
+def make_ensemble(python_code):
+    """Return a function that makes a chain of two members."""
+
+    def make(**changes):
+        inputs = {'training': training_inputs(python_code), 'seeds': List(SEEDS), **changes}
+        inputs['training'].pop('seed')
+        return instantiate_process(get_manager().get_runner(), EnsembleTrainingWorkChain, **inputs)
+
+    return make
+
+
+@pytest.fixture
+def half_failed(make_ensemble):
     """Return a chain of two members, the training of the first of which has failed."""
-    inputs = training_inputs(python_code)
-    inputs.pop('seed')
-    chain = instantiate_process(
-        get_manager().get_runner(), EnsembleTrainingWorkChain, training=inputs, seeds=List(SEEDS)
-    )
+    chain = make_ensemble()
     chain.cut_training_sets()
     node = WorkChainNode()
     node.set_process_label('TrainingWorkChain')
@@ -167,6 +176,33 @@ def test_training_that_the_architecture_refuses_for_the_smallest_set_is_refused(
     monkeypatch.setattr(LeastSquares, 'training_files', refuse_two_frames)
     assert validate_ensemble(ensemble_inputs(python_code, [2, 6], gradient_updates=99), None) == (
         'a training set of 2 frames is refused: batch of 3 frames, the training set has 2'
+    )
+
+
+def test_each_member_starts_from_its_own_parent(python_code, make_ensemble, monkeypatch):
+    monkeypatch.setattr(LeastSquares, 'fine_tuning_modes', (FineTuningMode.NAIVE,))
+    parents = {'seed_01': potential(), 'seed_02': potential(seed=2).store()}
+    chain = make_ensemble(parent_potentials=parents)
+    given = {}
+    monkeypatch.setattr(chain, 'submit', lambda _, training, **__: given.update({training['seed'].value: training}))
+    chain.cut_training_sets()
+    chain.train()
+    assert {seed: training['parent_potential'].uuid for seed, training in given.items()} == {
+        1: parents['seed_01'].uuid,
+        2: parents['seed_02'].uuid,
+    }
+
+
+def test_parent_of_no_member_is_refused(python_code, monkeypatch):
+    monkeypatch.setattr(LeastSquares, 'fine_tuning_modes', (FineTuningMode.NAIVE,))
+    inputs = {**ensemble_inputs(python_code, [2]), 'parent_potentials': {'seed_09': potential()}}
+    assert validate_ensemble(inputs, None) == 'parent_potentials holds seed_09, but the seeds are [1, 2]'
+
+
+def test_parents_where_the_architecture_has_no_fine_tuning_are_refused(python_code):
+    inputs = {**ensemble_inputs(python_code, [2], gradient_updates=98), 'parent_potentials': {'seed_01': potential()}}
+    assert validate_ensemble(inputs, None) == (
+        "a training set of 2 frames is refused: least_squares has no fine-tuning mode 'naive'; it has: none"
     )
 
 
