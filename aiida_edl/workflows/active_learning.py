@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ToContext, WorkChain, if_, while_
-from aiida.orm import AbstractCode, ArrayData, Dict, Float, Int, List, Str
+from aiida.orm import AbstractCode, ArrayData, Bool, Dict, Float, Int, List, Str
 
 from aiida_edl.architectures.protocols import training_protocol
 from aiida_edl.calculations.exit_codes import has_results
@@ -270,14 +270,12 @@ class ActiveLearningWorkChain(LabelCheckMixin, ExplorationMixin, ProtocolMixin, 
         return self.ctx.ending is None and self.ctx.selected is not None
 
     def label_frames(self) -> ToContext | None:
-        """Label the chosen frames."""
+        """Label the chosen frames; forces are checked against energies once, with the labels of known frames."""
         label = self._label('labelling')
-        child = self.try_submit(
-            LabellingWorkChain,
-            label,
-            **{**self.exposed_inputs(LabellingWorkChain, 'labelling'), 'metadata': {'call_link_label': label}},
-            dataset=self.ctx.selected,
-        )
+        inputs = {**self.exposed_inputs(LabellingWorkChain, 'labelling'), 'metadata': {'call_link_label': label}}
+        if self.should_check_labels():
+            inputs['check_gradients'] = Bool(False)
+        child = self.try_submit(LabellingWorkChain, label, **{**inputs, 'dataset': self.ctx.selected})
         return None if child is None else ToContext(**{label: child})
 
     def extend_data(self) -> None:

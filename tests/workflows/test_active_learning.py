@@ -211,11 +211,8 @@ def test_more_rounds_reuse_all_that_were_done(extended):
     assert extended.exit_status == 701
     labels = computed(extended)
     assert 'report' in labels
-    assert not [
-        label
-        for label in labels
-        if label.startswith(('check', 'compare', 'round_00', 'round_01', 'round_02_committee', 'fit'))
-    ]
+    assert 'round_02_committee' not in labels
+    assert not [label for label in labels if label.startswith(('check', 'compare', 'round_00', 'round_01', 'fit'))]
     assert {label for label in labels if label.startswith('round_03')} == {'round_03_committee', 'round_03_report'}
 
 
@@ -241,9 +238,11 @@ def test_enough_accurate_frames_end_it_with_success_and_without_labels(learnt, l
 
 @pytest.mark.slow
 def test_run_that_explodes_costs_its_missing_frames_only(learnt, learn):
-    """The temperature of these eight atoms swings by more than the limit allows."""
+    """The limit is just below the highest temperature that one of the runs has had."""
+    runs = [child for child in learnt.called if child.process_label == 'MolecularDynamicsWorkChain']
+    limit = 0.999 * max(run.outputs.series.get_array('temperature').max() for run in runs)
     md = {'code': learnt.inputs.md.code, 'engine': learnt.inputs.md.engine}
-    node = learn(md={**md, 'settings': Dict({**MD, 'maximum_temperature': 330.0})})
+    node = learn(md={**md, 'settings': Dict({**MD, 'maximum_temperature': float(limit)})})
     explored = rounds(node)[0]
     assert explored['failed_runs'] >= 1
     assert 0 < explored['n_frames'] < explored['n_planned'] == 20
