@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from aiida_edl.dft.functionals import Dispersion, Functional
-from aiida_edl.dft.vasp_settings import Shape, Smearing, VaspSettings, shape_of
+from aiida_edl.dft.vasp_settings import TAGS_BY_ELEMENT, Shape, Smearing, VaspSettings, shape_of
 from aiida_edl.science.frames import Frame
+from aiida_edl.science.gradient_check import REFERENCE_SCALE
 
 GGA = {Functional.PBE: 'PE', Functional.RPBE: 'RP', Functional.REVPBE: 'RE'}
 """Value of the tag GGA."""
@@ -42,7 +44,8 @@ def k_point_mesh(frame: Frame, settings: VaspSettings) -> tuple[int, int, int]:
     """Return the divisions of the mesh, centred on Gamma.
 
     ``N_i = max(1, ceil(|b_i| / KSPACING))`` with reciprocal vectors that include 2π, the rule of VASP for KSPACING.
-    Films have one point along z, atoms and molecules one in all.
+    Films have one point along z, atoms and molecules one in all. A frame with the column ``reference_scale`` has the
+    mesh of the cell before it was scaled, as energies of different meshes cannot be compared.
 
     :param frame: the frame.
     :param settings: with the spacing.
@@ -50,7 +53,8 @@ def k_point_mesh(frame: Frame, settings: VaspSettings) -> tuple[int, int, int]:
     shape = shape_of(frame)
     if shape in (Shape.ATOM, Shape.MOLECULE):
         return (1, 1, 1)
-    lengths = 2 * np.pi * np.linalg.norm(np.linalg.inv(frame.cell), axis=0)
+    scales = np.where(frame.pbc, float(frame.columns.get(REFERENCE_SCALE, 1.0)), 1.0)
+    lengths = 2 * np.pi * np.linalg.norm(np.linalg.inv(frame.cell / scales[:, None]), axis=0)
     divisions = np.maximum(1, np.ceil(lengths / settings.k_spacing - ROUNDING)).astype(int).tolist()
     return (divisions[0], divisions[1], 1 if shape is Shape.FILM else divisions[2])
 
@@ -92,7 +96,24 @@ def incar(frame: Frame, settings: VaspSettings, n_valence_electrons: float) -> d
         tags['nelect'] = n_valence_electrons - charge
     parallel = {'ncore': settings.n_cores_per_orbital, 'kpar': settings.n_k_point_groups}
     tags |= {name: value for name, value in parallel.items() if value is not None}
-    return tags | {tag.lower(): value for tag, value in settings.tags.items()}
+    return tags | _own_tags(frame, settings)
+
+
+def _own_tags(frame: Frame, settings: VaspSettings) -> dict[str, Any]:
+    """Return the tags that are given as such; those by element in the order of the POSCAR.
+
+    An atom whose element has no moment keeps the one that VASP starts from: from 0 it would not become polarised.
+    """
+    symbols = [chemical_symbols[frame.numbers[index]] for index in site_order(frame)]
+    sizes = {symbol: len(list(sites)) for symbol, sites in groupby(symbols)}
+    tags = {tag.lower(): value for tag, value in settings.tags.items()}
+    if shape_of(frame) is Shape.ATOM and not set(tags.get('magmom', ())) & set(sizes):
+        tags.pop('magmom', None)
+    for tag in set(tags) & set(TAGS_BY_ELEMENT):
+        values = {symbol: tags[tag].get(symbol, TAGS_BY_ELEMENT[tag]) for symbol in sizes}
+        words = [f'{sizes[symbol]}*{value}' if tag == 'magmom' else str(value) for symbol, value in values.items()]
+        tags[tag] = ' '.join(words)
+    return tags
 
 
 def _film_tags(frame: Frame, settings: VaspSettings) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from aiida_edl.dft.functionals import Dispersion, Functional
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.charge_state import count_ions
 from aiida_edl.science.frames import Frame, FrameSet
+from aiida_edl.science.gradient_check import REFERENCE_SCALE
 from aiida_edl.science.vacuum import vacuum_widths
 from aiida_edl.typed_fields import checked_fields
 
@@ -29,6 +30,10 @@ TAGS_OF_SETTINGS = (
     'prec', 'sigma',
 )  # fmt: skip
 """Tags of the INCAR that follow from the settings and the frame; they cannot be given as tags of one's own."""
+TAGS_BY_ELEMENT = {'magmom': 0.0, 'ldaul': -1, 'ldauu': 0.0, 'ldauj': 0.0}
+"""Tags of the INCAR with a value for each site or element, given by element; the value of elements not named."""
+TAGS_OF_SITES = ('langevin_gamma', 'm_constr', 'psubsys', 'quad_efg', 'ropt', 'rwigs')
+"""Tags of the INCAR with a value for each site or element that cannot be given: the POSCAR has an order of its own."""
 TAGS_WITHOUT_PHYSICS = (
     'amin', 'amix', 'amix_mag', 'bmix', 'bmix_mag', 'icharg', 'iniwav', 'istart', 'isym', 'lmaxmix', 'lorbit', 'lplane',
     'lscalapack', 'lvtot', 'maxmix', 'nbands', 'nedos', 'nelmdl', 'nelmin', 'npar', 'nsim', 'nwrite', 'system', 'time',
@@ -89,7 +94,8 @@ class VaspSettings:
     has_real_space_projectors: bool = True
     """Whether projection is done in real space (LREAL Auto), faster for large cells; dimensionless."""
     tags: Mapping[str, Any] = field(default_factory=dict)
-    """Further tags of the INCAR by name, e.g. ``{'AMIX': 0.1}``; the level of theory names those with physics."""
+    """Further tags of the INCAR by name, e.g. ``{'AMIX': 0.1}``; the level of theory names those with physics. MAGMOM
+    [μB], LDAUL, LDAUU and LDAUJ [eV] are by element, e.g. ``{'MAGMOM': {'Fe': 5.0}}``."""
 
     energy_threshold: float = 1e-6
     """Change of the energy at which the SCF is converged, EDIFF [eV]."""
@@ -127,6 +133,13 @@ class VaspSettings:
                     f'the tag {tag.upper()} follows from the settings and the frame; leave it out, and change the '
                     'setting it belongs to'
                 )
+            if tag.lower() in TAGS_OF_SITES:
+                raise VaspSettingsError(
+                    f'the tag {tag.upper()} is in the order of sites or elements of a POSCAR, which differs from that '
+                    'of the frames; leave it out'
+                )
+            if tag.lower() in TAGS_BY_ELEMENT:
+                _check_tag_by_element(tag.upper(), self.tags[tag])
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> VaspSettings:
@@ -174,7 +187,7 @@ class VaspSettings:
         }
         parts += [words for words, holds in optional.items() if holds]
         physical = {tag.upper(): value for tag, value in self.tags.items() if tag.lower() not in TAGS_WITHOUT_PHYSICS}
-        return ', '.join(parts + [f'{tag} = {value}' for tag, value in sorted(physical.items())])
+        return ', '.join(parts + [f'{tag} = {_in_words(value)}' for tag, value in sorted(physical.items())])
 
     def total_charge(self, frame: Frame) -> float:
         """Return the total charge of the cell of a frame [e].
@@ -190,6 +203,29 @@ class VaspSettings:
         :param valences: electrons that the potential of each element leaves, ZVAL.
         """
         return sum(valences[chemical_symbols[number]] for number in frame.numbers) - self.total_charge(frame)
+
+
+def _check_tag_by_element(tag: str, values: Any) -> None:
+    """Check that a tag has a number for each element that it names."""
+    if not isinstance(values, Mapping):
+        raise VaspSettingsError(
+            f'the tag {tag} is {values!r}, but the sites of a POSCAR are in another order than those of the frames; '
+            f"give it by element, for example {{'Fe': {2 if tag == 'LDAUL' else 5.0}}}"
+        )
+    kind = int if tag == 'LDAUL' else (int, float)
+    for symbol, value in values.items():
+        if symbol not in chemical_symbols[1:]:
+            raise VaspSettingsError(f'the tag {tag} names {symbol!r}, which is no element; give it by chemical symbol')
+        if isinstance(value, bool) or not isinstance(value, kind) or not np.isfinite(value):
+            expected = 'an integer' if tag == 'LDAUL' else 'a finite number'
+            raise VaspSettingsError(f'the tag {tag} of {symbol} is {value!r}, expected {expected}')
+
+
+def _in_words(value: Any) -> str:
+    """Return the value of a tag in words; elements alphabetically."""
+    if isinstance(value, Mapping):
+        return f'{{{", ".join(f"{symbol}: {number}" for symbol, number in sorted(value.items()))}}}'
+    return str(value)
 
 
 def shape_of(frame: Frame) -> Shape:
@@ -226,6 +262,11 @@ def check_frame(frame: Frame, settings: VaspSettings) -> None:
         raise VaspSettingsError('the cell has no volume; put a molecule into a box')
     if volume < 0:
         raise VaspSettingsError('the cell vectors are left-handed, which VASP refuses; exchange two of them')
+    scale = float(frame.columns.get(REFERENCE_SCALE, 1.0))
+    if not (np.isfinite(scale) and scale > 0):
+        raise VaspSettingsError(
+            f'the column {REFERENCE_SCALE} is {scale:g}, it must be positive, 1 for a cell that was not scaled'
+        )
     _check_ions(frame)
     if shape is Shape.FILM:
         _check_film(frame)

@@ -17,6 +17,9 @@ from ase.geometry import complete_cell
 from aiida_edl.science.frames import Floats, Frame, FrameSet
 from aiida_edl.typed_fields import checked_fields
 
+REFERENCE_SCALE = 'reference_scale'
+"""Column with the factor by which the periodic cell vectors of a frame were multiplied; dimensionless. An engine takes
+its mesh of k-points from the cell before that, so that all probes have the same."""
 N_FORCE_PROBES = 2
 """Frames that are computed to check the forces of one that is labelled."""
 N_STRESS_PROBES = 3
@@ -87,12 +90,14 @@ def probe_frames(frame: Frame, settings: GradientSettings) -> FrameSet:
 
     The first two have their atoms moved along the forces, there and back; if the frame has a stress and is periodic,
     three more are compressed along the periodic cell vectors, the last two of these strained a little more and less.
+    All carry the column ``reference_scale``: by which factor the cell was scaled, 1 for the first two.
 
     :param frame: with forces; at least one of them not zero.
     :param settings: how far it is deformed.
     :raises ValueError: if it has no forces.
     """
-    bare = replace(frame, energy=None, forces=None, stress=None, charges=None, velocities=None)
+    columns = {REFERENCE_SCALE: 1.0, **frame.columns}
+    bare = replace(frame, energy=None, forces=None, stress=None, charges=None, velocities=None, columns=columns)
     step = displacement_of(frame, settings)
     probes = [replace(bare, positions=frame.positions + sign * step) for sign in (1.0, -1.0)]
     if frame.stress is not None and frame.pbc.any():
@@ -115,11 +120,15 @@ def displacement_of(frame: Frame, settings: GradientSettings) -> Floats:
 
 
 def scaled(frame: Frame, factor: float) -> Frame:
-    """Return a frame whose periodic cell vectors, and all positions along them, are longer by a factor."""
+    """Return a frame whose periodic cell vectors, and all positions along them, are longer by a factor.
+
+    The column ``reference_scale`` holds the factor, times that by which the frame was scaled before.
+    """
     complete = complete_cell(frame.cell)
     factors = np.where(frame.pbc, factor, 1.0)[:, None]
     fractions = frame.positions @ np.linalg.inv(complete)
-    return replace(frame, cell=frame.cell * factors, positions=fractions @ (complete * factors))
+    columns = {**frame.columns, REFERENCE_SCALE: factor * float(frame.columns.get(REFERENCE_SCALE, 1.0))}
+    return replace(frame, cell=frame.cell * factors, positions=fractions @ (complete * factors), columns=columns)
 
 
 def check_forces(frame: Frame, energies: Floats, settings: GradientSettings) -> WorkCheck:

@@ -11,7 +11,8 @@ from cp2k_cases import frame_of
 
 from aiida_edl.dft.protocols import protocol_document
 from aiida_edl.dft.vasp_input import incar, k_point_mesh, site_order
-from aiida_edl.dft.vasp_settings import VaspSettings, VaspSettingsError, check_frame
+from aiida_edl.dft.vasp_settings import TAGS_OF_SITES, VaspSettings, VaspSettingsError, check_frame
+from aiida_edl.science.gradient_check import GradientSettings, probe_frames
 
 
 def water_on_gold(vacuum: float = 12.0, **columns):
@@ -52,6 +53,20 @@ def test_mesh_of_a_skew_cell_is_that_of_its_reciprocal_vectors():
     half = 4.172 / 2
     frame = frame_of(Atoms('Au', cell=[[0, half, half], [half, 0, half], [half, half, 0]], pbc=True))
     assert k_point_mesh(frame, VaspSettings()) == (15, 15, 15)
+
+
+@pytest.mark.parametrize('pbc', [(True, True, False), (True, True, True)], ids=['film', 'bulk'])
+def test_probes_of_the_gradient_check_have_the_mesh_of_their_frame(pbc):
+    """The first cell vector is just short enough for five spacings, the second just too long for seven."""
+    cell = np.array([[2 * np.pi / 0.18 / 5, 0.0, 0.0], [1.0, 2 * np.pi / 0.18 / 6 * 1.001, 0.0], [0.0, 0.0, 22.0]])
+    labels = {'forces': np.eye(6, 3), 'stress': np.eye(3)}
+    frame, settings = replace(water_on_gold(), cell=cell, pbc=np.array(pbc), **labels), VaspSettings()
+    probes = probe_frames(frame, GradientSettings())
+    meshes = {k_point_mesh(probe, settings) for probe in probes}
+    bare = {k_point_mesh(probe, settings) for probe in probes.replaced_columns({})}
+    assert meshes == {k_point_mesh(frame, settings)}
+    assert len(probes) == 5
+    assert len(bare) > 1
 
 
 @pytest.mark.parametrize(
@@ -108,6 +123,34 @@ def test_tags_of_ones_own():
     assert (tags['amix'], tags['luse_vdw'], tags['ncore'], tags['kpar']) == (0.1, True, 8, 2)
 
 
+def test_tags_by_element_follow_the_order_of_the_poscar():
+    tags = {'MAGMOM': {'Na': 5.0, 'O': 0.6}, 'LDAUL': {'Au': 2}, 'LDAUU': {'Au': 3.5}, 'ldauj': {'Cu': 1}}
+    written = incar(water_on_gold(), VaspSettings(tags=tags), 31.0)
+    assert written['magmom'] == '2*0.0 2*0.0 1*5.0 1*0.6'
+    assert [written[tag] for tag in ('ldaul', 'ldauu', 'ldauj')] == ['2 -1 -1 -1', '3.5 0.0 0.0 0.0', '0.0 0.0 0.0 0.0']
+
+
+@pytest.mark.parametrize(('symbol', 'moment'), [('O', '1*0.6'), ('Au', None)])
+def test_atom_without_a_moment_of_its_own_keeps_that_of_vasp(symbol, moment):
+    settings = VaspSettings(tags={'MAGMOM': {'Fe': 5.0, 'O': 0.6}})
+    assert incar(box(symbol), settings, 6.0).get('magmom') == moment
+
+
+def test_level_of_theory_names_values_by_element_in_one_order():
+    for moments in ({'Fe': 5.0, 'O': 0.6}, {'O': 0.6, 'Fe': 5.0}):
+        assert VaspSettings(tags={'MAGMOM': moments}).level_of_theory().endswith(', MAGMOM = {Fe: 5.0, O: 0.6}')
+
+
+@pytest.mark.parametrize('tag', TAGS_OF_SITES)
+def test_tags_in_an_order_of_sites_are_refused(tag):
+    with pytest.raises(VaspSettingsError) as error:
+        VaspSettings(tags={tag.upper(): '1.0 2.0'})
+    assert str(error.value) == (
+        f'the tag {tag.upper()} is in the order of sites or elements of a POSCAR, which differs from that of the '
+        'frames; leave it out'
+    )
+
+
 def test_level_of_theory_names_all_that_changes_energies_and_nothing_else():
     settings = VaspSettings(tags={'amix': 0.1, 'metagga': 'R2SCAN'}, algorithm='Normal', n_cores_per_orbital=4)
     assert settings.level_of_theory(['PAW_PBE O 08Apr2002', 'PAW_PBE H 15Jun2001']) == (
@@ -131,6 +174,22 @@ def test_level_of_theory_names_all_that_changes_energies_and_nothing_else():
             'the tag NELECT follows from the settings and the frame; leave it out, and change the setting it '
             'belongs to',
         ),
+        (
+            {'tags': {'MAGMOM': '0 0 0 5'}},
+            "the tag MAGMOM is '0 0 0 5', but the sites of a POSCAR are in another order than those of the frames; "
+            "give it by element, for example {'Fe': 5.0}",
+        ),
+        (
+            {'tags': {'ldaul': [2, -1]}},
+            'the tag LDAUL is [2, -1], but the sites of a POSCAR are in another order than those of the frames; give '
+            "it by element, for example {'Fe': 2}",
+        ),
+        (
+            {'tags': {'MAGMOM': {'fe': 5.0}}},
+            "the tag MAGMOM names 'fe', which is no element; give it by chemical symbol",
+        ),
+        ({'tags': {'MAGMOM': {'Fe': 'up'}}}, "the tag MAGMOM of Fe is 'up', expected a finite number"),
+        ({'tags': {'LDAUL': {'Fe': 2.5}}}, 'the tag LDAUL of Fe is 2.5, expected an integer'),
     ],
 )
 def test_wrong_settings(values, message):
@@ -150,6 +209,10 @@ def test_wrong_settings(values, message):
             water_on_gold(charge_state=2),
             'the column charge_state says 2 ions, but the frame holds 1 (1 Na), so that its electrons would not be '
             'those of that charge state; correct the column',
+        ),
+        (
+            water_on_gold(reference_scale=0.0),
+            'the column reference_scale is 0, it must be positive, 1 for a cell that was not scaled',
         ),
         (
             replace(water_on_gold(), pbc=np.array([True, False, False])),

@@ -132,6 +132,21 @@ def test_film_is_scaled_along_its_periodic_vectors_only():
     np.testing.assert_allclose(smaller.cell[2], frame.cell[2])
 
 
+def test_probes_say_how_far_their_cell_was_scaled():
+    frame = replace(labelled(crystal()), columns={'charge_state': 1})
+    probes = probe_frames(frame, SETTINGS)
+    scales = probes.columns['reference_scale']
+    assert scales.tolist() == pytest.approx([1.0, 1.0, 0.98, 0.98 * 1.005, 0.98 * 0.995], abs=1e-12)
+    assert probes.columns['charge_state'].tolist() == [1] * 5
+    np.testing.assert_allclose(probes.cells / scales[:, None, None], np.array([frame.cell] * 5), atol=1e-12)
+
+
+def test_scale_of_a_frame_that_was_scaled_before_is_kept():
+    once = scaled(labelled(crystal()), 0.9)
+    probes = probe_frames(replace(labelled(once), columns=once.columns), SETTINGS)
+    assert probes.columns['reference_scale'].tolist()[:3] == pytest.approx([0.9, 0.9, 0.9 * 0.98], abs=1e-12)
+
+
 def test_unlabelled_frame_is_refused():
     with pytest.raises(ValueError, match=r'^the frame has no forces, so there is nothing to check; label it first$'):
         probe_frames(replace(labelled(crystal()), forces=None), SETTINGS)

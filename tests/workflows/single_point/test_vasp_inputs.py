@@ -39,6 +39,18 @@ def test_inputs_to_the_byte(vasp, tmp_path, file_regression, protocol):
     file_regression.check(''.join(texts))
 
 
+def test_moments_by_element_reach_the_incar(vasp, tmp_path):
+    folder = tmp_path / 'jobs'
+    moments = {'MAGMOM': {'Na': 5.0, 'O': 0.6}, 'LDAUL': {'Au': 2}}
+    staged(vasp, folder, settings('fast', is_spin_polarized=True, tags=moments), film())
+    lines = (folder / '0' / 'INCAR').read_text().splitlines()
+    poscar = (folder / '0' / 'POSCAR').read_text().splitlines()
+    symbols, counts = poscar[5].split(), poscar[6].split()
+    by_site = ' '.join(f'{n}*{moments["MAGMOM"].get(symbol, 0.0)}' for symbol, n in zip(symbols, counts))
+    assert f'MAGMOM = {by_site}' in lines
+    assert f'LDAUL = {" ".join("2" if symbol == "Au" else "-1" for symbol in symbols)}' in lines
+
+
 def refusal(**changes) -> str | None:
     return validate_single_point({'dataset': dataset(film()), 'model_parameters': Dict(settings(**changes))}, None)
 
