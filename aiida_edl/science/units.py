@@ -29,5 +29,15 @@ MICROCOULOMB_PER_CM2_PER_E_PER_ANGSTROM2 = ELEMENTARY_CHARGE_COULOMB * 1e6 * 1e1
 """One e/Å² in µC/cm² (1602.176634)."""
 GIGAPASCAL = 1e9 * 1e-30 / ELEMENTARY_CHARGE_COULOMB
 """One GPa in eV/Å³."""
+MEGAPASCAL = 1e-3 * GIGAPASCAL
+"""One MPa in eV/Å³."""
+PASCAL = 1e-9 * GIGAPASCAL
+"""One Pa in eV/Å³."""
 KILOBAR = 0.1 * GIGAPASCAL
 """One kbar in eV/Å³."""
+BAR = 1e-3 * KILOBAR
+"""One bar in eV/Å³."""
+ATMOSPHERE = 101325.0 * PASCAL
+"""One standard atmosphere in eV/Å³; 101325 Pa, exact by definition (10th CGPM, 1954)."""
+LAMMPS_ELECTRON_TIME = 1.03275
+"""Unit of time of velocities in units ``electron`` of LAMMPS [fs]. Source: documentation of LAMMPS, page "units"."""

@@ -18,7 +18,11 @@ CODATA_TOLERANCE = 3e-8
         (units.BOHR, ase.units.Bohr),
         (units.KILOCALORIE_PER_MOL, ase.units.kcal / ase.units.mol),
         (units.GIGAPASCAL, ase.units.GPa),
+        (units.MEGAPASCAL, 1e-3 * ase.units.GPa),
+        (units.PASCAL, ase.units.Pascal),
         (units.KILOBAR, 1000 * ase.units.bar),
+        (units.BAR, ase.units.bar),
+        (units.ATMOSPHERE, 101325 * ase.units.Pascal),
     ],
 )
 def test_factor_agrees_with_ase(ours, theirs):

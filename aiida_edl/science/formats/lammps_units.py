@@ -15,9 +15,15 @@ from aiida_edl.science.formats.file_units import FileUnits, FormatError
 STYLES: Mapping[str, FileUnits] = {
     'metal': FileUnits(velocity=1e-3),
     'real': FileUnits(energy=units.KILOCALORIE_PER_MOL, force=units.KILOCALORIE_PER_MOL),
-    'electron': FileUnits(energy=units.HARTREE, length=units.BOHR, force=units.HARTREE / units.BOHR),
+    'electron': FileUnits(
+        energy=units.HARTREE,
+        length=units.BOHR,
+        force=units.HARTREE / units.BOHR,
+        velocity=units.BOHR / units.LAMMPS_ELECTRON_TIME,
+    ),
 }
-"""Units of each style: ``metal`` has eV and Å/ps, ``real`` has kcal/mol and Å/fs, ``electron`` has Hartree and Bohr."""
+"""Units of each style: ``metal`` has eV and Å/ps, ``real`` has kcal/mol and Å/fs, ``electron`` has Hartree, Bohr and
+Bohr per 1.03275 fs."""
 
 
 def units_of_style(style: str) -> FileUnits:

@@ -61,6 +61,12 @@ def test_file_with_charges_and_velocities(tmp_path):
     assert frame.pbc.tolist() == [True, True, False]
 
 
+def test_velocities_in_electron_units_are_bohr_per_their_unit_of_time(tmp_path):
+    """One Bohr in 1.03275 fs."""
+    frame = read(tmp_path, labels=['velocities'], unit_style='electron').frame(0)
+    np.testing.assert_allclose(frame.velocities[:, 0], [0.5124, -0.5124], rtol=0, atol=5e-5)
+
+
 def test_written_file_is_read_by_ase(tmp_path):
     frames = without(example_set(), ('energies', 'forces', 'stresses', 'velocities')).select([0])
     path = write_files(LammpsData().write(frames), tmp_path)
