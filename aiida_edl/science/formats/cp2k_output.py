@@ -1,12 +1,14 @@
 """The output file of a single point of CP2K: versions 2023.1 and its neighbours, print level MEDIUM.
 
-CP2K prints forces in Ha/Bohr, the stress in GPa and positive in compression, the Mulliken charges in e. In version
-2023.1 a self-consistent field that has not converged is a warning, and energy and forces are printed all the same.
+CP2K prints forces in Ha/Bohr, the stress positive in compression and in the unit that its heading names (GPa, in newer
+versions bar), the Mulliken charges in e. In version 2023.1 a self-consistent field that has not converged is a warning,
+and energy and forces are printed all the same.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +32,17 @@ ENERGY = re.compile(rf'ENERGY\| Total FORCE_EVAL .*?:\s+({NUMBER})')
 FERMI_LEVEL = re.compile(rf'^\s*Fermi energy:\s+({NUMBER})', re.MULTILINE)
 DISPERSION = re.compile(rf'^\s*Dispersion energy:\s+({NUMBER})', re.MULTILINE)
 FORCE_ROW = re.compile(rf'^\s*\d+\s+\d+\s+([A-Z][a-z]?)\s+({NUMBER})\s+({NUMBER})\s+({NUMBER})\s*$', re.MULTILINE)
+STRESS_HEADING = 'Analytical stress tensor'
+STRESS_UNIT = re.compile(rf'{STRESS_HEADING} \[\s*(.*?)\s*\]')
+STRESS_UNITS: Mapping[str, float] = {
+    'GPa': units.GIGAPASCAL,
+    'MPa': units.MEGAPASCAL,
+    'Pa': units.PASCAL,
+    'kbar': units.KILOBAR,
+    'bar': units.BAR,
+    'atm': units.ATMOSPHERE,
+}
+"""One of each unit in which CP2K prints the stress (``STRESS_UNIT``), in eV/Å³."""
 STRESS_ROW = re.compile(rf'^ STRESS\|\s+[xyz]\s+({NUMBER})\s+({NUMBER})\s+({NUMBER})\s*$', re.MULTILINE)
 CHARGE_ROW = re.compile(r'^\s*\d+\s+[A-Z][a-z]?\s+\d+\s+([-+\d. ]+)$', re.MULTILINE)
 SCF_STEP = re.compile(r'^\s*\d+ (?:NoMix|OT|Broy|P_Mix|DIIS|Kerk|Pulay|Multi)\S*\s', re.MULTILINE)
@@ -80,7 +93,7 @@ def read_cp2k_output(text: str) -> Cp2kOutput:
     """Read the output file of a single point.
 
     :param text: content of the file; a truncated one gives what it holds.
-    :raises FormatError: if it is not of CP2K.
+    :raises FormatError: if it is not of CP2K, or its stress is in an unknown unit.
     """
     version = VERSION.search(text)
     if text.strip() and not any(mark in text for mark in MARKS):
@@ -152,12 +165,31 @@ def _forces(text: str) -> tuple[tuple[str, ...], Floats | None]:
 
 def _stress(text: str) -> Floats | None:
     """Return the last stress tensor that is whole."""
-    start = text.rfind('STRESS| Analytical stress tensor [GPa]')
+    start = text.rfind(f'STRESS| {STRESS_HEADING}')
     rows = STRESS_ROW.findall(text[start:]) if start >= 0 else []
     if len(rows) < 3:
         return None
-    tensor: Floats = -np.array([[float(value) for value in row] for row in rows[:3]]) * units.GIGAPASCAL
-    return tensor
+    tensor: Floats = -np.array([[float(value) for value in row] for row in rows[:3]])
+    return tensor * stress_unit(text[start:].partition('\n')[0])
+
+
+def stress_unit(heading: str) -> float:
+    """Return one unit of a printed stress tensor [eV/Å³].
+
+    >>> stress_unit('STRESS| Analytical stress tensor [bar]') == units.BAR
+    True
+
+    :param heading: the line above the tensor, which names the unit in brackets; its case is of no account.
+    :raises FormatError: for an unknown unit.
+    """
+    found = STRESS_UNIT.search(heading)
+    name = '' if found is None else found[1]
+    factors = {known.lower(): factor for known, factor in STRESS_UNITS.items()}
+    if name.lower() not in factors:
+        raise FormatError(
+            f"the stress is in the unit '{name}', which is not known; print it in {', '.join(STRESS_UNITS)}"
+        )
+    return factors[name.lower()]
 
 
 def _charges(text: str) -> Floats | None:

@@ -49,7 +49,7 @@ class Cp2kRuns(DftRuns):
     held_labels: ClassVar[tuple[str, ...]] = ('energies', 'forces', 'stresses')
     precision: ClassVar[str] = 'it is read only; outputs have six decimals of positions, trajectories ten'
     files_of_a_run: ClassVar[str] = 'an output of CP2K, PROJECT-pos-1.xyz, or a folder with such files'
-    unit_convention: ClassVar[str] = 'Ha, Å, Ha/Bohr, GPa; stress positive in compression'
+    unit_convention: ClassVar[str] = 'Ha, Å, Ha/Bohr, stress in the unit of its heading; stress positive in compression'
 
     def sources(self, source: Path) -> list[tuple[str, Path]]:
         """Return name and path of every run: of each output, and of each trajectory that no output goes with.

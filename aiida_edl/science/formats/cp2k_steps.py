@@ -15,7 +15,7 @@ import numpy as np
 
 from aiida_edl.science import units
 from aiida_edl.science.formats.compressed import whole_lines
-from aiida_edl.science.formats.cp2k_output import SCF_STEP
+from aiida_edl.science.formats.cp2k_output import SCF_STEP, STRESS_HEADING, stress_unit
 from aiida_edl.science.frames import Floats
 
 STEP_NUMBER = re.compile(r'(?:MD\| Step number|STEP NUMBER\s+=)\s+(\d+)')
@@ -44,6 +44,7 @@ def read_output_steps(path: Path) -> list[tuple[int, OutputStep]]:
     first step.
 
     :param path: the output; it may be compressed, and cut.
+    :raises FormatError: if its stress is in an unknown unit.
     """
     found = list(_evaluations(path))
     steps = []
@@ -57,15 +58,18 @@ def _evaluations(path: Path) -> Iterator[tuple[int | None, OutputStep]]:
     """Yield every evaluation with its number, None for the first of a run."""
     step = OutputStep()
     rows: list[list[float]] = []
+    unit = math.nan
     for line in whole_lines(path):
         words = line.split(None, 2)
         word = words[0] if words else b''
         if word.isdigit():
             step.n_scf_steps += SCF_STEP.match(line.decode(errors='replace')) is not None
         elif word == b'STRESS|':
+            if _begins_stress(line):
+                rows, unit = [], stress_unit(line.decode(errors='replace'))
             rows = _stress_rows(line, rows)
             if len(rows) == 3:
-                step.stress = -np.array(rows) * units.GIGAPASCAL
+                step.stress = -np.array(rows) * unit
         elif word == b'MD_INI|' and not math.isnan(step.energy):
             yield None, step
             step = OutputStep()
@@ -94,10 +98,13 @@ def _number(word: bytes) -> float:
         return math.nan
 
 
+def _begins_stress(line: bytes) -> bool:
+    """Return whether a stress tensor follows, not its eigenvectors."""
+    return STRESS_HEADING.encode() in line and b'Eigen' not in line
+
+
 def _stress_rows(line: bytes, rows: list[list[float]]) -> list[list[float]]:
     """Return the rows of the stress tensor read so far; eigenvectors that follow are not added to them."""
-    if b'Analytical stress tensor' in line and b'Eigen' not in line:
-        return []
     words = line.split()
     if len(rows) < 3 and len(words) == 5 and words[1] in (b'x', b'y', b'z'):
         return [*rows, [_number(word) for word in words[2:]]]

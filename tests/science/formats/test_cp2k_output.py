@@ -37,6 +37,27 @@ def test_stress_is_positive_in_tension():
     np.testing.assert_allclose(np.diag(output.stress), 86.6595277247 * units.GIGAPASCAL, rtol=1e-10)
 
 
+@pytest.mark.parametrize(
+    ('name', 'unit'),
+    [
+        ('MPa', units.MEGAPASCAL),
+        ('Pa', units.PASCAL),
+        ('kbar', units.KILOBAR),
+        ('bar', units.BAR),
+        ('atm', units.ATMOSPHERE),
+    ],
+)
+def test_stress_is_in_the_unit_that_its_heading_names(name, unit):
+    output = read_cp2k_output(text('lithium_fluoride').replace('stress tensor [GPa]', f'stress tensor [{name}]'))
+    np.testing.assert_allclose(np.diag(output.stress), 86.6595277247 * unit, rtol=1e-10)
+
+
+def test_stress_in_an_unknown_unit_is_refused():
+    message = "the stress is in the unit 'au_p', which is not known; print it in GPa, MPa, Pa, kbar, bar, atm"
+    with pytest.raises(FormatError, match=f'^{message}$'):
+        read_cp2k_output(text('lithium_fluoride').replace('stress tensor [GPa]', 'stress tensor [au_p]'))
+
+
 def test_metal_has_a_fermi_level_and_a_negative_charge():
     output = read_cp2k_output(text('charged_film'))
     assert output.is_converged

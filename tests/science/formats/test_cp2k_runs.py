@@ -176,6 +176,18 @@ def test_file_of_stresses_has_a_kinetic_part_and_is_not_read():
     assert difference == pytest.approx(2.0 * 0.002850134 * units.HARTREE / (3.0 * 273.0), rel=1e-3)
 
 
+def test_stress_of_dynamics_is_in_the_unit_that_its_heading_names(tmp_path):
+    source = unpacked('water', tmp_path, lambda name, text: text.replace('stress tensor [GPa]', 'stress tensor [bar]'))
+    expected = read(RECORDED / 'water').frames.stresses * 1e-4
+    np.testing.assert_allclose(read(source).frames.stresses, expected, rtol=1e-12)
+
+
+def test_stress_of_dynamics_in_an_unknown_unit_is_refused(tmp_path):
+    source = unpacked('water', tmp_path, lambda name, text: text.replace('stress tensor [GPa]', 'stress tensor [au_p]'))
+    with pytest.raises(FormatError, match="the stress is in the unit 'au_p', which is not known; print it in GPa, MPa"):
+        read(source)
+
+
 def test_steps_are_matched_by_number():
     """Forces are there of every second step, positions of every step."""
     frames = read(RECORDED / 'water').frames
