@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -24,6 +24,8 @@ from aiida_edl.science.frames import Floats, Frame, FrameSet
 
 STRESS_FACTOR = -units.KILOBAR
 """One kbar of VASP, positive in compression, as stress [eV/Å³]."""
+MINIMUM_VACUUM = 5.0
+"""Least gap between a film and its image along z [Å]; with a smaller one, it counts as periodic. Chosen here."""
 ELEMENT = re.compile(r'^([A-Z][a-z]?)(?![a-z])')
 
 
@@ -92,6 +94,11 @@ class VaspRunSettings:
     def has_machine_learned_force_field(self) -> bool:
         """Whether steps may be of a machine-learned force field (ML_LMLFF)."""
         return is_true(self.tags.get('ML_LMLFF'))
+
+    @property
+    def is_film(self) -> bool:
+        """Whether images along the third cell vector were decoupled by a dipole correction (LDIPOL, IDIPOL 3)."""
+        return is_true(self.tags.get('LDIPOL')) and number_of(self.tags, 'IDIPOL', 0) == 3
 
     @property
     def level(self) -> dict[str, str]:
@@ -187,7 +194,7 @@ def gather_run(settings: VaspRunSettings, items: Iterable[IonicStep | RejectedSt
 def frame_of_step(
     step: IonicStep, settings: VaspRunSettings, group: str | None, *, with_time: bool = True, with_stress: bool = True
 ) -> Frame:
-    """Return an ionic step as a frame, periodic in all directions as VASP computes it.
+    """Return an ionic step as a frame, periodic in all directions as VASP computes it, but for films.
 
     :param step: the step.
     :param settings: those of its run.
@@ -209,7 +216,7 @@ def frame_of_step(
         columns['time'] = (step.number - 1) * settings.time_step
     if group is not None:
         columns['group'] = group
-    return Frame(
+    frame = Frame(
         numbers=settings.numbers,
         positions=step.positions,
         cell=step.cell,
@@ -219,6 +226,28 @@ def frame_of_step(
         stress=step.stress if with_stress else None,
         columns=columns,
     )
+    return film_open_along_z(frame) if settings.is_film else frame
+
+
+def film_open_along_z(frame: Frame) -> Frame:
+    """Return a film in one piece and open along its third cell vector.
+
+    Atoms are moved by that vector where the boundary of the cell cuts the film. A frame whose third cell vector is not
+    along z, or without a vacuum, is returned as it is.
+
+    :param frame: a frame, periodic in all directions.
+    """
+    if np.abs(frame.cell[2, :2]).max() > 1e-6 or np.abs(frame.cell[:2, 2]).max() > 1e-6:
+        return frame
+    heights = frame.positions[:, 2] / frame.cell[2, 2]
+    inside = np.sort(heights % 1.0)
+    gaps = np.diff(inside, append=inside[0] + 1.0)
+    widest = gaps.argmax()
+    if gaps[widest] * abs(frame.cell[2, 2]) < MINIMUM_VACUUM:
+        return frame
+    middle = (inside[widest] + gaps[widest] / 2.0 + 0.5) % 1.0
+    moved = frame.positions + np.outer(np.rint(middle - heights), frame.cell[2])
+    return replace(frame, positions=moved, pbc=np.array([True, True, False]))
 
 
 def judged(step: IonicStep, settings: VaspRunSettings) -> IonicStep | RejectedStep:

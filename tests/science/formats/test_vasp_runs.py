@@ -15,6 +15,9 @@ from aiida_edl.science.formats.base import dataset_format, recognised_format
 from aiida_edl.science.formats.file_units import FormatError
 from aiida_edl.science.formats.frame_collection import FramesRead
 from aiida_edl.science.formats.label_checks import LabelLimits
+from aiida_edl.science.formats.vasp_run import IonicStep, VaspRunSettings, frame_of_step
+from aiida_edl.science.formats.vasp_runs import choose_file
+from aiida_edl.science.frames import Frame
 
 
 def read(source: Path, **options: Any) -> FramesRead:
@@ -27,6 +30,22 @@ def statements(source: Path) -> Any:
     """Return what a source says of itself."""
     member = dataset_format('vasp_run')
     return member.statements(source, member.make_read_options({}))
+
+
+def film_frame(heights: list[float], tags: dict[str, str], vector: tuple[float, ...] = (0.0, 0.0, 20.0)) -> Frame:
+    """Return the frame of a step with three atoms at heights [Å] in a cell with this third vector [Å]."""
+    step = IonicStep(
+        number=1,
+        positions=np.column_stack([[0.0, 1.0, 2.0], [0.0, 0.0, 0.0], heights]),
+        cell=np.array([[4.0, 0.0, 0.0], [0.0, 4.0, 0.0], vector]),
+        energy=-1.0,
+        energy_zero_smearing=-1.0,
+        forces=np.zeros((3, 3)),
+        stress=None,
+        fermi_level=0.0,
+        n_scf_steps=5,
+    )
+    return frame_of_step(step, VaspRunSettings('6.4.2', tags, ('PAW_PBE Au 04Oct2007',), (3,), (11.0,), ''), None)
 
 
 def refused(source: Path, message: str, **options: Any) -> None:
@@ -197,3 +216,42 @@ def test_damaged_compressed_file_is_one_broken_run(tmp_path):
     result = read(tmp_path)
     assert len(result.frames) == 5
     assert result.rejected[0][1].startswith('b: OUTCAR.gz is damaged where it is compressed')
+
+
+@pytest.mark.parametrize('heights', [[5.0, 6.0, 8.0], [18.5, 19.5, 1.5], [0.0, 19.0, 2.0]])
+def test_film_is_in_one_piece_and_open_along_z(heights):
+    """Where the boundary of the cell cuts it, atoms are moved by a whole cell vector."""
+    frame = film_frame(heights, {'LDIPOL': 'T', 'IDIPOL': '3'})
+    assert frame.pbc.tolist() == [True, True, False]
+    assert np.ptp(frame.positions[:, 2]) == 3.0
+    moves = frame.positions - np.column_stack([[0.0, 1.0, 2.0], [0.0, 0.0, 0.0], heights])
+    assert np.array_equal(moves[:, :2], np.zeros((3, 2)))
+    assert set(moves[:, 2].tolist()) <= {-20.0, 0.0, 20.0}
+
+
+@pytest.mark.parametrize(
+    ('vector', 'tags'),
+    [
+        ((0.0, 0.0, 20.0), {'LDIPOL': 'F', 'IDIPOL': '3'}),
+        ((0.0, 0.0, 20.0), {'LDIPOL': 'T', 'IDIPOL': '1'}),
+        ((1.0, 0.0, 20.0), {'LDIPOL': 'T', 'IDIPOL': '3'}),
+        ((0.0, 0.0, 7.5), {'LDIPOL': 'T', 'IDIPOL': '3'}),
+    ],
+    ids=['energy alone', 'along x', 'oblique', '4.5 Å of vacuum'],
+)
+def test_other_frames_stay_periodic(vector, tags):
+    frame = film_frame([5.0, 6.0, 8.0], tags, vector)
+    assert frame.pbc.all()
+    assert frame.positions[:, 2].tolist() == [5.0, 6.0, 8.0]
+
+
+def test_film_is_known_by_the_tags_of_both_files(tmp_path):
+    xml = {
+        '<i type="logical" name="LDIPOL"> F  </i>': '<i type="logical" name="LDIPOL"> T  </i>',
+        '<i type="int" name="IDIPOL">     0</i>': '<i type="int" name="IDIPOL">     3</i>',
+    }
+    outcar = {'LDIPOL =      F': 'LDIPOL =      T', 'IDIPOL =      0': 'IDIPOL =      3'}
+    files = [changed('relaxation', XML, xml, tmp_path / 'vasprun.xml')]
+    files += [changed('relaxation', OUTCAR, outcar, tmp_path / 'OUTCAR')]
+    assert [choose_file(path).settings.is_film for path in files] == [True, True]
+    assert not choose_file(RECORDED / 'relaxation').settings.is_film
