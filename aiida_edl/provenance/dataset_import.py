@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,8 @@ IMPORT = 'import'
 """Attribute of a node with what was stated about its source, and what the source says of itself."""
 REJECTED = 'import_rejected'
 """Attribute of a node: position in the source and reason of each frame that could not be used."""
+BLOCK = 2**20
+"""How much of a file is read at once for its checksum [bytes]."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def import_dataset(source: Path, settings: ImportSettings) -> DatasetData:
         if len(set(frames.columns.get('group', [settings.group]))) > 1:
             raise FormatError(f"{source.name} names its groups itself; leave the group '{settings.group}' out")
         frames = frames.with_columns(group=settings.group)
-    digest = checksum(source)
+    digest = checksum(source, member.files_read(source))
     found = {'form': member.name, 'sha256': digest, 'statements': as_json(statements)}
     origin = f'{settings.origin}; imported from {source.name} (SHA-256 {digest})'.removeprefix('; ')
     node = DatasetData.from_frames(frames, level_of_theory, origin, settings.n_wet_sides)
@@ -119,17 +121,17 @@ def as_json(value: Any) -> Any:
     return [as_json(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def checksum(source: Path) -> str:
-    """Return the checksum of a file, or of all files of a folder with their relative paths.
+def checksum(source: Path, files: Sequence[Path]) -> str:
+    """Return the checksum of a file, or of files of a folder with their relative paths.
 
     :param source: file or folder.
+    :param files: the file itself, or files below the folder.
     """
     digest = hashlib.sha256()
-    if source.is_file():
-        with source.open('rb') as handle:
-            while block := handle.read(2**20):
+    for path in sorted(files):
+        if path != source:
+            digest.update(path.relative_to(source).as_posix().encode() + b'\0')
+        with path.open('rb') as handle:
+            while block := handle.read(BLOCK):
                 digest.update(block)
-        return digest.hexdigest()
-    for path in sorted(path for path in source.rglob('*') if path.is_file()):
-        digest.update(path.relative_to(source).as_posix().encode() + b'\0' + path.read_bytes())
     return digest.hexdigest()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from vasp_cases import RECORDED
 
-from aiida_edl.provenance.dataset_import import IMPORT, REJECTED, ImportSettings, import_dataset
+from aiida_edl.provenance.dataset_import import BLOCK, IMPORT, REJECTED, ImportSettings, checksum, import_dataset
+from aiida_edl.science.formats.base import dataset_format
 from aiida_edl.science.formats.file_units import FormatError
 
 FRAME = """2
@@ -69,3 +72,24 @@ def test_file_that_does_not_say_what_made_its_labels_needs_a_statement(source):
     message = r'^set\.xyz: extended_xyz does not say what made the labels; state the level of theory$'
     with pytest.raises(FormatError, match=message):
         import_dataset(source, ImportSettings())
+
+
+def test_other_files_of_a_run_are_not_read_for_its_checksum(tmp_path):
+    """WAVECAR and CHGCAR are large."""
+    run = tmp_path / 'run'
+    shutil.copytree(RECORDED / 'relaxation', run)
+    before = import_dataset(run, ImportSettings()).base.attributes.get(IMPORT)['sha256']
+    (run / 'WAVECAR').write_bytes(bytes(100))
+    files = dataset_format('vasp_run').files_read(run)
+    assert [path.name for path in files] == ['OUTCAR.gz', 'vasprun.xml.gz']
+    assert import_dataset(run, ImportSettings()).base.attributes.get(IMPORT)['sha256'] == before
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode() + b'\0' + path.read_bytes())
+    assert digest.hexdigest() == before
+
+
+def test_checksum_of_a_file_longer_than_a_block(tmp_path):
+    path = tmp_path / 'long'
+    path.write_bytes(bytes(BLOCK) + b'end')
+    assert checksum(path, [path]) == hashlib.sha256(path.read_bytes()).hexdigest()

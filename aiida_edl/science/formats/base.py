@@ -88,6 +88,13 @@ class DatasetFormat(ABC):
         """
         return {}
 
+    def files_read(self, source: Path) -> list[Path]:
+        """Return the files on which it depends what is read of a source, whose checksum is stored; here all.
+
+        :param source: file or folder.
+        """
+        return [source] if source.is_file() else sorted(path for path in source.rglob('*') if path.is_file())
+
     def read(
         self,
         source: str | Path,

@@ -23,6 +23,7 @@ from aiida_edl.science.frames import Floats, Frame
 
 OUTPUT_SUFFIXES = ('.out', '.log', '.cp2k')
 POSITIONS = re.compile(r'^(.+)-pos-(\d+)\.xyz$')
+TRAJECTORY = re.compile(r'^.+-(?:(?:pos|frc)-\d+\.xyz|1\.cell)$')
 FIXED_CELL = ('NVE', 'NVT', 'LANGEVIN', 'ISOKIN', 'NVT_ADIABATIC')
 """Ensembles in which the cell does not change."""
 DIPOLE_CORRECTION = re.compile(r'^\s*SURF\w*DIP\w*\s*(?:\.?T(?:RUE)?\.?)?\s*$', re.MULTILINE | re.IGNORECASE)
@@ -79,6 +80,15 @@ class Cp2kRuns(DftRuns):
             if (name := POSITIONS.match(bare_name(path))) and (path.parent, name[1]) not in projects
         ]
         return [(_group(path, source), path) for path in sorted(chosen + alone)]
+
+    def files_read(self, source: Path) -> list[Path]:
+        """Return the outputs, their inputs and the trajectories, none of the wave functions and grids beside them."""
+        if source.is_file():
+            return [source]
+        files = {path for path in source.rglob('*') if path.is_file()}
+        outputs = {path for path in files if _is_output(path)}
+        inputs = {_input_of(path, head) for path in outputs if (head := _header_or_none(path)) is not None}
+        return sorted(outputs | (inputs & files) | {path for path in files if TRAJECTORY.match(bare_name(path))})
 
     def open_run(self, group: str, path: Path, options: Cp2kRunsOptions) -> FinishedRun:
         """Return a run: a single point, or molecular dynamics."""
@@ -338,9 +348,14 @@ def _header(path: Path) -> Cp2kHeader:
 
 def _dipole_correction(path: Path, header: Cp2kHeader) -> str:
     """Return whether the surface dipole was corrected, in words; it stands in the input alone."""
-    file = path.parent / Path(header.input_name).name
+    file = _input_of(path, header)
     text = file.read_text(encoding='utf-8', errors='replace') if header.input_name and file.is_file() else ''
     return 'dipole correction of the surface' if DIPOLE_CORRECTION.search(text) else ''
+
+
+def _input_of(path: Path, header: Cp2kHeader) -> Path:
+    """Return where the input of an output may lie: beside it."""
+    return path.parent / Path(header.input_name).name
 
 
 def _header_or_none(path: Path) -> Cp2kHeader | None:

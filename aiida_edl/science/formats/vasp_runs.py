@@ -39,6 +39,12 @@ class VaspRuns(DftRuns):
         folders = {path.parent for name in names for path in source.rglob(name) if path.is_file()}
         return sorted((name_of_run(folder, source), folder) for folder in folders)
 
+    def files_read(self, source: Path) -> list[Path]:
+        """Return the files of the runs that may be read, none of the others, such as WAVECAR, beside them."""
+        runs = [path for _, path in self.sources(source)]
+        found = [path if path.is_file() else find_compressed(path, name) for path in runs for name in (XML, OUTCAR)]
+        return sorted({path for path in found if path is not None})
+
     def open_run(self, group: str, path: Path, options: DftRunsOptions) -> FinishedRun:
         """Return a run, from vasprun.xml if that is whole, else from OUTCAR."""
         run = choose_file(path)

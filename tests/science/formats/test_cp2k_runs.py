@@ -188,6 +188,15 @@ def test_stress_of_dynamics_in_an_unknown_unit_is_refused(tmp_path):
         read(source)
 
 
+def test_checksum_is_that_of_outputs_inputs_and_trajectories(tmp_path):
+    source = unpacked('water', tmp_path)
+    name = read_cp2k_header((source / 'water.out').read_text()).input_name
+    for other in (Path(name).name, 'water-RESTART.wfn'):
+        (source / other).write_text('')
+    read_files = [path.name for path in dataset_format('cp2k_run').files_read(source)]
+    assert read_files == sorted(['water-1.cell', 'water-frc-1.xyz', 'water-pos-1.xyz', 'water.out', Path(name).name])
+
+
 def test_steps_are_matched_by_number():
     """Forces are there of every second step, positions of every step."""
     frames = read(RECORDED / 'water').frames
