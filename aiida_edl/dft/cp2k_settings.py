@@ -225,6 +225,8 @@ def check_frame(frame: Frame, settings: Cp2kSettings) -> None:
     if charge != round(charge):
         raise Cp2kSettingsError(f'the total charge is {charge:g} e; CP2K takes whole charges')
     periodicity = tuple(bool(value) for value in frame.pbc)
+    if periodicity == (False, False, False):
+        _check_box(frame)
     if periodicity in ((True, True, True), (False, False, False)):
         return
     if periodicity != (True, True, False):
@@ -242,6 +244,21 @@ def check_frame(frame: Frame, settings: Cp2kSettings) -> None:
         )
     if settings.film_boundary is FilmBoundary.ISOLATED:
         _check_isolated(frame, charge)
+
+
+def _check_box(frame: Frame) -> None:
+    """Check that an atom or a molecule is far from its images, as CP2K computes it in a periodic box.
+
+    :raises Cp2kSettingsError: if it is not.
+    """
+    heights = frame.positions @ np.linalg.inv(frame.cell)
+    normals = np.linalg.norm(np.linalg.inv(frame.cell), axis=0)
+    vacuum = float(((1.0 - np.ptp(heights, axis=0)) / normals).min())
+    if vacuum < MINIMUM_VACUUM:
+        raise Cp2kSettingsError(
+            f'the frame is not periodic, but has only {vacuum:.3g} Å to its image in the box that CP2K repeats, it '
+            f'needs {MINIMUM_VACUUM:g} Å; enlarge its box'
+        )
 
 
 def is_film(frame: Frame) -> bool:

@@ -167,7 +167,8 @@ class Cp2kParser(EdlParser):
         with self.retrieved_files(kwargs.get('retrieved_temporary_folder')) as folder:
             for index in indices:
                 self._read(folder, index, settings, labels)
-        if indices and len(labels.not_run) == len(indices):
+        has_started = bool(labels.versions) or bool(labels.arrays['converged'].any())
+        if indices and len(labels.not_run) == len(indices) and not has_started:
             detail = f'none of the {len(indices)} frames has an output; is the code CP2K?'
             return self.fail(exit_codes.OUTPUT_MISSING, detail)
         self.out('labels', labels.node())

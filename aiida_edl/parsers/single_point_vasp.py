@@ -24,7 +24,7 @@ OUTCAR_VALUES = {
     'vacuum_level_above': re.compile(rf'{VACUUM_LEVELS}\s+{NUMBER}\s+[-+.\d]+'),
     'vacuum_level_below': re.compile(rf'{VACUUM_LEVELS}\s+[-+.\d]+\s+{NUMBER}'),
 }
-"""What aiida-vasp does not read, or only from a density of states: Fermi level [eV], free energy as OUTCAR gives it [eV],
+"""What aiida-vasp does not read, or only from a density of states: Fermi level [eV], free energy of OUTCAR [eV],
 electrons, D3 energy [eV], vacuum levels of a film [eV]. The last value counts."""
 STDOUT = VaspCalculation._VASP_OUTPUT
 """What VASP prints, and at its end why it stopped."""

@@ -18,6 +18,15 @@ Indices = NDArray[np.int64]
 
 FROM_ATOMS = ('charge_state', 'composition', 'n_atoms')
 """Names that every set of frames knows: ions, chemical formula, atoms."""
+RESULT_COLUMNS = (
+    'metal_potential',
+    'fermi_level',
+    'work_function',
+    'n_electrons',
+    'n_scf_steps',
+    'energy_zero_smearing',
+)
+"""Columns that are results of the method that labelled the frames; they go with the labels."""
 _CHARGE = re.compile(r'(^|[^a-z])charge($|[^a-z])|^n_?elect')
 DIGITS_OF_CHARGES = 6
 """Decimals to which charges [e] are compared."""

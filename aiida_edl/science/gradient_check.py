@@ -30,6 +30,7 @@ class Verdict(str, Enum):
     """What a check found."""
 
     PASSED = 'passed'
+    INEXACT = 'inexact'
     FAILED = 'failed'
     UNDECIDED = 'undecided'
 
@@ -48,7 +49,10 @@ class GradientSettings:
     """Largest relative difference between work of the forces and change of the energy; dimensionless."""
     stress_tolerance: float = 0.15
     """Largest relative difference between work of the stress and change of the energy; dimensionless. The basis of a
-    plane-wave or grid calculation changes with the cell, so this is wider."""
+    plane-wave or grid calculation changes with the cell, so this is wider, and beyond it a stress is inexact."""
+    stress_factor: float = 2.0
+    """Factor between work of the stress and change of the energy from which the stress is wrong, as it is if the signs
+    differ; dimensionless."""
     minimum_work: float = 0.005
     """Below this change of the energy nothing is decided, as the noise of a label may be as large [eV]."""
 
@@ -161,7 +165,9 @@ def check_stress(probes: FrameSet, energies: Floats, stress: Floats, settings: G
     strain = 0.5 * (gradient + gradient.T)
     work = abs(float(np.linalg.det(complete))) * float(np.sum(stress * strain))
     change = 0.5 * float(energies[1] - energies[2])
-    return _compare('stress', work, change, settings.stress_tolerance, settings.minimum_work)
+    found = _compare('stress', work, change, settings.stress_tolerance, settings.minimum_work)
+    is_near = 1.0 / settings.stress_factor < change / work < settings.stress_factor if work else False
+    return replace(found, verdict=Verdict.INEXACT) if found.verdict is Verdict.FAILED and is_near else found
 
 
 def _compare(what: str, work: float, change: float, tolerance: float, minimum: float) -> WorkCheck:

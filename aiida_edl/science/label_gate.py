@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiida_edl.science.close_contacts import closest_contact
+from aiida_edl.science.frame_columns import charge_classes
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.typed_fields import checked_fields
 
@@ -154,8 +155,8 @@ def gate_labels(
     calculation converged, in fewer steps than its limit, whatever its flag says; that energy, forces, stress and
     charges are finite; that no two atoms lie on top of each other; that no force and no sum of forces exceeds its cap;
     that the electrons are those of atoms and total charge; that the vacuum of a film is free of field; and, among
-    frames of the same composition that passed so far, that the energy per atom is no outlier (distance from the median
-    over the median absolute deviation, which outliers do not move).
+    frames of the same composition and charge that passed so far, that the energy per atom is no outlier (distance from
+    the median over the median absolute deviation, which outliers do not move).
 
     :param frames: labelled frames.
     :param diagnostics: what the engine says of its labels; the report notes what it does not say.
@@ -174,7 +175,7 @@ def gate_labels(
     _find_close_contacts(frames, screening)
     _find_large_forces(frames.forces, frames.offsets, screening)
     _find_wrong_electrons(known, screening)
-    _find_vacuum_fields(known, screening)
+    _find_vacuum_fields(frames, known, screening)
     _find_energy_outliers(frames, frames.energies / np.diff(frames.offsets), screening)
     return screening.report()
 
@@ -207,6 +208,7 @@ def _find_scf_steps(diagnostics: LabelDiagnostics, screening: _Screening) -> Non
     """Note calculations that used all steps they had: some programs call these converged."""
     steps, limits = diagnostics.n_scf_steps, diagnostics.maximum_scf_steps
     if steps is None or limits is None:
+        screening.note_unrecorded('the steps of the self-consistent field')
         return
     for index in np.flatnonzero(steps >= limits).tolist():
         if index not in diagnostics.failures:
@@ -263,6 +265,7 @@ def _find_wrong_electrons(diagnostics: LabelDiagnostics, screening: _Screening) 
     """Note calculations with another number of electrons than atoms and total charge ask for."""
     found, expected = diagnostics.n_electrons, diagnostics.expected_electrons
     if found is None or expected is None:
+        screening.note_unrecorded('the number of electrons')
         return
     for index in np.flatnonzero(np.abs(found - expected) > screening.limits.electron_tolerance).tolist():
         reason = (
@@ -272,10 +275,16 @@ def _find_wrong_electrons(diagnostics: LabelDiagnostics, screening: _Screening) 
         screening.reject(index, 'electron_tolerance', reason, float(found[index] - expected[index]))
 
 
-def _find_vacuum_fields(diagnostics: LabelDiagnostics, screening: _Screening) -> None:
+def _find_vacuum_fields(frames: FrameSet, diagnostics: LabelDiagnostics, screening: _Screening) -> None:
     """Note films with a field in their vacuum."""
+    is_film = frames.pbc.any(axis=1) & ~frames.pbc.all(axis=1)
     if diagnostics.vacuum_fields is None:
+        if is_film.any():
+            screening.note_unrecorded('the field in the vacuum of films')
         return
+    is_labelled = ~np.isin(np.arange(len(frames)), list(diagnostics.failures))
+    if n_unknown := int((np.isnan(diagnostics.vacuum_fields).all(axis=1) & is_film & is_labelled).sum()):
+        screening.note_unrecorded(f'the field in the vacuum of {n_unknown} films')
     cap = screening.limits.vacuum_field_cap
     fields_of_frames = np.nan_to_num(np.abs(diagnostics.vacuum_fields), nan=0.0)
     for index in np.flatnonzero((fields_of_frames > cap).any(axis=1)).tolist():
@@ -313,10 +322,9 @@ def _find_energy_outliers(frames: FrameSet, per_atom: Floats, screening: _Screen
 
 
 def _by_composition(frames: FrameSet, findings: Sequence[Sequence[Finding]]) -> list[list[int]]:
-    """Return the indices of frames that passed so far, those of one composition together."""
-    by_composition: dict[bytes, list[int]] = {}
-    for index, found in enumerate(findings):
+    """Return the indices of frames that passed so far, those of one composition, periodicity and charge together."""
+    by_class: dict[int, list[int]] = {}
+    for index, (number, found) in enumerate(zip(charge_classes(frames).tolist(), findings)):
         if not found:
-            atoms = slice(int(frames.offsets[index]), int(frames.offsets[index + 1]))
-            by_composition.setdefault(np.bincount(frames.numbers[atoms]).tobytes(), []).append(index)
-    return list(by_composition.values())
+            by_class.setdefault(number, []).append(index)
+    return list(by_class.values())

@@ -99,8 +99,8 @@ class LabellingWorkChain(SubmitOnceMixin, WorkChain):
     job, and labels that it gave before it failed are used. Frames that are rejected are a warning as long as they are
     few; the data set holds the others.
 
-    Last, the first frame that passed is deformed a little, and labelled again: if its energy does not change by the
-    work of its forces and stress, all labels of this engine are wrong, and there is no data set.
+    Last, the frame with the largest force is deformed a little, and labelled again: if its energy does not change by
+    the work of its forces and stress, all labels of this engine are wrong, and there is no data set.
     """
 
     @classmethod
@@ -179,8 +179,9 @@ class LabellingWorkChain(SubmitOnceMixin, WorkChain):
         spec.exit_code(
             700,
             'WARNING_FRAMES_REJECTED',
-            message='{rejected} of {total} frames were rejected, the first because: {reason}',
+            message='{rejected} of {total} frames were rejected, the first because: {reason}{doubt}',
         )
+        spec.exit_code(701, 'WARNING_LABELS_UNCERTAIN', message='All frames have labels, but {doubt}')
 
     def setup(self) -> None:
         """Divide the frames into packs."""
@@ -260,12 +261,10 @@ class LabellingWorkChain(SubmitOnceMixin, WorkChain):
         return ToContext(single_point_probes=self._submit_single_point(self.ctx.probes, 'single_point_probes'))
 
     def inspect_gradients(self) -> Any:
-        """Refuse all labels if the energies contradict the forces or the stress."""
+        """Refuse all labels if the energies contradict the forces or the stress; remember what is not certain."""
         child = self.ctx.single_point_probes
         if not has_labels(child):
-            self.report(
-                f'forces and stress were not checked: the deformed frames gave no labels, {how_it_ended(child)}'
-            )
+            self.ctx.doubt = f'forces were not checked, as the job of the deformed frames {how_it_ended(child)}'
             return None
         verdict = self.call_once(
             gradient_verdict,
@@ -279,20 +278,25 @@ class LabellingWorkChain(SubmitOnceMixin, WorkChain):
         self.report(f'check of forces and stress: {verdict["verdict"]} {verdict["reason"]}'.rstrip())
         if verdict['verdict'] == Verdict.FAILED.value:
             return self.exit_codes.ERROR_LABELS_CONTRADICT_EACH_OTHER.format(reason=verdict['reason'])
+        if verdict['verdict'] != Verdict.PASSED.value:
+            self.ctx.doubt = f'the check of forces and stress is {verdict["verdict"]}: {verdict["reason"]}'
         return None
 
     def results(self) -> Any:
-        """Attach the data set, and say how much of it is missing."""
+        """Attach the data set, and say how much of it is missing or uncertain."""
         if self.ctx.dataset is not None:
             self.out('dataset', self.ctx.dataset)
         n_rejected, n_frames = self.ctx.rejected['n_rejected'], self.ctx.rejected['n_frames']
+        doubt = self.ctx.get('doubt', '')
+        if doubt:
+            self.report(doubt)
         if not n_rejected:
-            return None
+            return self.exit_codes.WARNING_LABELS_UNCERTAIN.format(doubt=doubt) if doubt else None
         values = {'rejected': n_rejected, 'total': n_frames, 'reason': self.ctx.rejected['frames'][0]['reason']}
         limit = self.inputs.max_failed_fraction.value
         if n_rejected > limit * n_frames:
             return self.exit_codes.ERROR_TOO_MANY_REJECTED.format(limit=limit, **values)
-        return self.exit_codes.WARNING_FRAMES_REJECTED.format(**values)
+        return self.exit_codes.WARNING_FRAMES_REJECTED.format(doubt=f'; {doubt}' if doubt else '', **values)
 
 
 def has_labels(single_point: ProcessNode) -> bool:

@@ -98,6 +98,13 @@ def test_film_without_vacuum():
     assert refusal(replace(frame, cell=cell), film_boundary='periodic') == sentence.format(10)
 
 
+def test_molecule_near_its_image():
+    frame = replace(water(), pbc=np.zeros(3, dtype=bool))
+    assert refusal(frame).startswith('the frame is not periodic, but has only ')
+    assert refusal(frame).endswith(' Å to its image in the box that CP2K repeats, it needs 10 Å; enlarge its box')
+    check_frame(replace(frame, cell=np.diag([12.0, 12.5, 13.0])), Cp2kSettings())
+
+
 def test_isolated_film_in_a_skewed_cell():
     frame = charged_film()
     skewed = frame.cell + np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])

@@ -12,6 +12,7 @@ from aiida.orm import ArrayData, Dict
 
 from aiida_edl.calculations.link_labels import in_natural_order
 from aiida_edl.data.dataset import DatasetData
+from aiida_edl.science.frame_columns import RESULT_COLUMNS
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.label_gate import GateSettings, LabelDiagnostics, Rejection, gate_labels
 
@@ -65,20 +66,43 @@ def assemble_labels(dataset: DatasetData, gate: Dict, **parts: Any) -> dict[str,
                 'frames': [as_dict(rejection) for rejection in report.rejected],
                 'n_frames': len(frames),
                 'n_rejected': len(report.rejected),
-                'notes': list(report.notes),
+                'notes': [*report.notes, *_left_out(packs), *_said_of_all(parts, 'notes')],
                 'gate': gate.get_dict(),
             }
         )
     }
     if len(report.accepted):
+        conventions = _said_of_all(parts, 'charge_convention')
         levels = sorted({parts[key]['level_of_theory'] for key in parts if key.startswith('summary_')})
         outputs['dataset'] = DatasetData.from_frames(
             frames.select(report.accepted),
             level_of_theory='; '.join(levels),
             origin=dataset.base.attributes.get(dataset.KEY_ORIGIN),
             n_wet_sides=dataset.n_wet_sides,
+            attributes={'charge_convention': '; '.join(conventions)} if conventions else None,
         )
     return outputs
+
+
+def _said_of_all(parts: Mapping[str, Any], name: str) -> list[str]:
+    """Return what the engine says of its labels under a name, each text once."""
+    texts: list[str] = []
+    for key in in_natural_order([key for key in parts if key.startswith('summary_')]):
+        said = parts[key].get_dict().get(name) or []
+        texts += [text for text in ([said] if isinstance(said, str) else said) if text not in texts]
+    return texts
+
+
+def _left_out(packs: Sequence[_Pack]) -> list[str]:
+    """Return a note on each label that a part of the frames has, and the data set has not."""
+    there = [(pack, set(pack.labels.get_arraynames())) for pack in packs if pack.labels is not None and pack.has_labels]
+    notes = []
+    for name in ('stresses', 'charges', *COLUMNS):
+        n_with = sum(pack.n_frames for pack, names in there if name in names)
+        n_all = sum(pack.n_frames for pack, _ in there)
+        if 0 < n_with < n_all:
+            notes.append(f'{name} are left out, as only {n_with} of {n_all} frames have them')
+    return notes
 
 
 def _packs(parts: Mapping[str, Any]) -> list[_Pack]:
@@ -110,7 +134,8 @@ def as_dict(rejection: Rejection) -> dict[str, Any]:
 def _labelled(frames: FrameSet, packs: Sequence[_Pack]) -> tuple[FrameSet, LabelDiagnostics]:
     """Return the frames with the labels of consecutive packs, and what the engine says of them.
 
-    Labels that some pack with labelled frames lacks are left out; frames of a pack without any hold NaN.
+    Labels that some pack with labelled frames lacks are left out; what the engine says beside them, and frames of a
+    pack without any, hold NaN.
 
     :raises ValueError: if a pack is not of the frames whose turn it is.
     """
@@ -118,8 +143,12 @@ def _labelled(frames: FrameSet, packs: Sequence[_Pack]) -> tuple[FrameSet, Label
     labelled = [pack.labels for pack in packs if pack.labels is not None and pack.has_labels]
     shapes: dict[str, tuple[int, ...]] = {'energies': (), 'forces': (3,)}
     if labelled:
-        names = set.intersection(*[set(labels.get_arraynames()) for labels in labelled]) & KNOWN
-        shapes = {name: labelled[0].get_array(name).shape[1:] for name in sorted(names)}
+        there = [set(labels.get_arraynames()) & KNOWN for labels in labelled]
+        names = set.intersection(*there) | (set.union(*there) & set(DIAGNOSTICS))
+        shapes = {
+            name: next(labels.get_array(name).shape[1:] for labels, given in zip(labelled, there) if name in given)
+            for name in sorted(names)
+        }
     joined = {
         name: np.full((len(frames.numbers) if name in PER_ATOM else len(frames), *shape), np.nan)
         for name, shape in shapes.items()
@@ -134,9 +163,12 @@ def _labelled(frames: FrameSet, packs: Sequence[_Pack]) -> tuple[FrameSet, Label
             converged[start:stop] = pack.labels.get_array('converged')
             atoms = slice(int(frames.offsets[start]), int(frames.offsets[stop]))
             for name, values in joined.items():
+                if name not in pack.labels.get_arraynames():
+                    continue  # a diagnostic that this pack does not have
                 values[atoms if name in PER_ATOM else slice(start, stop)] = pack.labels.get_array(name)
         start = stop
-    arrays = frames.without_labels().to_arrays()
+    kept = {name: column for name, column in frames.columns.items() if name not in RESULT_COLUMNS}
+    arrays = frames.without_labels().replaced_columns(kept).to_arrays()
     arrays |= {name: joined[name] for name in ('energies', 'forces', 'stresses', 'charges') if name in joined}
     columns = {name: joined[name] for name in COLUMNS if name in joined}
     known = {name: joined[name] for name in DIAGNOSTICS if name in joined}

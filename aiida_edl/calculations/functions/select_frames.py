@@ -12,12 +12,10 @@ from aiida.orm import ArrayData, Dict
 from aiida_edl.calculations.functions.subset import SOURCE_INDEX, subset_of
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.registry import unknown_name_message
-from aiida_edl.science.frame_columns import Indices
+from aiida_edl.science.frame_columns import RESULT_COLUMNS, Indices
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.science.selection import SelectionError, SelectionSettings, choose_frames
 
-LABEL_COLUMNS = ('metal_potential',)
-"""Columns that are results of the method that made the frames; they go with the labels."""
 HANDLED_HERE = ('start', 'stop', 'columns', 'keep_labels', 'deviation')
 """Settings that are not of the choice itself."""
 DEFAULT_DEVIATION = 'max_force_deviation'
@@ -62,7 +60,7 @@ def select_frames(
 def _without_labels(dataset: DatasetData, frames: FrameSet, indices: Indices, added: Mapping[str, Any]) -> DatasetData:
     """Return frames without what the method gave that made them."""
     chosen = frames.without_labels().select(indices)
-    columns = {name: column for name, column in chosen.columns.items() if name not in LABEL_COLUMNS}
+    columns = {name: column for name, column in chosen.columns.items() if name not in RESULT_COLUMNS}
     columns.setdefault(SOURCE_INDEX, indices.astype(np.int64))
     chosen = chosen.replaced_columns(columns).with_columns(**added)
     return DatasetData.from_frames(

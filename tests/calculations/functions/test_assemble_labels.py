@@ -134,6 +134,33 @@ def test_profiles_of_other_lengths_stay_with_the_labels():
     assert outputs['dataset'].columns() == ()
 
 
+def test_diagnostics_of_one_part_are_looked_at_though_another_has_none():
+    films = {'vacuum_fields': np.array([[0.5, 0.5]]), 'stresses': np.zeros((1, 3, 3))}
+    outputs = assemble(
+        [1, 2],
+        labels_1=labels([1.0], [1], **films),
+        summary_1=summary(),
+        labels_2=labels([2.0], [2]),
+        summary_2=summary(),
+    )
+    assert [entry['frame'] for entry in outputs['rejected']['frames']] == [0]
+    assert 'stresses are left out, as only 1 of 2 frames have them' in outputs['rejected']['notes']
+
+
+def test_results_of_an_earlier_method_are_dropped():
+    source = frames([1]).with_columns(fermi_level=-9.9, n_electrons=8.0, total_charge=1.0)
+    outputs = assemble_labels.__wrapped__(
+        DatasetData.from_frames(source), Dict(GATE), labels_1=labels([1.0], [1]), summary_1=summary()
+    )
+    assert outputs['dataset'].columns() == ('total_charge',)
+
+
+def test_convention_of_charges_is_kept():
+    said = Dict({'level_of_theory': 'by hand', 'failures': {}, 'charge_convention': 'electrons by NELECT'})
+    outputs = assemble([1], labels_1=labels([1.0], [1]), summary_1=said)
+    assert outputs['dataset'].base.attributes.get('charge_convention') == 'electrons by NELECT'
+
+
 def test_without_any_labels_there_is_no_data_set():
     outputs = assemble([1, 2], missing_1=Dict({'n_frames': 2, 'reason': 'no licence'}))
     assert set(outputs) == {'rejected'}

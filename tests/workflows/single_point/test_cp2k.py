@@ -204,6 +204,19 @@ def test_interrupted_job_goes_on_with_the_frames_that_are_left(aiida_code_instal
     ]
 
 
+def test_labels_of_earlier_jobs_survive_a_job_that_finishes_no_frame(recorded_code, tmp_path):
+    """The last frame is killed in its first step, after the others had got their labels in an earlier job."""
+    code = recorded_code('water', 'water')
+    cut = gzip.decompress((RECORDED / 'water.out.gz').read_bytes())[:3000]
+    (tmp_path / 'frame_00001.inp.out').write_bytes(cut)
+    frames = (water(), water())
+    first, _ = run_get_node(Cp2kCalculation, **inputs(code, *frames))
+    second, node = run_get_node(Cp2kCalculation, **inputs(code, *frames, checkpoint=first['labels']))
+    assert node.exit_status == 312
+    assert second['labels'].get_array('converged').tolist() == [True, False]
+    assert second['label_summary']['n_labelled'] == 1
+
+
 def test_frame_that_was_run_in_vain_is_not_run_again_after_an_interruption(recorded_code, tmp_path):
     folder = tmp_path / 'job'
     folder.mkdir()
