@@ -7,9 +7,12 @@ from aiida.engine import run_get_node
 from aiida.orm import Bool, Dict, Float, Int, Str
 from ase_cases import frames as metal_frames
 from calculation_cases import TESTS, dataset, labelled_frames, potential, without_labels
+from cp2k_cases import charged_film
 
 from aiida_edl.data.dataset import DatasetData
+from aiida_edl.science.frames import FrameSet
 from aiida_edl.workflows.labelling import LabellingWorkChain, single_point_engines
+from aiida_edl.workflows.single_point.ase_calculator.recipes import gfn1_xtb
 
 RECIPE = {'module': 'ase.calculators.lj', 'attribute': 'LennardJones', 'keyword_arguments': {'sigma': 2.3, 'rc': 4.0}}
 
@@ -167,6 +170,21 @@ def test_forces_that_fit_the_energy_pass_and_the_verdict_is_stored(python_code, 
     verdict = outputs['gradient_check'].get_dict()
     assert (verdict['verdict'], verdict['forces']['verdict'], verdict['stress']['verdict']) == ('passed',) * 3
     assert verdict['forces']['energy_change'] == pytest.approx(verdict['forces']['work'], rel=0.02)
+
+
+def test_tight_binding_labels_a_charged_interface_that_passes_every_check(python_code):
+    """One sodium ion beside gold: sign and unit of forces and stress, and the kind of energy, of GFN1-xTB."""
+    outputs, node = label(
+        python_code,
+        dataset=DatasetData.from_frames(FrameSet.from_frames([charged_film()]), origin='made by hand'),
+        model_parameters=Dict(gfn1_xtb()),
+        check_gradients=Bool(True),
+    )
+    assert node.is_finished_ok, node.exit_message
+    verdict = outputs['gradient_check']
+    for checked in ('forces', 'stress'):
+        assert verdict[checked]['verdict'] == 'passed'
+        assert verdict[checked]['energy_change'] == pytest.approx(verdict[checked]['work'], rel=0.02)
 
 
 def test_gradients_instead_of_forces_make_all_labels_worthless(python_code, monkeypatch):

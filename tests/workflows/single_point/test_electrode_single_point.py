@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from aiida.common import LinkType
 from aiida.engine import run_get_node
-from aiida.orm import CalcJobNode, Dict, FolderData, InstalledCode
+from aiida.orm import CalcJobNode, Dict, FolderData, InstalledCode, Str
 from electrode_cases import FIXTURES, find_lammps
 
 from aiida_edl.calculations.single_point_electrode import ElectrodeCalculation
@@ -17,6 +17,7 @@ from aiida_edl.data.dataset import DatasetData
 from aiida_edl.parsers.single_point_electrode import ElectrodeParser
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.reference_model import ReferenceModel
+from aiida_edl.workflows.labelling import LabellingWorkChain
 
 RECORDED = FIXTURES / 'single_point' / 'electrode'
 BROKEN = 'oxygen 12 has 1 instead of 2 hydrogens, the reference model needs whole water molecules'
@@ -166,3 +167,19 @@ def test_lammps_itself_gives_the_recorded_labels(aiida_code_installed):
     assert node.is_finished_ok, node.exit_message
     # Another compiler rounds in another order
     np.testing.assert_allclose(node.outputs.labels.get_array('energies')[:4], expected.energies[:4], rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_forces_are_the_gradient_of_the_energy_at_fixed_charge(aiida_code_installed):
+    """Of the potential energy, that is, and not of the one at fixed potential."""
+    outputs, node = run_get_node(
+        LabellingWorkChain,
+        dataset=dataset([0, 1, 2, 3]),
+        engine=Str('electrode'),
+        code=aiida_code_installed(label='lmp-gradient', filepath_executable=find_lammps()),
+        model_parameters=Dict({}),
+    )
+    assert node.is_finished_ok, node.exit_message
+    forces = outputs['gradient_check']['forces']
+    assert forces['verdict'] == 'passed'
+    assert forces['energy_change'] == pytest.approx(forces['work'], rel=0.02)
