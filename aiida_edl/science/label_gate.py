@@ -132,10 +132,12 @@ class _Screening:
         """Note that something was not checked, as the labels do not say it."""
         self.notes.append(f'the labels carry no record of {what}, so it was not checked')
 
-    def reject(self, index: int, check: str, reason: str, value: float | None = None) -> None:
-        """Add a finding; its limit is the setting of the name of the check, if there is one."""
-        limit = getattr(self.limits, check, None)
-        self.findings[index].append(Finding(check, reason, value, None if limit is None else float(limit)))
+    def reject(
+        self, index: int, check: str, reason: str, value: float | None = None, limit: float | None = None
+    ) -> None:
+        """Add a finding; its limit is the setting of the name of the check, unless another is given."""
+        allowed = getattr(self.limits, check, None) if limit is None else limit
+        self.findings[index].append(Finding(check, reason, value, None if allowed is None else float(allowed)))
 
     def report(self) -> GateReport:
         """Return the sum of it."""
@@ -213,7 +215,7 @@ def _find_scf_steps(diagnostics: LabelDiagnostics, screening: _Screening) -> Non
     for index in np.flatnonzero(steps >= limits).tolist():
         if index not in diagnostics.failures:
             reason = f'the self-consistent field used {steps[index]:g} steps of at most {limits[index]:g}'
-            screening.findings[index].append(Finding('scf_steps', reason, float(steps[index]), float(limits[index])))
+            screening.reject(index, 'scf_steps', reason, float(steps[index]), float(limits[index]))
 
 
 def _any_per_frame(is_bad: NDArray[np.bool_], frames: FrameSet) -> NDArray[np.bool_]:
@@ -313,7 +315,7 @@ def _find_energy_outliers(frames: FrameSet, per_atom: Floats, screening: _Screen
                     f'the energy lies {deviation:.4g} eV/atom from the median of its composition, '
                     f'the limit is {limit:.4g} eV/atom'
                 )
-                screening.findings[index].append(Finding('energy_outlier', reason, float(deviation), limit))
+                screening.reject(index, 'energy_outlier', reason, float(deviation), limit)
     if n_unscreened:
         screening.notes.append(
             f'{n_unscreened} frames were not screened for energy outliers: their composition occurs in fewer than '

@@ -27,9 +27,10 @@ def gradient_probes(dataset: DatasetData, settings: Dict) -> DatasetData:
     :return: the frame with the largest force, moved along its forces there and back and, if it has a stress,
         compressed and strained.
     """
-    probes = science.probe_frames(_probed(dataset)[1], GradientSettings.from_dict(settings.get_dict()))
+    index, frame = _probed(dataset)
+    probes = science.probe_frames(frame, GradientSettings.from_dict(settings.get_dict()))
     return DatasetData.from_frames(
-        probes, origin=f'frame {_probed(dataset)[0]} of {dataset.uuid}, deformed', n_wet_sides=dataset.n_wet_sides
+        probes, origin=f'frame {index} of {dataset.uuid}, deformed', n_wet_sides=dataset.n_wet_sides
     )
 
 
