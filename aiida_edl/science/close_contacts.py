@@ -36,17 +36,30 @@ def closest_contact(frame: Frame, below: float) -> CloseContact | None:
     :param frame: the frame; its positions and cell are finite.
     :param below: the distance [Å].
     """
-    positions, owners = _with_images(frame, below)
-    tree = cKDTree(positions)
-    pairs = tree.query_pairs(below, output_type='ndarray')
-    pairs = pairs[pairs.min(axis=1) < len(frame.numbers)] if len(pairs) else pairs
+    pairs, distances = pairs_within(frame, below)
     if not len(pairs):
         return None
-    distances = np.linalg.norm(positions[pairs[:, 0]] - positions[pairs[:, 1]], axis=1)
     closest = int(np.argmin(distances))
-    first, second = sorted(int(owners[index]) for index in pairs[closest])
+    first, second = sorted(int(index) for index in pairs[closest])
     symbols = chemical_symbols[int(frame.numbers[first])], chemical_symbols[int(frame.numbers[second])]
     return CloseContact(first, second, float(distances[closest]), symbols)
+
+
+def pairs_within(frame: Frame, below: float) -> tuple[NDArray[np.int64], Floats]:
+    """Return the pairs of atoms that are closer than a distance, and how far apart they are.
+
+    A pair that meets across several boundaries is listed once for each of its images; a pair across a boundary may be
+    listed twice.
+
+    :param frame: the frame; its positions and cell are finite.
+    :param below: the distance [Å].
+    :return: indices of the atoms, shape ``(n_pairs, 2)``, and distances [Å], shape ``(n_pairs,)``.
+    """
+    positions, owners = _with_images(frame, below)
+    pairs = cKDTree(positions).query_pairs(below, output_type='ndarray')
+    pairs = pairs[pairs.min(axis=1) < len(frame.numbers)] if len(pairs) else pairs
+    distances = np.linalg.norm(positions[pairs[:, 0]] - positions[pairs[:, 1]], axis=1)
+    return np.asarray(owners[pairs], dtype=np.int64).reshape(-1, 2), np.asarray(distances)
 
 
 def _with_images(frame: Frame, margin: float) -> tuple[Floats, NDArray[np.int64]]:

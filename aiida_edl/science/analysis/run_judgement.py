@@ -1,0 +1,88 @@
+"""Reasons that gather while a run is judged, and what could not be judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from aiida_edl.science.analysis.run_quality_settings import EXPLODED, RunQualitySettings
+from aiida_edl.science.frames import Floats
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One line of the rule of exclusion."""
+
+    name: str
+    """Its name."""
+    what: str
+    """What is looked at, in words."""
+    limit: float
+    """What is allowed."""
+    unit: str = ''
+    """Unit of the limit; ``''`` without one."""
+
+
+@dataclass
+class Judgement:
+    """What has been found so far."""
+
+    settings: RunQualitySettings
+    """The limits."""
+    reasons: list[dict[str, Any]] = field(default_factory=list)
+    """What excludes the run."""
+    not_judged: list[str] = field(default_factory=list)
+    """What could not be judged, one sentence each."""
+
+    def add(self, criterion: Criterion, value: float, time: float | None = None) -> None:
+        """Add a reason.
+
+        :param criterion: the criterion that does not hold.
+        :param value: what was found, in its unit.
+        :param time: when it was first seen [fs]; None for the run as a whole.
+        """
+        unit = f' {criterion.unit}' if criterion.unit else ''
+        when = '' if time is None else f' at {time:g} fs'
+        sentence = f'{criterion.what} is {value:.4g}{unit}{when}, the limit is {criterion.limit:.4g}{unit}'
+        reason = {'name': criterion.name, 'value': float(value), 'limit': float(criterion.limit)}
+        self.reasons.append({**reason, 'unit': criterion.unit, 'time': time, 'sentence': sentence})
+
+    def add_explosion(self, time: float) -> None:
+        """Add that the program itself ended the run.
+
+        :param time: time of the last frame [fs].
+        """
+        sentence = f'the program ended the run after {time:g} fs because it exploded'
+        reason = {'name': EXPLODED, 'value': time, 'limit': None, 'unit': 'fs', 'time': time}
+        self.reasons.append({**reason, 'sentence': sentence})
+
+    def add_first_above(self, criterion: Criterion, times: Floats, values: Floats) -> None:
+        """Add the first of some values that exceeds the limit, if there is one.
+
+        :param criterion: the criterion.
+        :param times: times [fs], shape ``(n_values,)``.
+        :param values: what was found, in its unit, shape ``(n_values,)``.
+        """
+        if (above := np.flatnonzero(values > criterion.limit)).size:
+            first = int(above[0])
+            self.add(criterion, float(values[first]), float(times[first]))
+
+    def add_temperature(self, name: str, what: str, mean: float, error: float) -> None:
+        """Add a mean temperature that deviates from the target by more than the tolerance and its error.
+
+        :param name: name of the criterion.
+        :param what: which temperature, in words.
+        :param mean: the mean [K].
+        :param error: its standard error [K].
+        """
+        target, settings = self.settings.temperature, self.settings
+        tolerated = settings.temperature_tolerance * target
+        if target and abs(mean - target) > max(tolerated, settings.significance * error):
+            self.add(Criterion(name, what, target + np.copysign(tolerated, mean - target), 'K'), mean)
+
+    @property
+    def is_seen_in_a_frame(self) -> bool:
+        """Whether a stored frame shows an event."""
+        return any(reason['name'] != EXPLODED for reason in self.reasons)
