@@ -15,6 +15,7 @@ a bin, where single precision, in which MAICoS holds positions, would decide.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import subprocess
@@ -70,10 +71,16 @@ def synthetic_trajectory(n_frames: int, seed: int) -> dict[str, np.ndarray]:
     return {'numbers': numbers, 'positions': positions, 'cell': cell}
 
 
+def charges_of(numbers: np.ndarray) -> np.ndarray:
+    """Return the charges of SPC/E water [e], and none of ions and metal, so that each frame is neutral."""
+    return np.select([numbers == 8, numbers == 1], [-0.8476, 0.4238], 0.0)
+
+
 def our_profiles(trajectory: dict[str, np.ndarray], repeats: int) -> tuple[dict[str, np.ndarray], list[float]]:
     """Return the profiles above both surfaces and the times of all observables with errors, both surfaces [s]."""
     # Imported here, because the environment of MAICoS needs not hold this package.
     from aiida_edl.science.analysis.interface_profiles import interface_profiles  # noqa: PLC0415
+    from aiida_edl.science.analysis.potential_profile import PotentialSettings, potential_profile  # noqa: PLC0415
     from aiida_edl.science.analysis.profile_settings import ProfileSettings  # noqa: PLC0415
     from aiida_edl.science.frames import FrameSet  # noqa: PLC0415
 
@@ -95,6 +102,10 @@ def our_profiles(trajectory: dict[str, np.ndarray], repeats: int) -> tuple[dict[
         result = interface_profiles(frames, ProfileSettings(bin_width=BIN_WIDTH, z_max=Z_MAX, surfaces=name))
         for field in ('oxygen_number_density', 'hydrogen_number_density', 'ion_number_density', 'mean_cosine'):
             profiles[f'{name}_{field}'] = getattr(result, field)
+        charged = dataclasses.replace(frames, charges=np.tile(charges_of(trajectory['numbers']), n_frames))
+        settings = PotentialSettings(bin_width=BIN_WIDTH, z_max=Z_MAX, surfaces=name)
+        density = potential_profile(charged, settings).charge_density
+        profiles[f'{name}_charge_density'] = density[-round(Z_MAX / BIN_WIDTH) :]
     return profiles, seconds
 
 
@@ -112,7 +123,7 @@ def maicos_profiles(trajectory: dict[str, np.ndarray]) -> tuple[dict[str, np.nda
     universe.add_TopologyAttr('names', [{79: 'Au', 8: 'O', 1: 'H', 11: 'Na'}[number] for number in numbers])
     # Without mass on hydrogen the centre of mass is the oxygen, where our definition locates a water.
     universe.add_TopologyAttr('masses', np.where(numbers == 1, 0.0, 1.0))
-    universe.add_TopologyAttr('charges', np.select([numbers == 8, numbers == 1], [-0.8476, 0.4238], 0.0))
+    universe.add_TopologyAttr('charges', charges_of(numbers))
     box = np.concatenate([np.diag(trajectory['cell']), [90.0] * 3]).astype(np.float32)
     positions = trajectory['positions'].astype(np.float32)
     universe.load_new(positions, format=MemoryReader, dimensions=np.tile(box, (n_frames, 1)), dt=1.0)
@@ -125,6 +136,7 @@ def maicos_profiles(trajectory: dict[str, np.ndarray]) -> tuple[dict[str, np.nda
     water = universe.select_atoms('name O H')
     whole['mean_cosine'] = maicos.DiporderPlanar(water, order_parameter='cos_theta', **common).run()
     seconds = time.perf_counter() - start
+    whole['charge_density'] = maicos.DensityPlanar(water, dens='charge', **common).run()
     profiles, n_bins = {}, round(Z_MAX / BIN_WIDTH)
     for field, analysis in whole.items():
         values = np.asarray(analysis.results.profile)

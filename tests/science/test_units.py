@@ -23,6 +23,7 @@ CODATA_TOLERANCE = 3e-8
         (units.KILOBAR, 1000 * ase.units.bar),
         (units.BAR, ase.units.bar),
         (units.ATMOSPHERE, 101325 * ase.units.Pascal),
+        (units.VACUUM_PERMITTIVITY, 1e-10 * ase.units._eps0 / ase.units._e),
     ],
 )
 def test_factor_agrees_with_ase(ours, theirs):

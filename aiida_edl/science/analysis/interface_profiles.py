@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 
 from aiida_edl.science.analysis.atom_groups import Integers
 from aiida_edl.science.analysis.density_profile import WATER_MASS, atomic_mass, mass_density
-from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.analysis.planar_bins import FrameBlocks, coarsened, ratio_over_replicas
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
 from aiida_edl.science.analysis.profile_sums import ProfileSums
-from aiida_edl.science.analysis.trajectory_parts import frame_interval, replica_ranges, trajectory_parts
+from aiida_edl.science.analysis.trajectory_parts import (
+    analysed_blocks,
+    frame_interval,
+    replica_ranges,
+    trajectory_parts,
+)
 from aiida_edl.science.frames import Floats, FrameSet
-from aiida_edl.science.uncertainty import MINIMUM_SAMPLES, Estimate
+from aiida_edl.science.uncertainty import Estimate
 
 __all__ = ['InterfaceProfiles', 'ProfileSettings', 'interface_profiles']
 
@@ -153,13 +157,8 @@ def interface_profiles(frames: FrameSet, settings: ProfileSettings | None = None
     """
     settings = settings or ProfileSettings()
     replicas = replica_ranges(frames, settings)
-    blocks = FrameBlocks.of_lengths([stop - start for start, stop in replicas])
-    if (n_samples := int(np.bincount(blocks.replica_of_block).min())) < MINIMUM_SAMPLES:
-        raise NotAnalysableError(
-            f'a replica of {min(stop - start for start, stop in replicas)} frames gives {n_samples} samples, too few '
-            f'for an error; an error needs at least {MINIMUM_SAMPLES} in each replica'
-        )
-    parts, symbol = trajectory_parts(frames, replicas, settings)
+    blocks = analysed_blocks(replicas)
+    parts, symbol = trajectory_parts(frames, replicas, settings, settings.ion)
     sums = ProfileSums.empty(blocks, settings)
     for part in parts:
         frames_at_once = max(1, ATOMS_AT_ONCE // int(frames.offsets[part.start + 1] - frames.offsets[part.start]))

@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from aiida_edl.science.analysis.atom_groups import AtomGroups, Integers, atom_groups, equal_compositions
 from aiida_edl.science.analysis.ion_distribution import ion_indices, ion_symbol
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
-from aiida_edl.science.analysis.profile_settings import ProfileSettings
+from aiida_edl.science.analysis.planar_bins import FrameBlocks
 from aiida_edl.science.analysis.surface_planes import Surface, surfaces_of_frame
 from aiida_edl.science.frames import FrameSet
+from aiida_edl.science.uncertainty import MINIMUM_SAMPLES
+
+
+class PartSettings(Protocol):
+    """What the settings of an analysis say about the frames and surfaces that are taken."""
+
+    @property
+    def surfaces(self) -> str:
+        """``'average'``, ``'lower'`` or ``'upper'``."""
+
+    @property
+    def equilibration_frames(self) -> int:
+        """Frames left out at the beginning of each replica."""
+
+    @property
+    def replica_column(self) -> str:
+        """Column that tells replicas apart."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +51,7 @@ class TrajectoryPart:
     """Wet surfaces that are analysed, one or two."""
 
 
-def replica_ranges(frames: FrameSet, settings: ProfileSettings) -> list[tuple[int, int]]:
+def replica_ranges(frames: FrameSet, settings: PartSettings) -> list[tuple[int, int]]:
     """Return the range ``(start, stop)`` of each replica, without its equilibration.
 
     :param frames: the trajectory.
@@ -58,6 +76,22 @@ def replica_ranges(frames: FrameSet, settings: ProfileSettings) -> list[tuple[in
     return [(start + skip, stop) for start, stop in itertools.pairwise(edges)]
 
 
+def analysed_blocks(replicas: list[tuple[int, int]]) -> FrameBlocks:
+    """Return the blocks of the analysed frames.
+
+    :param replicas: result of :func:`replica_ranges`.
+    :raises NotAnalysableError: if a replica is too short for an error.
+    """
+    lengths = [stop - start for start, stop in replicas]
+    blocks = FrameBlocks.of_lengths(lengths)
+    if (n_samples := int(np.bincount(blocks.replica_of_block).min())) < MINIMUM_SAMPLES:
+        raise NotAnalysableError(
+            f'a replica of {min(lengths)} frames gives {n_samples} samples, too few '
+            f'for an error; an error needs at least {MINIMUM_SAMPLES} in each replica'
+        )
+    return blocks
+
+
 def frame_interval(frames: FrameSet, replicas: list[tuple[int, int]]) -> float:
     """Return the time between frames [fs], NaN if unknown."""
     if 'time' not in frames.columns or len(frames) == 1:
@@ -66,10 +100,14 @@ def frame_interval(frames: FrameSet, replicas: list[tuple[int, int]]) -> float:
 
 
 def trajectory_parts(
-    frames: FrameSet, replicas: list[tuple[int, int]], settings: ProfileSettings
+    frames: FrameSet, replicas: list[tuple[int, int]], settings: PartSettings, ion: str | None
 ) -> tuple[list[TrajectoryPart], str]:
     """Return the ranges to analyse and the symbol of the ion.
 
+    :param frames: the trajectory.
+    :param replicas: result of :func:`replica_ranges`.
+    :param settings: ``surfaces`` is used.
+    :param ion: chemical symbol of the ion, ``''`` for the only kind that occurs, None if none is asked for.
     :raises NotAnalysableError: if compositions or wet surfaces differ, or there is no wet surface.
     """
     parts: list[TrajectoryPart] = []
@@ -87,7 +125,7 @@ def trajectory_parts(
                 )
             composition = np.sort(numbers)
             groups = atom_groups(numbers)
-            symbol = ion_symbol(numbers, groups, settings.ion)
+            symbol = '' if ion is None else ion_symbol(numbers, groups, ion)
             surfaces = _surfaces(frames, start, groups, settings)
             if parts and len(parts[0].surfaces) != len(surfaces):
                 raise NotAnalysableError(
@@ -99,7 +137,7 @@ def trajectory_parts(
     return parts, symbol
 
 
-def _surfaces(frames: FrameSet, index: int, groups: AtomGroups, settings: ProfileSettings) -> tuple[Surface, ...]:
+def _surfaces(frames: FrameSet, index: int, groups: AtomGroups, settings: PartSettings) -> tuple[Surface, ...]:
     """Return the surfaces to analyse, from one frame."""
     found = surfaces_of_frame(frames.frame(index), groups)
     if not found:
