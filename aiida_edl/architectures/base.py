@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,9 +19,13 @@ from aiida_edl.architectures.bindings import NATIVE, EngineBinding
 from aiida_edl.architectures.conversion import Conversion, ConversionError, conversion_chain
 from aiida_edl.architectures.fine_tuning import FineTuning, FineTuningMode, ParentModel
 from aiida_edl.architectures.precision import Precision
-from aiida_edl.registry import unknown_name_message
+from aiida_edl.registry import ARCHITECTURES, load_member, registered_names, unknown_name_message
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.typed_fields import checked_fields
+
+CHARGE_COLUMN = 'charge_column'
+"""Hyperparameter of the architectures that can be told a charge: the column of the frames that holds it, empty for a
+model that is told none. ``metal_charge`` needs no column: it follows from the atoms."""
 
 
 class TrainingOutcome(str, Enum):
@@ -206,6 +210,15 @@ class TrainingJobError(ValueError):
     """A training that cannot be done as it was asked for; the message says what would be right."""
 
 
+def architectures_told_charge() -> tuple[str, ...]:
+    """Return the names of the registered architectures whose models can be told a charge."""
+    return tuple(
+        name
+        for name in registered_names(ARCHITECTURES)
+        if CHARGE_COLUMN in {item.name for item in fields(load_member(ARCHITECTURES, name).hyperparameters_class)}
+    )
+
+
 class Architecture(abc.ABC):
     """One family of MLIPs: how its trainer is told what to do, and read back.
 
@@ -299,7 +312,13 @@ class Architecture(abc.ABC):
         """Return checked hyperparameters.
 
         :param values: those that differ from the defaults.
-        :raises HyperparameterError: for an unknown key (the nearest is named) or a value of a wrong type.
+        :raises HyperparameterError: for an unknown key (the nearest is named), a value of a wrong type, or a charge
+            that the architecture cannot be told (those that can are named).
         """
         cls = self.hyperparameters_class
+        if CHARGE_COLUMN in values and CHARGE_COLUMN not in {item.name for item in fields(cls)}:
+            raise HyperparameterError(
+                f"{self.name} cannot be told a charge, so that it takes no '{CHARGE_COLUMN}'; architectures that can: "
+                f'{", ".join(architectures_told_charge()) or "none"}'
+            )
         return cls(**checked_fields(cls, values, 'hyperparameter', HyperparameterError, f' of {self.name}'))

@@ -112,8 +112,9 @@ class DeepmdHyperparameters:
     final_force_prefactor: float = 1.0
     """The same as the step size goes to zero [Å²/eV²]."""
     charge_column: str = ''
-    """Column of the frames that the model takes as total charge [e], as one input of the fitting network; empty for a
-    model that knows no charge."""
+    """Column of the frames that the model takes as total charge [e], as one input of the fitting network;
+    ``metal_charge`` follows from the atoms, any other quantity of a frame will do too; empty for a model that knows no
+    charge."""
     n_evaluations: int = 20
     """About how many times the validation error is taken and a checkpoint written; dimensionless."""
 

@@ -66,7 +66,8 @@ class EsenHyperparameters:
     n_evaluations: int = 20
     """About how many times the validation error is taken and a checkpoint written; dimensionless."""
     charge_column: str = ''
-    """Column of the frames with the total charge [e], a whole number; empty if the model shall know no charge."""
+    """Column of the frames with the total charge [e], a whole number, ``metal_charge`` follows from the atoms; empty if
+    the model shall know no charge."""
     task_name: str = NAME
     """Dataset of the parent that fine-tuning goes on with, where it knows several, e.g. ``oc25``; dimensionless."""
 

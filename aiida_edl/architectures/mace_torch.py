@@ -88,7 +88,8 @@ class MaceTorchHyperparameters:
     radial_network: tuple[int, ...] = (64, 64, 64)
     """Widths of the hidden layers of the network that acts on the radial functions; dimensionless."""
     charge_column: str = ''
-    """Column of the frames that the model takes as total charge [e]; empty for a model that is told no charge."""
+    """Column of the frames that the model takes as total charge [e], ``metal_charge`` follows from the atoms; empty for
+    a model that is told no charge."""
     batch_size: int = 4
     """Frames per gradient update; frames left over at the end of an epoch are not used in it; dimensionless."""
     learning_rate: float = 0.01

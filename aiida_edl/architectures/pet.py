@@ -98,7 +98,8 @@ class PetHyperparameters:
     long_range_resolution: float = 1.33
     """Shortest wavelength of the sum in reciprocal space [Å]."""
     charge_column: str = ''
-    """Column of the frames that is given to the model as total charge [e]; '' for a model that knows none."""
+    """Column of the frames that is given to the model as total charge [e], ``metal_charge`` follows from the atoms; ''
+    for a model that knows none."""
     maximum_charge: int = 10
     """Largest absolute total charge the model can be given [e]."""
     batch_size: int = 4

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from aiida_edl.architectures.base import Architecture, TrainingJob, TrainingJobError
 from aiida_edl.architectures.fine_tuning import FineTuningMode
 from aiida_edl.science.frames import Frame, FrameSet
+from aiida_edl.science.metal_charge import ToldChargeError, told_charges
 from aiida_edl.science.vacuum import thin_vacuum
 
 MAXIMUM_FRAMES_COUNTED = 32
@@ -116,13 +117,13 @@ def total_charges(frames: FrameSet, column: str) -> NDArray[np.float64]:
     """Return the column that the model takes as total charge [e], shape ``(n_frames,)``.
 
     :param frames: the frames.
-    :param column: name of the column.
+    :param column: name of the column; ``metal_charge`` follows from the atoms if there is no such column.
     :raises TrainingJobError: if the frames lack it.
     """
-    if column not in frames.columns:
-        known = ', '.join(sorted(frames.columns)) or 'none'
-        raise TrainingJobError(f"the frames lack the column '{column}' of the total charge; they have: {known}")
-    return np.asarray(frames.columns[column], dtype=np.float64)
+    try:
+        return told_charges(frames, column)
+    except ToldChargeError as error:
+        raise TrainingJobError(str(error)) from error
 
 
 def steps_with_evaluations(at_least: int, n_evaluations: int) -> tuple[int, int]:

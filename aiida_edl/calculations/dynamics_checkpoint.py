@@ -17,6 +17,7 @@ from aiida_edl.calculations.checkpoint_identity import (
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.md_engines.base import MDSettings
 from aiida_edl.science.frames import Frame
+from aiida_edl.science.metal_charge import told_charge
 
 STEPS_DONE = 'steps_done'
 """Attribute of a checkpoint: production steps it stands for, all restarts together."""
@@ -65,7 +66,7 @@ def checksum_of_start(frame: Frame, inputs: Any) -> str:
         'cell': frame.cell,
         'charges': frame.charges,
         'velocities': frame.velocities,
-        'total_charge': None if column is None else frame.columns[column],
+        'total_charge': None if column is None else told_charge(frame, column),
     }
     arrays = {name: np.asarray(value, dtype=np.float64) for name, value in values.items() if value is not None}
     return checksum_of_arrays({**arrays, 'numbers': frame.numbers.astype(np.int64), 'pbc': frame.pbc.astype(np.bool_)})

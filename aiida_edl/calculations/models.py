@@ -27,6 +27,7 @@ from aiida_edl.registry import (
     unknown_name_message,
 )
 from aiida_edl.science.frames import FrameSet
+from aiida_edl.science.metal_charge import ToldChargeError, tells_charge, told_charges
 from aiida_edl.science.vacuum import thin_vacuum
 
 RECIPE_KEYS = ('module', 'attribute', 'keyword_arguments')
@@ -100,7 +101,7 @@ def total_charges(model: LoadableModel, frames: FrameSet) -> NDArray[np.float64]
     """
     if model.total_charge_column is None:
         return None
-    return np.asarray(frames.columns[model.total_charge_column], dtype=np.float64)
+    return told_charges(frames, model.total_charge_column)
 
 
 def value_of(node: Str | None) -> str | None:
@@ -221,11 +222,16 @@ def _validate_frames(potential: PotentialData, dataset: DatasetData) -> str | No
             'use a potential trained for all elements'
         )
     column = potential.total_charge_column
-    if column is not None and column not in dataset.columns():
+    if column is not None and not tells_charge(dataset.columns(), column):
         return (
             f"the potential takes the column '{column}' as total charge, the frames have the columns "
             f'{", ".join(sorted(dataset.columns())) or "none"}; add it'
         )
+    if column is not None:
+        try:
+            told_charges(dataset.frames(), column)
+        except ToldChargeError as error:
+            return str(error)
     return None
 
 

@@ -34,6 +34,7 @@ from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.md_engines.base import MDEngine, MDJob, MDSettings, MDSettingsError
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
+from aiida_edl.science.metal_charge import told_charge
 
 RECIPE_BINDINGS = ('ase', 'torch_sim')
 """Kinds of binding for which ``model_parameters`` hold a recipe; other engines have parameters of their own."""
@@ -277,7 +278,7 @@ def _md_job(inputs: Any, walltime_seconds: float | None) -> tuple[MDJob, tuple[N
         atomic_energies=model.energy_shifts,
         walltime_seconds=walltime_seconds,
         is_restart=inputs.get('checkpoint') is not None,
-        total_charge=None if model.total_charge_column is None else float(frame.columns[model.total_charge_column]),
+        total_charge=None if model.total_charge_column is None else told_charge(frame, model.total_charge_column),
         device=inputs['device'].value,
     )
     return job, tuple(model.node_files), tuple(model.packages)

@@ -35,6 +35,7 @@ from aiida_edl.data.potential import PotentialData
 from aiida_edl.md_engines.base import BatchedMDEngine, MDEngine, MDJob, MDSettings
 from aiida_edl.registry import MD_ENGINES, load_member, registered_names, unknown_name_message
 from aiida_edl.science.frames import Frame
+from aiida_edl.science.metal_charge import told_charge
 
 REPLICA_KEYS = ('structure', 'frame_index', 'seed')
 """What the entry of a replica may say; it must say ``structure`` and ``seed``."""
@@ -259,7 +260,7 @@ def replica_jobs(inputs: Any, walltime_seconds: float | None) -> dict[str, MDJob
             atomic_energies=model.energy_shifts,
             walltime_seconds=walltime_seconds,
             is_restart=inputs.get('checkpoint') is not None,
-            total_charge=None if column is None else float(frame.columns[column]),
+            total_charge=None if column is None else told_charge(frame, column),
             device=inputs['device'].value,
         )
     return jobs

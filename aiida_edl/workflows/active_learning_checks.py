@@ -15,6 +15,7 @@ from aiida_edl.calculations.training import TrainingCalculation, validate_split
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.md_engines.base import MDEngine, MDSettings
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
+from aiida_edl.science.metal_charge import tells_charge
 from aiida_edl.workflows.active_learning_settings import ActiveLearningSettings, StartFrom
 from aiida_edl.workflows.assessment_checks import refuse_engine
 
@@ -80,7 +81,7 @@ def _validate_charges(
     except HyperparameterError as error:
         return str(error)
     for label, structure in sorted(structures.items()):
-        if column is not None and column not in structure.columns():
+        if column is not None and not tells_charge(structure.columns(), column):
             return (
                 f"structure '{label}' lacks the column '{column}', from which the potentials take the total charge; it "
                 f'has {", ".join(structure.columns()) or "none"}'

@@ -16,6 +16,7 @@ from aiida_edl.calculations.molecular_dynamics import validate_frame
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.md_engines.base import MDEngine, MDSettings
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
+from aiida_edl.science.metal_charge import tells_charge
 
 
 def validate_assessment(inputs: Mapping[str, Any], _: Any) -> str | None:
@@ -118,7 +119,7 @@ def _validate_structure(
         return f'{name} holds {", ".join(missing)}, the potential will know {", ".join(elements)}; add them to elements'
     given = training.get('hyperparameters')
     column = architecture.total_charge_column(architecture.make_hyperparameters(given.get_dict() if given else {}))
-    if column is not None and column not in structure.columns():
+    if column is not None and not tells_charge(structure.columns(), column):
         return (
             f"the potential will take the column '{column}' as total charge, {name} has the columns "
             f'{", ".join(sorted(structure.columns())) or "none"}; add it'

@@ -96,7 +96,8 @@ def total_charge_columns(
     if column is None:
         return {}
     starts = {trajectory_label(run): structures[run.structure].frame(run.frame_index) for run in runs}
-    return {label: {column: float(frame.columns[column])} for label, frame in starts.items()}
+    # What follows from the atoms needs no column, and the frames that they join have none.
+    return {label: {column: float(frame.columns[column])} for label, frame in starts.items() if column in frame.columns}
 
 
 def wall_seconds(children: Mapping[str, ProcessNode]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from aiida_edl.data.potential import PotentialData
 from aiida_edl.science.analysis.error_metrics import charge_labels
 from aiida_edl.science.analysis.parity import ChargeRange
 from aiida_edl.science.frames import FrameSet
+from aiida_edl.science.metal_charge import tells_charge, told_charges
 
 DATASET = 'dataset'
 """Column ``source`` of frames that are not of a structure."""
@@ -60,7 +61,8 @@ def _missing_states(
     :param known: smallest and largest total charge [e] by charge label; extended here.
     """
     labels = np.array(charge_labels(frames))
-    charges = np.zeros(len(frames)) if column is None else np.asarray(frames.columns.get(column, np.zeros(len(frames))))
+    is_told = column is not None and tells_charge(frames.columns, column)
+    charges = told_charges(frames, str(column)) if is_told else np.zeros(len(frames))
     chosen = [np.zeros(0, dtype=np.int64)]
     for label in sorted(set(labels.tolist())):
         low, high = known.get(label, (np.inf, -np.inf))

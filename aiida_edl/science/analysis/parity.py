@@ -18,6 +18,7 @@ import numpy as np
 from aiida_edl.science.analysis.atom_groups import Integers
 from aiida_edl.science.analysis.error_metrics import charge_labels
 from aiida_edl.science.frames import Floats, Frame
+from aiida_edl.science.metal_charge import tells_charge, told_charge
 
 ChargeRange = tuple[float, float]
 """Smallest and largest total charge [e]."""
@@ -127,8 +128,8 @@ def charge_ranges(frames: Iterable[Frame], column: str | None) -> dict[str, Char
     for frame in frames:
         (label,) = charge_labels([frame])
         known = ranges.setdefault(label, None)
-        if column is not None and column in frame.columns:
-            charge = float(frame.columns[column])
+        if column is not None and tells_charge(frame.columns, column):
+            charge = told_charge(frame, column)
             low, high = known or (charge, charge)
             ranges[label] = (min(low, charge), max(high, charge))
     return ranges
