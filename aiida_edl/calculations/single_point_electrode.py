@@ -41,8 +41,10 @@ def validate_code(value: AbstractCode | None, _: Any) -> str | None:
 class ElectrodeCalculation(SinglePointCalculation):
     """Label frames with the classical reference model: a metal at fixed total charge beside water and ions.
 
-    Frames may differ in composition and cell. A frame that the model cannot describe, for example one with a broken
-    water molecule, is listed with the reason; the rest is labelled.
+    The metal carries minus the charge of the ions, or what the column ``metal_charge`` says; then a uniform sheet of
+    counter charge lies in the vacuum above, see ``science/counter_sheet.py``. Frames may differ in composition and
+    cell. A frame that the model cannot describe, for example one with a broken water molecule, is listed with the
+    reason; the rest is labelled.
     """
 
     PARSER_NAME = 'edl.single_point.electrode'
@@ -69,8 +71,9 @@ class ElectrodeCalculation(SinglePointCalculation):
         spec.output(
             'labels',
             valid_type=ArrayData,
-            help='energies [eV], forces [eV/Å], charges [e], metal_potential [V], offsets, converged; NaN in the rows '
-            'of a frame that failed.',
+            help='energies [eV], forces [eV/Å], charges [e], metal_potential as LAMMPS reports it [V], offsets, '
+            'converged; if the metal of a frame carries another charge than the ions leave it (column `metal_charge`), '
+            'electrode_potential over the sheet of counter charge [V]. NaN in the rows of a frame that failed.',
         )
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:

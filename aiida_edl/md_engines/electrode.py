@@ -34,7 +34,9 @@ from aiida_edl.md_engines.lammps_script import (
 )
 from aiida_edl.science import units
 from aiida_edl.science.charge_state import count_ions
+from aiida_edl.science.counter_sheet import CHARGE_TOLERANCE, excess_charge
 from aiida_edl.science.frames import Floats, Frame
+from aiida_edl.science.metal_charge import METAL_CHARGE, TOTAL_CHARGE
 from aiida_edl.science.reference_model import (
     METAL,
     ReferenceModel,
@@ -101,10 +103,16 @@ class ElectrodeEngine(MDEngine):
     def files(self, job: MDJob) -> Mapping[str, bytes]:
         """Return the input script, and the data file unless the job goes on from a checkpoint.
 
-        :raises MDSettingsError: if the engine refuses the settings, or the wall lies outside the cell.
+        :raises MDSettingsError: if the engine refuses the settings, the wall lies outside the cell, or the cell is not
+            neutral.
         """
         if refusal := self.refuse(job.settings):
             raise MDSettingsError(refusal)
+        if abs(excess := excess_charge(job.frame)) > CHARGE_TOLERANCE:
+            raise MDSettingsError(
+                f'the metal carries {excess:g} e more than the ions leave it, engine electrode runs neutral cells '
+                f"only; start from a frame without the columns '{METAL_CHARGE}' and '{TOTAL_CHARGE}'"
+            )
         model = ReferenceModel.from_dict(job.model_recipe)
         # Written for a restart too: it is small, and checks the frame.
         return {

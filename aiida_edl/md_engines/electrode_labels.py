@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from aiida_edl.md_engines.lammps_files import read_dump, read_log, write_dump_snapshot
 from aiida_edl.science import units
+from aiida_edl.science.counter_sheet import CounterSheet, CounterSheetError, counter_sheet, potential_over_sheet
 from aiida_edl.science.frames import Floats, Frame, FrameSet
 from aiida_edl.science.reference_model import (
     ATOM_TYPES,
     METAL,
+    SHEET_TYPE,
     ReferenceModel,
     ReferenceModelError,
     check_frame,
@@ -49,6 +51,9 @@ class LabelGroup:
     """Indices of the frames in the set, ascending."""
     is_metal_static: bool
     """Whether the metal atoms have the same positions in all of them."""
+    has_sheet: bool = False
+    """Whether the metal of all of them carries a charge for which there is a sheet of counter charge, the same for
+    all."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class Labels:
     charges: Floats
     """Fixed charges of water and ions, induced charges of the metal [e], shape ``(n_atoms_total,)``."""
     metal_potential: Floats
-    """Electric potential of the metal [V], shape ``(n_frames,)``."""
+    """Electric potential of the metal as LAMMPS reports it [V], shape ``(n_frames,)``."""
     is_converged: NDArray[np.bool_]
     """Whether a frame has labels, shape ``(n_frames,)``."""
     failures: Mapping[int, str]
@@ -85,6 +90,9 @@ class Labels:
     """Version of LAMMPS."""
     wall_seconds: float
     """Wall time of the run [s]; NaN if it did not come to its end."""
+    electrode_potential: Floats | None = None
+    """Potential of the metal over that of the sheet of counter charge, or of the vacuum above a frame without one [V],
+    which is the slope of the energy by the charge of the metal; shape ``(n_frames,)``. None if no frame has a sheet."""
 
 
 def plan_labels(frames: FrameSet) -> LabelPlan:
@@ -98,12 +106,19 @@ def plan_labels(frames: FrameSet) -> LabelPlan:
         try:
             check_frame(frame)
             waters = find_waters(frame)
-        except ReferenceModelError as error:
+            sheet = counter_sheet(frame)
+        except (ReferenceModelError, CounterSheetError) as error:
             refused[index] = str(error)
             continue
-        groups.setdefault(frame.numbers.tobytes() + frame.cell.tobytes() + waters.tobytes(), []).append(index)
+        charge = b'' if sheet is None else np.float64(sheet.charge).tobytes()
+        groups.setdefault(frame.numbers.tobytes() + frame.cell.tobytes() + waters.tobytes() + charge, []).append(index)
     return LabelPlan(
-        groups=tuple(LabelGroup(tuple(members), _is_metal_static(frames, members)) for members in groups.values()),
+        groups=tuple(
+            LabelGroup(
+                tuple(members), _is_metal_static(frames, members), counter_sheet(frames.frame(members[0])) is not None
+            )
+            for members in groups.values()
+        ),
         refused=refused,
     )
 
@@ -132,8 +147,10 @@ def label_files(frames: FrameSet, model: ReferenceModel, plan: LabelPlan) -> dic
     for number, group in enumerate(plan.groups):
         first = frames.frame(group.frames[0])
         lines += _group_lines(number, group, first, model)
-        files[_data_name(number)] = data_file(first, model).encode()
-        files[_dump_name(number)] = ''.join(_snapshot(index, frames.frame(index)) for index in group.frames).encode()
+        sheet = counter_sheet(first)
+        files[_data_name(number)] = data_file(first, model, sheet).encode()
+        snapshots = [_snapshot(index, frames.frame(index), sheet) for index in group.frames]
+        files[_dump_name(number)] = ''.join(snapshots).encode()
     lines.append(f'print "{END_MARK}"')
     return {INPUT: ('\n'.join(lines) + '\n').encode(), **files}
 
@@ -154,11 +171,14 @@ def _dump_name(number: int) -> str:
     return f'group_{number:04d}.dump'
 
 
-def _snapshot(index: int, frame: Frame) -> str:
+def _snapshot(index: int, frame: Frame, sheet: CounterSheet | None) -> str:
     """Return one frame as LAMMPS reads it: atoms brought into the cell along the periodic directions."""
     lengths = np.diag(frame.cell)
     positions = frame.positions - np.where(frame.pbc, lengths * np.floor(frame.positions / lengths), 0.0)
     types = np.array([ATOM_TYPES[symbol] for symbol in symbols_of(frame)])
+    if sheet is not None:
+        positions = np.concatenate([positions, sheet.positions])
+        types = np.concatenate([types, np.full(len(sheet.positions), SHEET_TYPE)])
     return write_dump_snapshot(index, lengths, types, positions)
 
 
@@ -174,6 +194,7 @@ def _group_lines(number: int, group: LabelGroup, first: Frame, model: ReferenceM
         'angle_style harmonic',
         f'read_data {_data_name(number)}',
         *force_field_lines(model),
+        *([f'pair_coeff {SHEET_TYPE} {SHEET_TYPE} 0.0 1.0'] if group.has_sheet else []),
         *electrode_lines(first, model, group.is_metal_static),
         'thermo 1',
         'thermo_style custom step pe f_electrode[1]',
@@ -184,12 +205,13 @@ def _group_lines(number: int, group: LabelGroup, first: Frame, model: ReferenceM
     ]
 
 
-def read_labels(folder: Path, frames: FrameSet, plan: LabelPlan) -> Labels:
+def read_labels(folder: Path, frames: FrameSet, plan: LabelPlan, slab_factor: float | None = None) -> Labels:
     """Read what a run left behind; a truncated run gives the labels it has.
 
     :param folder: holds log and labels.
     :param frames: the frames that were given to :func:`label_files`.
     :param plan: the plan that was given to :func:`label_files`.
+    :param slab_factor: that of the model if not its default.
     :raises FileNotFoundError: if there is no log.
     """
     log = read_log(folder / LOG)
@@ -202,14 +224,20 @@ def read_labels(folder: Path, frames: FrameSet, plan: LabelPlan) -> Labels:
         potential[rows] = log.columns['f_electrode[1]']
     for snapshot in read_dump(folder / LABELS) if (folder / LABELS).is_file() else ():
         atoms = slice(int(frames.offsets[snapshot.step]), int(frames.offsets[snapshot.step + 1]))
-        forces[atoms] = snapshot.values('fx', 'fy', 'fz') * units.KILOCALORIE_PER_MOL
-        charges[atoms] = snapshot.values('q')[:, 0]
+        n_own = atoms.stop - atoms.start  # the points of a sheet follow
+        forces[atoms] = snapshot.values('fx', 'fy', 'fz')[:n_own] * units.KILOCALORIE_PER_MOL
+        charges[atoms] = snapshot.values('q')[:n_own, 0]
     is_finite = np.isfinite(energies) & np.isfinite(np.add.reduceat(forces.sum(axis=1), frames.offsets[:-1]))
     is_complete = re.search(f'^{END_MARK}$', log.text, re.MULTILINE) is not None
     stop_reason = '' if is_complete else log.error or f'{LOG} ends early'
     reason = stop_reason or 'energy or forces are not finite numbers'
     energies[~is_finite] = potential[~is_finite] = np.nan
     forces[~np.repeat(is_finite, np.diff(frames.offsets))] = np.nan
+    electrode_potential = None
+    if any(group.has_sheet for group in plan.groups):
+        energies -= _grid_energies(frames, plan)
+        factor = ReferenceModel().slab_factor if slab_factor is None else slab_factor
+        electrode_potential = _electrode_potentials(potential, frames, charges, factor)
     return Labels(
         energies=energies,
         forces=forces,
@@ -221,4 +249,24 @@ def read_labels(folder: Path, frames: FrameSet, plan: LabelPlan) -> Labels:
         stop_reason=stop_reason,
         version=log.version,
         wall_seconds=log.wall_seconds,
+        electrode_potential=electrode_potential,
     )
+
+
+def _grid_energies(frames: FrameSet, plan: LabelPlan) -> Floats:
+    """Return the energy that a sheet of points has over a uniform one [eV], shape ``(n_frames,)``; 0 without."""
+    energies = np.zeros(len(frames))
+    for group in plan.groups:
+        sheet = counter_sheet(frames.frame(group.frames[0]))
+        energies[list(group.frames)] = 0.0 if sheet is None else sheet.grid_energy
+    return energies
+
+
+def _electrode_potentials(reported: Floats, frames: FrameSet, charges: Floats, slab_factor: float) -> Floats:
+    """Return the potential of the metal over that of sheet or vacuum [V], shape ``(n_frames,)``; NaN unlabelled."""
+    potentials = np.full(len(frames), np.nan)
+    for index in np.flatnonzero(np.isfinite(reported)).tolist():
+        frame = frames.frame(index)
+        own = charges[int(frames.offsets[index]) : int(frames.offsets[index + 1])]
+        potentials[index] = potential_over_sheet(reported[index], frame, own, counter_sheet(frame), slab_factor)
+    return potentials

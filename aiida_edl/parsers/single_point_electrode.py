@@ -25,11 +25,12 @@ class ElectrodeParser(EdlParser):
         """
         frames = self.node.inputs.dataset.frames()
         plan = electrode_labels.plan_labels(frames)
+        model = ReferenceModel.from_dict(self.node.inputs.model_parameters.get_dict())
         with self.retrieved_files(kwargs.get('retrieved_temporary_folder')) as folder:
             if not (folder / electrode_labels.LOG).is_file():
                 return self.fail(exit_codes.OUTPUT_MISSING, f'{electrode_labels.LOG} was not retrieved')
             try:
-                labels = electrode_labels.read_labels(folder, frames, plan)
+                labels = electrode_labels.read_labels(folder, frames, plan, model.slab_factor)
             except (ValueError, IndexError) as error:
                 return self.fail(exit_codes.OUTPUT_UNREADABLE, str(error))
         self._attach(labels, frames)
@@ -45,6 +46,8 @@ class ElectrodeParser(EdlParser):
             'offsets': frames.offsets,
             'converged': labels.is_converged,
         }
+        if labels.electrode_potential is not None:
+            arrays['electrode_potential'] = labels.electrode_potential
         node = ArrayData()
         for name, array in arrays.items():
             node.set_array(name, array)

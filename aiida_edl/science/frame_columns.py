@@ -20,6 +20,7 @@ FROM_ATOMS = ('charge_state', 'composition', 'n_atoms')
 """Names that every set of frames knows: ions, chemical formula, atoms."""
 RESULT_COLUMNS = (
     'metal_potential',
+    'electrode_potential',
     'fermi_level',
     'work_function',
     'n_electrons',

@@ -24,12 +24,15 @@ from ase.data import atomic_masses, atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
 from aiida_edl.registry import unknown_name_message
-from aiida_edl.science.charge_state import charge_state
+from aiida_edl.science.counter_sheet import CounterSheet
 from aiida_edl.science.frames import Floats, Frame
+from aiida_edl.science.metal_charge import METAL_CHARGE, told_charge
 from aiida_edl.science.minimum_image import minimum_image
 
 ATOM_TYPES = {'O': 1, 'H': 2, 'Na': 3, 'Au': 4}
 """LAMMPS atom type of each element; all four are declared in every cell, whether they occur or not."""
+SHEET_TYPE = 5
+"""LAMMPS atom type of the points of the sheet of counter charge, declared only where there is one."""
 ION = 'Na'
 """The one ion of the model."""
 METAL = 'Au'
@@ -149,14 +152,15 @@ class ReferenceModel:
             return self.gold_sodium_diameter
         return (self.gold_diameter + self.sodium_diameter) / 2
 
-    def charges(self, symbols: list[str]) -> Floats:
+    def charges(self, symbols: list[str], excess: float = 0.0) -> Floats:
         """Return fixed charges of water and ions, and for the metal the even spread of its total charge [e].
 
         :param symbols: chemical symbols of all atoms.
+        :param excess: charge of the metal over minus that of the ions [e].
         """
         fixed = {'O': -2 * self.hydrogen_charge, 'H': self.hydrogen_charge, ION: 1.0}
-        n_metal = symbols.count(METAL)
-        return np.array([fixed[symbol] if symbol != METAL else -symbols.count(ION) / n_metal for symbol in symbols])
+        n_metal, total = symbols.count(METAL), excess - symbols.count(ION)
+        return np.array([fixed[symbol] if symbol != METAL else total / n_metal for symbol in symbols])
 
 
 def symbols_of(frame: Frame) -> list[str]:
@@ -225,30 +229,39 @@ def check_frame(frame: Frame) -> None:
         )
 
 
-def data_file(frame: Frame, model: ReferenceModel) -> str:
+def data_file(frame: Frame, model: ReferenceModel, sheet: CounterSheet | None = None) -> str:
     """Return a LAMMPS data file (``atom_style full``, ``units real``) of a frame; atom ``i`` has number ``i + 1``.
 
-    The box runs from 0 to the cell lengths. Velocities are written if the frame has them.
+    The box runs from 0 to the cell lengths. Velocities are written if the frame has them. The points of a sheet follow
+    the atoms, as one molecule.
 
     :param frame: the frame.
     :param model: gives the charges.
+    :param sheet: the sheet of counter charge, if the metal needs one.
     :raises ReferenceModelError: if the model cannot describe the frame.
     """
     check_frame(frame)
     waters = find_waters(frame)
     symbols = symbols_of(frame)
     molecules = _molecule_numbers(frame, waters)
-    charges = model.charges(symbols)
+    points = np.zeros((0, 3)) if sheet is None else sheet.positions
+    charges = model.charges(symbols, 0.0 if sheet is None else -sheet.charge)
     lines = ['Interface of the reference model, units real', '']
-    lines += [f'{len(symbols)} atoms', f'{2 * len(waters)} bonds', f'{len(waters)} angles', '']
-    lines += [f'{len(ATOM_TYPES)} atom types', '1 bond types', '1 angle types', '']
+    lines += [f'{len(symbols) + len(points)} atoms', f'{2 * len(waters)} bonds', f'{len(waters)} angles', '']
+    lines += [f'{len(ATOM_TYPES) + (sheet is not None)} atom types', '1 bond types', '1 angle types', '']
     lines += [f'0 {length:.12g} {axis}lo {axis}hi' for axis, length in zip('xyz', np.diag(frame.cell))]
     lines += ['', 'Masses', ''] + [
         f'{number} {atomic_masses[atomic_numbers[s]]:.6g}' for s, number in ATOM_TYPES.items()
     ]
+    if sheet is not None:
+        lines.append(f'{SHEET_TYPE} 1')
     lines += ['', 'Atoms # full', '']
     for i, (symbol, (x, y, z)) in enumerate(zip(symbols, frame.positions)):
         lines.append(f'{i + 1} {molecules[i]} {ATOM_TYPES[symbol]} {charges[i]:.10g} {x:.12g} {y:.12g} {z:.12g}')
+    if sheet is not None:
+        each, molecule, number = sheet.charge / len(points), int(molecules.max()) + 1, len(symbols) + 1
+        for i, (x, y, z) in enumerate(points, start=number):
+            lines.append(f'{i} {molecule} {SHEET_TYPE} {each:.15g} {x:.12g} {y:.12g} {z:.12g}')
     if frame.velocities is not None:
         lines += ['', 'Velocities', '']
         lines += [f'{i + 1} {x:.12g} {y:.12g} {z:.12g}' for i, (x, y, z) in enumerate(frame.velocities)]
@@ -300,14 +313,14 @@ def force_field_lines(model: ReferenceModel) -> list[str]:
 def electrode_lines(frame: Frame, model: ReferenceModel, is_metal_static: bool) -> list[str]:
     """Return the LAMMPS commands that make the metal one equipotential of fixed total charge.
 
-    :param frame: gives the number of ions, hence the charge of the metal.
+    :param frame: gives the number of ions, hence the charge of the metal, unless its columns state another.
     :param model: gives the width of the charges.
     :param is_metal_static: whether the metal never moves, so that one matrix inverted once gives all charges; else they
         are found by conjugate gradients in every step.
     """
-    total = charge_state(symbols_of(frame), frame.cell).metal_charge + 0.0  # no negative zero
+    total = told_charge(frame, METAL_CHARGE) + 0.0  # no negative zero
     algorithm = 'mat_inv' if is_metal_static else 'cg 1e-12'
     return [
         f'group metal type {ATOM_TYPES[METAL]}',
-        f'fix electrode metal electrode/conq {total:g} {model.gaussian_reciprocal_width:.10g} algo {algorithm}',
+        f'fix electrode metal electrode/conq {total:.12g} {model.gaussian_reciprocal_width:.10g} algo {algorithm}',
     ]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from electrode_cases import FIXTURES, MODEL, SETTINGS, run_lammps, small_cell
 
-from aiida_edl.md_engines.base import MDJob
+from aiida_edl.md_engines.base import MDJob, MDSettingsError
 from aiida_edl.md_engines.electrode import ElectrodeEngine
 from aiida_edl.md_engines.electrode_labels import (
     ARGUMENTS,
@@ -201,3 +201,89 @@ def test_energy_does_not_depend_on_the_order_of_atoms_or_a_lateral_shift(tmp_pat
     np.testing.assert_allclose(labels.forces[37:74], labels.forces[:37][order], atol=1e-5)
     # A shift moves atoms against the mesh: within its error
     assert labels.energies[2] == pytest.approx(labels.energies[0], abs=5e-3)
+
+
+def stencil(frame: Frame, offsets: list[float]) -> list[Frame]:
+    """Return copies of a frame whose metal carries more than the ions leave it."""
+    n_ions = int((frame.numbers == 11).sum())
+    return [replace(frame, columns={'metal_charge': -n_ions + offset}) for offset in offsets]
+
+
+def test_neutral_cells_are_labelled_as_ever_whatever_column_says_so():
+    frames = FrameSet.from_frames([replace(small_cell(n), columns={}) for n in (0, 1)])
+    stated = frames.with_columns(metal_charge=np.array([0.0, -1.0]))
+    plan = plan_labels(frames)
+    assert plan == plan_labels(stated)
+    assert label_files(frames, MODEL, plan) == label_files(stated, MODEL, plan)
+
+
+def test_charges_of_one_geometry_are_groups_of_their_own_with_a_sheet():
+    frames = FrameSet.from_frames(stencil(small_cell(1), [-0.25, 0.0, 0.25, -0.25]))
+    plan = plan_labels(frames)
+    assert [(group.frames, group.has_sheet) for group in plan.groups] == [
+        ((0, 3), True),
+        ((1,), False),
+        ((2,), True),
+    ]
+    files = label_files(frames, MODEL, plan)
+    script = files['in.lammps'].decode().split('clear\n')
+    assert ['pair_coeff 5 5 0.0 1.0' in part for part in script[1:]] == [True, False, True]
+    totals = [line.split()[3] for line in files['in.lammps'].decode().splitlines() if 'electrode/conq' in line]
+    assert totals == ['electrode/conq'] * 3
+    assert files['group_0000.data'].startswith(b'Interface of the reference model, units real\n\n46 atoms\n')
+    atoms = files['group_0002.data'].decode().split('Atoms # full\n\n')[1].split('\n\n')[0].splitlines()
+    assert sum(float(line.split()[3]) for line in atoms) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_film_without_room_for_the_counter_charge_is_refused():
+    frame = stencil(small_cell(1), [0.25])[0]
+    low = replace(frame, cell=np.diag([*np.diag(frame.cell)[:2], 18.0]))
+    assert plan_labels(FrameSet.from_frames([low])).refused == {
+        0: 'the metal carries 0.25 e more than the ions leave it, whose counter charge would lie 1.22 Å above the '
+        'highest atom; enlarge the vacuum by 2.78 Å'
+    }
+
+
+def test_dynamics_of_a_cell_with_a_sheet_are_refused():
+    job = MDJob(stencil(small_cell(1), [0.25])[0], SETTINGS, MODEL.to_dict(), {})
+    message = (
+        '^the metal carries 0.25 e more than the ions leave it, engine electrode runs neutral cells only; start from a '
+        "frame without the columns 'metal_charge' and 'total_charge'$"
+    )
+    with pytest.raises(MDSettingsError, match=message):
+        ElectrodeEngine().files(job)
+
+
+@pytest.fixture(scope='module')
+def charged_labels(tmp_path_factory) -> tuple[FrameSet, Labels]:
+    """Return a film at three charges of its metal, and its labels."""
+    frames = stencil(small_cell(1), [-0.25, 0.0, 0.25])
+    accurate = ReferenceModel.from_dict({'electrostatic_accuracy': 1e-6})
+    return FrameSet.from_frames(frames), label(tmp_path_factory.mktemp('stencil'), frames, accurate)
+
+
+def test_slope_of_the_energy_is_the_electrode_potential(charged_labels):
+    _, labels = charged_labels
+    slope = (labels.energies[2] - labels.energies[0]) / 0.5
+    # Errors of the particle mesh: 1 meV in each energy. The dipole of this unrelaxed film makes the 26 V.
+    assert slope == pytest.approx(labels.electrode_potential[1], abs=2e-3)
+    steps = np.diff(labels.energies) / 0.25
+    np.testing.assert_allclose(steps, (labels.electrode_potential[1:] + labels.electrode_potential[:-1]) / 2, atol=1e-2)
+
+
+def test_metal_carries_the_charge_that_is_asked_for(charged_labels):
+    frames, labels = charged_labels
+    metal = np.where(frames.numbers == 79, labels.charges, 0.0)
+    np.testing.assert_allclose(np.add.reduceat(metal, frames.offsets[:-1]), [-1.25, -1.0, -0.75], atol=1e-9)
+
+
+def test_effective_charge_of_an_atom_is_its_fixed_charge(charged_labels):
+    frames, labels = charged_labels
+    forces = labels.forces.reshape(3, -1, 3)
+    area = frames.cells[0, 0, 0] * frames.cells[0, 1, 1]
+    response = area * units.VACUUM_PERMITTIVITY * (forces[2] - forces[0])[:, 2] / 0.5
+    fixed = MODEL.charges([{79: 'Au', 8: 'O', 1: 'H', 11: 'Na'}[number] for number in frames.frame(0).numbers])
+    liquid = frames.frame(0).numbers != 79
+    # Next to the metal its charge is not a plane: 1e-3 e at 2.7 Å; a factor 1.01 would be 8e-3 e.
+    np.testing.assert_allclose(response[liquid], fixed[liquid], atol=1.5e-3)
+    assert response.sum() == pytest.approx(0.0, abs=1e-5)

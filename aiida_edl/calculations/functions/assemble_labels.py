@@ -18,7 +18,7 @@ from aiida_edl.science.label_gate import GateSettings, LabelDiagnostics, Rejecti
 
 PER_ATOM = ('forces', 'charges')
 """Labels with a row for each atom; all others have one for each frame."""
-COLUMNS = ('metal_potential', 'fermi_level', 'work_function', 'n_electrons', 'n_scf_steps')
+COLUMNS = ('metal_potential', 'electrode_potential', 'fermi_level', 'work_function', 'n_electrons', 'n_scf_steps')
 """Labels that become columns of the data set."""
 DIAGNOSTICS = ('n_scf_steps', 'maximum_scf_steps', 'n_electrons', 'expected_electrons', 'vacuum_fields')
 """Labels that the gate looks at, and what the engine says of them."""
