@@ -51,7 +51,9 @@ STAGE_OF_PROCESS = {
     'EvaluationCalculation': 'evaluation',
     'error_metrics': 'evaluation',
     'interface_profiles': 'analysis',
+    'interface_structure': 'analysis',
     'model_spread': 'comparison',
+    'compare_structures': 'comparison',
     'learning_round': 'comparison',
     'learning_report': 'comparison',
 }

@@ -1,0 +1,34 @@
+"""Compare the static structure of models with that of the reference."""
+
+from __future__ import annotations
+
+from aiida.engine import calcfunction
+from aiida.orm import ArrayData, Dict
+
+from aiida_edl.science.analysis.interface_structure import InterfaceStructure
+from aiida_edl.science.analysis.model_tags import ModelTag
+from aiida_edl.science.analysis.structure_comparison import ModelStructure, deviation_rows, models_without_reference
+
+
+@calcfunction
+def compare_structures(tags: Dict, **structures: ArrayData) -> Dict:
+    """Compare radial distributions, coordination, coverage and hydrogen bonds of models with the reference.
+
+    :param tags: for each link label of a structure, its ``training_set``, ``architecture``, ``seed``, ``charge_state``
+        (label, e.g. ``2Na``) and ``is_reference``.
+    :param structures: results of ``edl.interface_structure``, all made with the same settings.
+    :return: the flat tables ``distributions`` (for each model and pair the error integral [Å], its standard error, what
+        noise alone would give, and a score) and ``numbers`` (value, reference and difference with their errors), and
+        ``without_reference``, the models that could not be compared.
+    """
+    values = tags.get_dict()
+    if different := sorted(set(values) ^ set(structures)):
+        raise ValueError(f'each structure needs tags and each tag a structure; only one is given for {different}')
+    runs = []
+    for key in sorted(structures):
+        node = structures[key]
+        arrays = {name: node.get_array(name) for name in node.get_arraynames()}
+        parts = InterfaceStructure.from_parts(arrays, node.base.attributes.all)
+        runs.append(ModelStructure(ModelTag.from_dict(values[key]), parts))
+    missing = [{k: v for k, v in vars(tag).items() if k != 'is_reference'} for tag in models_without_reference(runs)]
+    return Dict({**deviation_rows(runs), 'without_reference': missing})
