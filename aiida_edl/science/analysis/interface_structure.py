@@ -27,7 +27,6 @@ from aiida_edl.science.analysis.ion_coordination import (
 )
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.analysis.pair_distances import check_range, largest_range
-from aiida_edl.science.analysis.planar_bins import FrameBlocks
 from aiida_edl.science.analysis.radial_distribution import (
     LARGEST_DEFAULT_RANGE,
     PairSelection,
@@ -40,6 +39,7 @@ from aiida_edl.science.analysis.structure_chunk import structure_chunk
 from aiida_edl.science.analysis.structure_settings import StructureSettings
 from aiida_edl.science.analysis.trajectory_parts import (
     TrajectoryPart,
+    analysed_blocks,
     frame_interval,
     replica_ranges,
     trajectory_parts,
@@ -143,8 +143,8 @@ def interface_structure(frames: FrameSet, settings: StructureSettings | None = N
     """
     settings = settings or StructureSettings()
     frames, replicas = _analysed(frames, settings)
-    blocks = FrameBlocks.of_lengths([stop - start for start, stop in replicas])
-    parts, ion = trajectory_parts(frames, replicas, settings.profile_settings)
+    blocks = analysed_blocks(replicas)
+    parts, ion = trajectory_parts(frames, replicas, settings, settings.ion)
     edges = _edges(frames, ion, settings)
     numbers, groups = frames.frame(parts[0].start).numbers, parts[0].groups
     pairs = chosen_pairs(numbers, groups, ion, settings.pairs)
@@ -189,7 +189,7 @@ def interface_structure(frames: FrameSet, settings: StructureSettings | None = N
 
 def _analysed(frames: FrameSet, settings: StructureSettings) -> tuple[FrameSet, list[tuple[int, int]]]:
     """Return the frames that are analysed, and the range of each replica among them."""
-    ranges = replica_ranges(frames, settings.profile_settings)
+    ranges = replica_ranges(frames, settings)
     indices = [np.arange(start, stop, settings.frame_stride) for start, stop in ranges]
     lengths = [len(part) for part in indices]
     if (shortest := min(lengths)) < MINIMUM_SAMPLES:

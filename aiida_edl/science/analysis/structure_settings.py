@@ -10,7 +10,7 @@ from typing import Any
 
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.analysis.planar_bins import PlanarBins
-from aiida_edl.science.analysis.profile_settings import SURFACE_CHOICES, ProfileSettings
+from aiida_edl.science.analysis.profile_settings import SURFACE_CHOICES
 from aiida_edl.typed_fields import checked_fields
 
 VERTICES = ('oxygen', 'hydrogen')
@@ -112,16 +112,6 @@ class StructureSettings:
     def height_bins(self) -> PlanarBins:
         """Bins along the normal for the coordination of the ion."""
         return PlanarBins(self.height_bin_width, self.z_max)
-
-    @property
-    def profile_settings(self) -> ProfileSettings:
-        """The same choice of surfaces, ion and replicas, in the form in which a trajectory is divided."""
-        return ProfileSettings(
-            surfaces=self.surfaces,
-            ion=self.ion,
-            equilibration_frames=self.equilibration_frames,
-            replica_column=self.replica_column,
-        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StructureSettings:
