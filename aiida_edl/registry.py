@@ -1,4 +1,7 @@
-"""Find a member of a family (architecture, MD engine, format) by its entry point; no AiiDA, no backend is imported."""
+"""Find a member of a family (architecture, MD engine, format, analysis) by its entry point.
+
+No AiiDA and no backend is imported.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from typing import Any
 ARCHITECTURES = 'aiida_edl.architectures'
 MD_ENGINES = 'aiida_edl.md_engines'
 DATASET_FORMATS = 'aiida_edl.dataset_formats'
-KINDS = {ARCHITECTURES: 'architecture', MD_ENGINES: 'MD engine', DATASET_FORMATS: 'format'}
+ANALYSES = 'aiida_edl.analyses'
+KINDS = {ARCHITECTURES: 'architecture', MD_ENGINES: 'MD engine', DATASET_FORMATS: 'format', ANALYSES: 'analysis'}
 """What a member of each family is called."""
 
 

@@ -12,6 +12,7 @@ from aiida.parsers import Parser
 from aiida_edl.architectures.base import Architecture
 from aiida_edl.md_engines.base import MDEngine
 from aiida_edl.science.formats.base import DatasetFormat
+from aiida_edl.workflows.registered_analyses import CONTEXT, analysis_function
 
 AIIDA_GROUPS = ('aiida.data', 'aiida.calculations', 'aiida.calculations.monitors', 'aiida.parsers', 'aiida.workflows')
 FAMILIES = {
@@ -82,8 +83,18 @@ def test_process_describes_itself(entry_point):
     assert loaded.__doc__.strip().split('\n')[0].endswith('.')
 
 
+@pytest.mark.parametrize('entry_point', parameters('aiida_edl.analyses'))
+def test_analysis(entry_point):
+    """Its settings need no arguments and survive a round trip; its calcfunction takes them with a trajectory."""
+    settings_class = entry_point.load()
+    assert settings_class.from_dict(settings_class().to_dict()) == settings_class()
+    ports = analysis_function(entry_point.name).process_class.spec().inputs
+    assert sorted(set(ports) - {'metadata', *CONTEXT}) == ['settings', 'trajectory']
+    assert not [name for name in CONTEXT if name in ports and ports[name].required]
+
+
 def test_every_group_has_members():
-    assert [group for group in (*AIIDA_GROUPS, *FAMILIES) if not ours(group)] == []
+    assert [group for group in (*AIIDA_GROUPS, *FAMILIES, 'aiida_edl.analyses') if not ours(group)] == []
 
 
 def test_command_line():

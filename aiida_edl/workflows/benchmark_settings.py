@@ -26,6 +26,7 @@ from aiida_edl.workflows.benchmark_parts import (
     part_from_dict,
 )
 from aiida_edl.workflows.labelling import single_point_engines
+from aiida_edl.workflows.registered_analyses import check_analyses, inputs_taken
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class BenchmarkSettings:
     """Fields of ``ProfileSettings``."""
     max_iterations: int
     """How often a training or a run is started at most, continued from its checkpoint each time."""
+    analyses: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """Settings of further analyses of every run, by their registered names."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BenchmarkSettings:
@@ -89,7 +92,7 @@ class BenchmarkSettings:
         for key in values:
             if key not in known:
                 raise BenchmarkSettingsError(unknown_name_message('benchmark setting', key, known))
-        if missing := sorted(set(known) - set(values)):
+        if missing := sorted(set(known) - set(OPTIONAL) - set(values)):
             raise BenchmarkSettingsError(f'benchmark settings {missing} are missing; start from a protocol')
         for name in values['architectures']:
             load_member(ARCHITECTURES, name)  # an unknown name is answered with the nearest
@@ -150,6 +153,11 @@ class BenchmarkSettings:
         """Return the MD engine of the runs with an architecture."""
         return self.architectures[architecture].engine or self.production.engine
 
+    @property
+    def asks_for_training_frames(self) -> bool:
+        """Whether an analysis takes the frames on which a potential was trained."""
+        return any('training' in inputs_taken(name) for name in self.analyses)
+
     def production_md(self, model: Model) -> dict[str, Any]:
         """Return the MD settings of a model: its own seed."""
         return {**self.production.md, 'seed': model.seed}
@@ -180,11 +188,14 @@ class BenchmarkSettings:
         for name in self.architectures:
             _check_architecture(self, name)
         ProfileSettings.from_dict(self.analysis)
+        check_analyses(self.analyses)
         if self.max_iterations < 1:
             raise BenchmarkSettingsError(f'max_iterations is {self.max_iterations}, at least 1')
         _check_sizes(self)
 
 
+OPTIONAL = ('analyses',)
+"""Settings that older ones lack."""
 PARTS: Mapping[str, type] = {
     'reference': ReferencePart,
     'labelling': LabellingPart,

@@ -14,6 +14,7 @@ from aiida_edl.calculations.functions.join_datasets import join_datasets
 from aiida_edl.calculations.functions.model_spread import model_spread
 from aiida_edl.calculations.functions.select_frames import select_frames
 from aiida_edl.calculations.functions.split_dataset import split_dataset
+from aiida_edl.calculations.functions.training_frames import training_frames
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.workflows.benchmark_settings import (
@@ -69,6 +70,12 @@ class ChargedInterfaceBenchmarkWorkChain(PartialFailuresMixin, ProtocolMixin, Wo
         spec.output_namespace('errors', valid_type=Dict, dynamic=True, help='Errors on the test frames by model.')
         spec.output_namespace(
             'profiles', valid_type=ArrayData, dynamic=True, help='Profiles by model and charge label.'
+        )
+        spec.output_namespace(
+            'analyses',
+            valid_type=(ArrayData, Dict),
+            dynamic=True,
+            help='Further analyses by name, then by model and charge label.',
         )
         spec.outline(
             cls.build_structures,
@@ -171,9 +178,25 @@ class ChargedInterfaceBenchmarkWorkChain(PartialFailuresMixin, ProtocolMixin, Wo
                 InterfaceAnalysisWorkChain,
                 trajectory=run.outputs.trajectory,
                 settings=Dict(settings.analysis),
+                **self._analysis_inputs(run),
                 metadata={'call_link_label': f'reference_analysis_{key}'},
             )
         return ToContext(**children)
+
+    def _analysis_inputs(self, run: Any) -> dict[str, Any]:
+        """Return which further analyses of a reference run are asked for, and the series that they may take."""
+        if not (asked := self.settings.analyses):
+            return {}
+        series = {'series': run.outputs.series} if 'series' in run.outputs else {}
+        return {'analyses': {name: Dict(dict(values)) for name, values in asked.items()}, **series}
+
+    def _take_analyses(self, child: str, key: str) -> None:
+        """Give the further analyses of a reference run as outputs; remember if one found nothing."""
+        analysed = self.ctx[child]
+        if not analysed.is_finished_ok:
+            self.note_failed_child(analysed, child)
+        for name, result in analysed.outputs.analyses.items() if 'analyses' in analysed.outputs else []:
+            self.out(f'analyses.{name}.{key}', result)
 
     def assemble_dataset(self) -> Any:
         """Join the labels of all charge states and split them for each training set."""
@@ -187,6 +210,7 @@ class ChargedInterfaceBenchmarkWorkChain(PartialFailuresMixin, ProtocolMixin, Wo
             parts[f'dataset_{key}'] = self.ctx[f'labelling_{key}'].outputs.dataset
             self.out(f'rejected.{key}', self.ctx[f'labelling_{key}'].outputs.rejected)
             self.out(f'profiles.reference_{key}', self.ctx[f'reference_analysis_{key}'].outputs.profiles)
+            self._take_analyses(f'reference_analysis_{key}', f'reference_{key}')
         self.ctx.dataset = self.call_once(join_datasets, 'join_datasets', **parts)
         self.ctx.splits = {
             name: self.call_once(
@@ -240,12 +264,25 @@ class ChargedInterfaceBenchmarkWorkChain(PartialFailuresMixin, ProtocolMixin, Wo
                 **self._md_inputs(model.architecture),
                 md_settings=Dict(settings.production_md(model)),
                 analysis_settings=Dict(settings.analysis),
+                **self._further_analyses(model.training_set),
                 metadata={'call_link_label': model.key},
             )
             if child is not None:
                 children[model.key] = child
         self.report(f'assessing {len(children)} potentials')
         return ToContext(**children)
+
+    def _further_analyses(self, training_set: str) -> dict[str, Any]:
+        """Return which further analyses of a model are asked for, and the training frames if one takes them."""
+        if not (asked := self.settings.analyses):
+            return {}
+        inputs: dict[str, Any] = {'analyses': {name: Dict(dict(values)) for name, values in asked.items()}}
+        if self.settings.asks_for_training_frames:
+            split = self.ctx.splits[training_set]
+            inputs['training_frames'] = self.call_once(
+                training_frames, f'training_frames_{training_set}', dataset=self.ctx.dataset, split=split
+            )
+        return inputs
 
     def collect_assessments(self) -> Any:
         """Take what finished; remember what failed."""
@@ -267,6 +304,9 @@ class ChargedInterfaceBenchmarkWorkChain(PartialFailuresMixin, ProtocolMixin, Wo
                 self.ctx.model_profiles[key] = profiles
                 self.ctx.tags[key] = {**model.tags(), 'charge_state': label, 'is_reference': False}
                 self.out(f'profiles.{key}', profiles)
+            for name, results in child.outputs.analyses.items() if 'analyses' in child.outputs else []:
+                for label, result in results.items():
+                    self.out(f'analyses.{name}.{model.key}_at_{label}', result)
         if not self.ctx.model_profiles:
             return self.exit_codes.ERROR_NO_PROFILE.format(failures='; '.join(self.failures))
         return None

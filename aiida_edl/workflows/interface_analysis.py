@@ -1,17 +1,18 @@
-"""From a trajectory of a metal/electrolyte interface to its profiles, every mean with an error."""
+"""From a trajectory of a metal/electrolyte interface to its profiles and what else is asked, with errors."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from aiida.engine import ExitCode, WorkChain
+from aiida.engine import ExitCode, WorkChain, if_
 from aiida.orm import ArrayData, Dict
 
 from aiida_edl.calculations.functions.interface_profiles import interface_profiles
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis.interface_profiles import ProfileSettings
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
-from aiida_edl.workflows.submission import SubmitOnceMixin
+from aiida_edl.workflows.partial_failures import PartialFailuresMixin
+from aiida_edl.workflows.registered_analyses import analysis_function, inputs_taken, validate_analyses
 
 
 def validate_settings(settings: Dict, _: Any) -> str | None:
@@ -23,8 +24,12 @@ def validate_settings(settings: Dict, _: Any) -> str | None:
     return None
 
 
-class InterfaceAnalysisWorkChain(SubmitOnceMixin, WorkChain):
-    """Density, orientation and ion profiles of one trajectory; water, ions and surface are found by themselves."""
+class InterfaceAnalysisWorkChain(PartialFailuresMixin, WorkChain):
+    """Density, orientation and ion profiles of one trajectory; water, ions and surface are found by themselves.
+
+    Any registered analysis can be asked for besides. One that finds nothing to analyse is a warning with its reason,
+    and the others are done all the same.
+    """
 
     @classmethod
     def define(cls, spec: Any) -> None:
@@ -32,9 +37,35 @@ class InterfaceAnalysisWorkChain(SubmitOnceMixin, WorkChain):
         super().define(spec)
         spec.input('trajectory', valid_type=DatasetData, help='Frames of one composition.')
         spec.input('settings', valid_type=Dict, validator=validate_settings, help='Settings of the profiles.')
+        spec.input_namespace(
+            'analyses',
+            valid_type=Dict,
+            dynamic=True,
+            required=False,
+            validator=validate_analyses,
+            help='Settings of further analyses by their registered names.',
+        )
+        spec.input(
+            'series',
+            valid_type=ArrayData,
+            required=False,
+            help='Thermodynamic series of the run, for the analyses that take it.',
+        )
+        spec.input(
+            'training',
+            valid_type=DatasetData,
+            required=False,
+            help='Frames on which the potential was trained, for the analyses that take them.',
+        )
         spec.output('profiles', valid_type=ArrayData, help='Profiles along the surface normal with their errors.')
-        spec.outline(cls.analyse)
+        spec.output_namespace(
+            'analyses', valid_type=(ArrayData, Dict), dynamic=True, help='Results of further analyses by name.'
+        )
+        spec.outline(cls.analyse, if_(cls.should_go_on)(cls.analyse_further, cls.conclude))
         spec.exit_code(460, 'ERROR_NOT_ANALYSABLE', message='The trajectory cannot be analysed: {detail}')
+        spec.exit_code(
+            700, 'WARNING_PARTS_FAILED', message='The profiles are there, but analyses found nothing: {failures}'
+        )
 
     def analyse(self) -> ExitCode | None:
         """Compute the profiles."""
@@ -46,3 +77,26 @@ class InterfaceAnalysisWorkChain(SubmitOnceMixin, WorkChain):
             return exit_code.format(detail=error)
         self.out('profiles', profiles)
         return None
+
+    def should_go_on(self) -> bool:
+        """Return whether further analyses are asked for."""
+        return bool(self.inputs.get('analyses', {}))
+
+    def analyse_further(self) -> None:
+        """Do every analysis that is asked for."""
+        for name, settings in sorted(self.inputs.analyses.items()):
+            context = {key: self.inputs[key] for key in inputs_taken(name) if key in self.inputs}
+            inputs = {'trajectory': self.inputs.trajectory, 'settings': settings, **context}
+            try:
+                result = self.call_once(analysis_function(name), f'analysis_{name}', **inputs)
+            except NotAnalysableError as error:
+                self.note_failure(f'{name} ({error})')
+                continue
+            self.out(f'analyses.{name}', result)
+
+    def conclude(self) -> ExitCode | None:
+        """Say whether an analysis found nothing."""
+        if not self.failures:
+            return None
+        exit_code: ExitCode = self.exit_codes.WARNING_PARTS_FAILED
+        return exit_code.format(failures='; '.join(self.failures))

@@ -18,18 +18,16 @@ from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
 from aiida_edl.science.analysis.parity import charge_ranges, missing_charge_state
+from aiida_edl.workflows.assessment_analysis import AssessmentAnalysisMixin, define_analysis
 from aiida_edl.workflows.assessment_checks import format_of, validate_assessment
 from aiida_edl.workflows.conversion import ConversionWorkChain
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
-from aiida_edl.workflows.interface_analysis import InterfaceAnalysisWorkChain
-from aiida_edl.workflows.interface_analysis import validate_settings as validate_profile_settings
 from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain
 from aiida_edl.workflows.parity import ParityWorkChain
-from aiida_edl.workflows.partial_failures import PartialFailuresMixin
 from aiida_edl.workflows.training import TrainingWorkChain
 
 
-class PotentialAssessmentWorkChain(PartialFailuresMixin, WorkChain):
+class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
     """Train a potential and find out what it is worth.
 
     It is converted if the MD engine loads it in another format, and run only if this way of running it gives the
@@ -92,13 +90,7 @@ class PotentialAssessmentWorkChain(PartialFailuresMixin, WorkChain):
             validator=validate_settings,
             help='Settings of the runs; no MD without them.',
         )
-        spec.input(
-            'analysis_settings',
-            valid_type=Dict,
-            required=False,
-            validator=lambda value, _: None if value is None else validate_profile_settings(value, None),
-            help='Settings of the profiles.',
-        )
+        define_analysis(spec)
         spec.inputs.validator = validate_assessment
         spec.output('potential', valid_type=PotentialData, help='The trained potential.')
         spec.output(
@@ -108,7 +100,6 @@ class PotentialAssessmentWorkChain(PartialFailuresMixin, WorkChain):
         spec.output('errors', valid_type=Dict, required=False, help='Errors on the test frames.')
         spec.output('parity', valid_type=Dict, required=False, help='Verdict of the parity gate, if there were runs.')
         spec.output_namespace('trajectories', valid_type=DatasetData, dynamic=True, help='Trajectory by charge label.')
-        spec.output_namespace('profiles', valid_type=ArrayData, dynamic=True, help='Profiles by charge label.')
         spec.outline(
             cls.train,
             cls.inspect_training,
@@ -343,33 +334,6 @@ class PotentialAssessmentWorkChain(PartialFailuresMixin, WorkChain):
                 self.ctx.labels.append(label)
             else:
                 self.note_failed_child(run, f'MD at {label}')
-
-    def should_analyse(self) -> bool:
-        """Return whether there is a trajectory and it is to be analysed."""
-        return bool(self.ctx.labels) and 'analysis_settings' in self.inputs
-
-    def analyse(self) -> ToContext:
-        """Compute the profiles of each trajectory."""
-        return ToContext(
-            **{
-                f'analysis_{label}': self.submit(
-                    InterfaceAnalysisWorkChain,
-                    trajectory=self.ctx[f'md_{label}'].outputs.trajectory,
-                    settings=self.inputs.analysis_settings,
-                    metadata={'call_link_label': f'analysis_{label}'},
-                )
-                for label in self.ctx.labels
-            }
-        )
-
-    def collect_profiles(self) -> None:
-        """Take the profiles of what finished."""
-        for label in self.ctx.labels:
-            child = self.ctx[f'analysis_{label}']
-            if child.is_finished_ok:
-                self.out(f'profiles.{label}', child.outputs.profiles)
-            else:
-                self.note_failed_child(child, f'analysis at {label}')
 
     def conclude(self) -> Any:
         """Say whether anything failed."""

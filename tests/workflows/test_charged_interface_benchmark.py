@@ -10,6 +10,7 @@ from aiida.manage.caching import enable_caching
 from aiida.orm import CalcFunctionNode, CalcJobNode, Dict, InstalledCode, load_computer
 from benchmark_cases import small_settings
 from calculation_cases import register_toy
+from toy.run_length import register_run_length
 
 from aiida_edl.workflows.charged_interface_benchmark import ChargedInterfaceBenchmarkWorkChain
 
@@ -18,9 +19,10 @@ MODELS = [f'least_squares_{name}_seed_{seed:02d}' for name in ('mixed', 'single_
 
 @pytest.fixture(scope='module')
 def toy():
-    """Register the toy architecture for all tests of this file."""
+    """Register the toy architecture and the toy analysis for all tests of this file."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         register_toy(monkeypatch)
+        register_run_length(monkeypatch)
         yield
 
 
@@ -46,7 +48,7 @@ def run_benchmark(code, **arguments):
 def benchmark(python_code):
     """Return a finished benchmark."""
     with enable_caching():
-        return run_benchmark(python_code)
+        return run_benchmark(python_code, analyses={'run_length': {}})
 
 
 def calculations(node):
@@ -88,6 +90,13 @@ def test_single_charge_model_is_asked_about_every_state(benchmark):
     assert {str(row['charge_state']) for row in rows} >= {'0', '2Na'}
 
 
+def test_registered_analyses_are_done_for_every_run(benchmark):
+    found = benchmark.outputs.analyses.run_length
+    assert sorted(found) == sorted(benchmark.outputs.profiles)
+    assert found['reference_2Na_01'].get_dict() == {'frames': 20, 'rows': 20, 'training_frames': None}
+    assert found['least_squares_mixed_seed_01_at_2Na'].get_dict() == {'frames': 20, 'rows': 20, 'training_frames': 8}
+
+
 def test_call_links_are_labelled(benchmark):
     from aiida.common.links import LinkType
 
@@ -102,7 +111,7 @@ def test_answer_says_that_the_statistics_do_not_suffice(benchmark):
 
 def test_same_inputs_hit_the_cache(benchmark, python_code):
     with enable_caching():
-        again = run_benchmark(python_code)
+        again = run_benchmark(python_code, analyses={'run_length': {}})
     assert again.is_finished_ok
     assert not [child for child in calculations(again) if not child.base.caching.is_created_from_cache]
 
@@ -114,3 +123,4 @@ def test_another_seed_is_computed(benchmark, python_code):
     trained = [child for child in computed if child.process_label == 'TrainingCalculation']
     assert sorted(child.inputs.seed.value for child in trained) == [3, 3, 3]
     assert 'build_interface' not in {child.process_label for child in computed}
+    assert 'analyses' not in other.outputs

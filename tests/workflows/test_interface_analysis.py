@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import ase_cases
+import numpy as np
 import pytest
 from aiida.engine import run_get_node
 from aiida.orm import Dict
 from calculation_cases import stored_once
+from frame_cases import frame_set, shaken
+from toy.run_length import register_run_length
 
 from aiida_edl.data.dataset import DatasetData
+from aiida_edl.science.structures.metal_water_interface import InterfaceSettings, build_interface
 from aiida_edl.workflows.interface_analysis import InterfaceAnalysisWorkChain
 
 
@@ -27,3 +33,61 @@ def test_error_of_the_program_is_not_taken_for_one_of_the_trajectory(aiida_profi
     metals = stored_once('metals', lambda: DatasetData.from_frames(ase_cases.frames(), origin='made by hand'))
     with pytest.raises(ValueError, match=r'^operands could not be broadcast together$'):
         run_get_node(InterfaceAnalysisWorkChain, trajectory=metals, settings=Dict({}))
+
+
+@pytest.fixture
+def interfaces():
+    """Return a trajectory that can be analysed."""
+    frames = frame_set(*(shaken(water_on_gold(), 0.02, seed) for seed in range(8)), time=np.arange(8.0))
+    return stored_once('interfaces', lambda: DatasetData.from_frames(frames, origin='made by hand'))
+
+
+def water_on_gold():
+    settings = {'repeat': [2, 2, 2], 'n_water': 6}
+    return build_interface(InterfaceSettings.from_dict(settings)).frame
+
+
+@pytest.fixture
+def toy_analysis(monkeypatch):
+    """Register the analysis that counts frames."""
+    register_run_length(monkeypatch)
+
+
+def analyse(trajectory, analyses, **inputs):
+    settings = {name: Dict(values) for name, values in analyses.items()}
+    chain = InterfaceAnalysisWorkChain
+    return run_get_node(chain, trajectory=trajectory, settings=Dict({}), analyses=settings, **inputs)[1]
+
+
+@pytest.mark.usefixtures('toy_analysis')
+def test_registered_analyses_are_done_besides_the_profiles(aiida_profile, interfaces):
+    node = analyse(interfaces, {'run_length': {}, 'interface_profiles': {'bin_width': 0.25}}, training=interfaces)
+    assert (node.exit_status, node.exit_message) == (0, None)
+    assert node.outputs.analyses.run_length.get_dict() == {'frames': 8, 'rows': None, 'training_frames': 8}
+    assert len(node.outputs.analyses.interface_profiles.get_array('z')) == 60
+    assert len(node.outputs.profiles.get_array('z')) == 150
+
+
+@pytest.mark.usefixtures('toy_analysis')
+def test_analysis_that_finds_nothing_is_a_warning_with_its_reason(aiida_profile, interfaces):
+    node = analyse(interfaces, {'run_length': {'fewest_frames': 9}, 'interface_profiles': {}})
+    assert node.exit_status == 700
+    expected = 'The profiles are there, but analyses found nothing: run_length (8 frames are fewer than 9)'
+    assert node.exit_message == expected
+    assert list(node.outputs.analyses) == ['interface_profiles']
+
+
+@pytest.mark.usefixtures('toy_analysis')
+@pytest.mark.parametrize(
+    ('analyses', 'message'),
+    [
+        ({'run_lenth': {}}, "unknown analysis 'run_lenth': did you mean 'run_length'? Known: "),
+        (
+            {'run_length': {'fewest_frame': 3}},
+            "analysis 'run_length': unknown setting 'fewest_frame': did you mean 'fewest_frames'?",
+        ),
+    ],
+)
+def test_analysis_that_does_not_exist_is_answered_with_the_nearest(aiida_profile, interfaces, analyses, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        analyse(interfaces, analyses)
