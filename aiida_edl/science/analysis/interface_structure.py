@@ -147,7 +147,7 @@ def interface_structure(frames: FrameSet, settings: StructureSettings | None = N
     parts, ion = trajectory_parts(frames, replicas, settings, settings.ion)
     edges = _edges(frames, ion, settings)
     numbers, groups = frames.frame(parts[0].start).numbers, parts[0].groups
-    pairs = chosen_pairs(numbers, groups, ion, settings.pairs)
+    pairs, absent = chosen_pairs(numbers, groups, ion, settings.pairs)
     has_ion = bool(parts[0].ions.size)
     n_blocks = len(blocks)
     selection = PairSelection(pairs, edges, settings.counts_intramolecular)
@@ -168,13 +168,12 @@ def interface_structure(frames: FrameSet, settings: StructureSettings | None = N
     area = float(surface_planes.areas(complete_cells(frames.cells)).mean())
     rdf = radial.distributions(blocks, area, _volume(frames))
     minimum = _minimum(rdf, f'{ion}-O')
-    remarks = () if has_ion else ('The frames hold no ions: their distributions and coordination are absent.',)
     return InterfaceStructure(
         rdf=rdf,
         hydrogen_bonds=bonds.counts(blocks, settings),
         coverage=coverage.coverage(blocks),
         coordination=None if coordination is None else coordination.coordination(blocks, minimum, settings),
-        remarks=remarks,
+        remarks=_remarks(has_ion, absent),
         irregular_oxygen_counts=irregular,
         irregular_oxygen_fraction=float(irregular.sum() / (len(irregular) * groups.oxygen.size)),
         ion=ion if has_ion else '',
@@ -243,6 +242,14 @@ def _spans(frames: FrameSet, parts: list[TrajectoryPart]) -> list[tuple[Trajecto
         at_once = max(1, ATOMS_AT_ONCE // int(frames.offsets[part.start + 1] - frames.offsets[part.start]))
         spans += [(part, (start, min(start + at_once, part.stop))) for start in range(part.start, part.stop, at_once)]
     return spans
+
+
+def _remarks(has_ion: bool, absent: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what is absent and why, in sentences."""
+    remarks = () if has_ion else ('The frames hold no ions: their distributions and coordination are absent.',)
+    if not absent:
+        return remarks
+    return (*remarks, f'The frames hold no pair {", ".join(absent)}: the distribution is absent.')
 
 
 def _minimum(rdf: RadialDistributions, name: str) -> float:

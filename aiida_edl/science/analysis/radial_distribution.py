@@ -86,14 +86,16 @@ class PairSelection:
     """Whether pairs within a molecule count."""
 
 
-def chosen_pairs(numbers: NDArray[np.uint8], groups: AtomGroups, ion: str, wanted: Sequence[str]) -> tuple[Pair, ...]:
-    """Return the pairs to count.
+def chosen_pairs(
+    numbers: NDArray[np.uint8], groups: AtomGroups, ion: str, wanted: Sequence[str]
+) -> tuple[tuple[Pair, ...], tuple[str, ...]]:
+    """Return the pairs to count, and the names of those that are wanted but do not occur.
 
     :param numbers: atomic numbers of one frame, shape ``(n_atoms,)``.
     :param groups: groups of that frame.
     :param ion: symbol of the ion, ``''`` for none.
     :param wanted: names of pairs; none for all among O, H, ion and metal but metal with metal.
-    :raises NotAnalysableError: if a name is no pair of elements that occur.
+    :raises NotAnalysableError: if a name is no pair of elements, or none of the pairs occurs.
     """
     present = [chemical_symbols[number] for number in np.unique(numbers)]
     metals = [symbol for symbol in present if atomic_numbers[symbol] in numbers[groups.metal]]
@@ -105,9 +107,9 @@ def chosen_pairs(numbers: NDArray[np.uint8], groups: AtomGroups, ion: str, wante
         pairs = []
         for name in wanted:
             symbols = name.split('-')
-            if len(symbols) != 2 or any(symbol not in present for symbol in symbols):
+            if len(symbols) != 2 or any(atomic_numbers.get(symbol, 0) < 1 for symbol in symbols):
                 raise NotAnalysableError(
-                    f"the setting 'pairs' holds {name!r}; give two of the elements {', '.join(present)} with a hyphen"
+                    f"the setting 'pairs' holds {name!r}; give two elements with a hyphen, e.g. 'Na-O'"
                 )
             pairs.append(Pair(*symbols))
     counts = dict(zip(*np.unique(numbers, return_counts=True)))
@@ -116,7 +118,12 @@ def chosen_pairs(numbers: NDArray[np.uint8], groups: AtomGroups, ion: str, wante
         needed = 2 if pair.first == pair.second else 1
         return all(counts.get(atomic_numbers[symbol], 0) >= needed for symbol in (pair.first, pair.second))
 
-    return tuple(pair for pair in pairs if occurs(pair))
+    chosen = tuple(pair for pair in pairs if occurs(pair))
+    if not chosen:
+        raise NotAnalysableError(
+            f'none of the pairs {", ".join(wanted)} occurs among the elements {", ".join(present)} of the frames'
+        )
+    return chosen, tuple(pair.name for pair in pairs if wanted and pair not in chosen)
 
 
 def molecular_pairs(owners: Integers) -> tuple[Integers, Integers, Integers]:

@@ -38,8 +38,9 @@ class StructureSettings:
     """Whether O–H and H–H pairs within one molecule count, by the nearest O of each H."""
     coordination_cutoff: float = 0.0
     """Distance within which an oxygen coordinates the ion [Å]; 0 takes the value of its element."""
-    ion_bounds: tuple[float, float] = (3.5, 6.5)
-    """Heights at which contact ends and bulk begins [Å]; between them an ion is outer-sphere."""
+    ion_bounds: tuple[float, float] = (4.0, 7.0)
+    """Heights at which contact ends and bulk begins [Å], by default those of the first two layers of water; between
+    them an ion is outer-sphere."""
     height_bin_width: float = 1.0
     """Width of the bins along the normal for the coordination of the ion [Å]."""
     z_max: float = 15.0

@@ -138,6 +138,12 @@ def test_ion_that_is_asked_for_but_absent_is_said_so():
     assert (result.ion, result.coordination) == ('', None)
 
 
+def test_wanted_pair_that_is_absent_is_said_so():
+    result = interface_structure(synthetic.film(5, seed=1, n_ions=0), StructureSettings(pairs=('O-O', 'Na-O')))
+    assert result.rdf.pairs == ('O-O',)
+    assert result.remarks[1] == 'The frames hold no pair Na-O: the distribution is absent.'
+
+
 def test_dissociated_water_is_counted():
     random = synthetic.film(4, seed=3)
     positions = random.positions.reshape(4, -1, 3).copy()

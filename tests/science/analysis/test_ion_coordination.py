@@ -39,11 +39,11 @@ def test_oxygen_within_the_cutoff_counts():
 
 
 def test_height_decides_on_bin_and_population():
-    heights, shells = [3.4, 5.0, 6.6, 14.2, -1.0], [[2.4] * 2, [2.4] * 3, [2.4] * 4, [2.4] * 6, [2.4]]
+    heights, shells = [3.9, 5.0, 7.1, 14.2, -1.0], [[2.4] * 2, [2.4] * 3, [2.4] * 4, [2.4] * 6, [2.4]]
     found = coordination(heights, shells, StructureSettings())
     assert found.populations == pytest.approx([0.2, 0.2, 0.4, 0.2])
     assert found.by_population == pytest.approx([2.0, 3.0, 5.0, 1.0])
-    assert found.by_height[[3, 5, 6, 14]] == pytest.approx([2.0, 3.0, 4.0, 6.0])
+    assert found.by_height[[3, 5, 7, 14]] == pytest.approx([2.0, 3.0, 4.0, 6.0])
     assert found.ions_by_height.sum() == 4.0
     assert found.mean == pytest.approx(16 / 5)
 

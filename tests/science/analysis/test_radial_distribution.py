@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -151,12 +152,27 @@ def test_no_pairs_of_hydrogen_without_water():
 
 def test_default_pairs_are_those_that_occur():
     numbers = np.array([79, 79, 8, 1, 1, 8, 1, 1, 11], dtype=np.uint8)
-    names = [pair.name for pair in chosen_pairs(numbers, atom_groups(numbers), 'Na', ())]
-    assert names == ['O-O', 'O-H', 'H-H', 'Na-O', 'Na-H', 'Au-O', 'Au-H', 'Au-Na']
+    pairs, absent = chosen_pairs(numbers, atom_groups(numbers), 'Na', ())
+    assert absent == ()
+    assert [pair.name for pair in pairs] == ['O-O', 'O-H', 'H-H', 'Na-O', 'Na-H', 'Au-O', 'Au-H', 'Au-Na']
 
 
-def test_unknown_pair_is_refused():
+def test_wanted_pairs_that_do_not_occur_are_named():
+    numbers = np.array([79, 79, 8, 1, 1, 11], dtype=np.uint8)
+    pairs, absent = chosen_pairs(numbers, atom_groups(numbers), 'Na', ['Na-O', 'K-O', 'Na-Na', 'Au-Au'])
+    assert [pair.name for pair in pairs] == ['Na-O', 'Au-Au']
+    assert absent == ('K-O', 'Na-Na')
+
+
+@pytest.mark.parametrize(
+    ('wanted', 'message'),
+    [
+        ('Wa-O', "the setting 'pairs' holds 'Wa-O'; give two elements with a hyphen, e.g. 'Na-O'"),
+        ('Na', "the setting 'pairs' holds 'Na'; give two elements with a hyphen, e.g. 'Na-O'"),
+        ('K-O', 'none of the pairs K-O occurs among the elements H, O, Au of the frames'),
+    ],
+)
+def test_wrong_pairs_are_refused(wanted, message):
     numbers = np.array([79, 8, 1, 1], dtype=np.uint8)
-    message = "^the setting 'pairs' holds 'K-O'; give two of the elements H, O, Au with a hyphen$"
-    with pytest.raises(NotAnalysableError, match=message):
-        chosen_pairs(numbers, atom_groups(numbers), '', ['K-O'])
+    with pytest.raises(NotAnalysableError, match=f'^{re.escape(message)}$'):
+        chosen_pairs(numbers, atom_groups(numbers), '', [wanted])
