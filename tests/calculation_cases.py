@@ -192,7 +192,7 @@ def verdict(
 def _as_nodes(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return inputs with plain values turned into nodes; those that are None are left out."""
     given = {name: value for name, value in inputs.items() if value is not None}
-    plain = (str, int, list, dict)
+    plain = (str, bool, int, list, dict)
     return {
         name: to_aiida_type(value) if isinstance(value, plain) and name != 'metadata' else value
         for name, value in given.items()

@@ -123,6 +123,10 @@ class PythonBinding:
 class AseBinding(PythonBinding):
     """How to make an ASE calculator of a model."""
 
+    atomic_energies: str = ''
+    """How the calculator gives the energies of single atoms, which sum up to that of the frame: ``'ase'`` for the
+    property ``energies`` of ASE, or another key of ``ATOMIC_ENERGY_SOURCES`` of the driver; empty if it gives none."""
+
 
 @dataclass(frozen=True)
 class TorchSimBinding(PythonBinding):

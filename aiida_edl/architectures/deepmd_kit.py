@@ -135,6 +135,7 @@ class DeepmdArchitecture(Architecture):
             info={'fparam': [TOTAL_CHARGE]},
             formats=(NATIVE, SAVED_MODEL),
             is_fully_periodic=True,
+            atomic_energies='deepmd',
         ),
         'lammps': LAMMPS,
     }

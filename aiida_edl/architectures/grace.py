@@ -187,6 +187,7 @@ class Grace(Architecture):
             keyword_arguments={'model': MODEL_PATH},
             environment=ENVIRONMENT,
             is_fully_periodic=True,
+            atomic_energies='tensorpotential',
         ),
         # In the branch of LAMMPS that the authors of GRACE keep, in this package if linked with TensorFlow.
         'lammps': LammpsBinding(

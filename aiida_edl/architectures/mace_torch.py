@@ -135,6 +135,7 @@ def mace_binding(model_type: str) -> AseBinding:
             'model_type': model_type,
         },
         info={'charge': TOTAL_CHARGE},
+        atomic_energies='ase',
     )
 
 

@@ -154,6 +154,7 @@ class Pet(Architecture):
             attribute='MetatomicCalculator',
             keyword_arguments={'model': MODEL_PATH, 'device': DEVICE},
             info={'charge': TOTAL_CHARGE},
+            atomic_energies='ase',
         ),
         'lammps': LammpsBinding(
             pair_style=f'metatomic {MODEL_PATH} device {DEVICE}',

@@ -156,6 +156,7 @@ class Sevennet(Architecture):
             module='sevenn.calculator',
             attribute='SevenNetCalculator',
             keyword_arguments={'model': MODEL_PATH, 'device': DEVICE},
+            atomic_energies='ase',
         )
     }
     model_file_name = MODEL

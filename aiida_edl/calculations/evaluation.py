@@ -10,7 +10,7 @@ import numpy as np
 from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
 from aiida.engine import CalcJobProcessSpec
-from aiida.orm import ArrayData, Dict, FolderData, Str
+from aiida.orm import ArrayData, Bool, Dict, FolderData, Str
 
 from aiida_edl.architectures.base import Command, Retrieval
 from aiida_edl.architectures.precision import Precision
@@ -31,7 +31,7 @@ from aiida_edl.calculations.training import SUBSETS, validate_split
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.md_engines.single_points import SinglePointEngine, SinglePointJob
-from aiida_edl.registry import MD_ENGINES, load_member, registered_names, unknown_name_message
+from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, registered_names, unknown_name_message
 from aiida_edl.science.frames import FrameSet
 
 DRIVER = 'evaluate_model.py'
@@ -54,7 +54,11 @@ ENGINE = 'ase'
 
 
 def evaluation_files(
-    frames: FrameSet, model: LoadableModel, walltime_seconds: float | None, checkpoint: FolderData | None
+    frames: FrameSet,
+    model: LoadableModel,
+    walltime_seconds: float | None,
+    checkpoint: FolderData | None,
+    atomic_energies: str = '',
 ) -> JobFiles:
     """Return the files of a job that computes energies and forces of frames.
 
@@ -62,6 +66,7 @@ def evaluation_files(
     :param model: the calculator.
     :param walltime_seconds: time after which the driver stops by itself [s].
     :param checkpoint: results of an earlier run of the same job.
+    :param atomic_energies: how the calculator gives energies of single atoms; empty if they are not asked for.
     """
     charges = total_charges(model, frames)
     columns = {} if charges is None else {TOTAL_CHARGE: charges}
@@ -72,6 +77,7 @@ def evaluation_files(
         'predictions': PREDICTIONS,
         'energy_shifts': dict(model.energy_shifts),
         'walltime_seconds': walltime_seconds,
+        **({'atomic_energies': atomic_energies} if atomic_energies else {}),
     }
     files = {DRIVER: driver_source(DRIVER), INPUT: to_json_bytes(document), FRAMES: unlabelled.to_npz_bytes()}
     return JobFiles(
@@ -136,13 +142,20 @@ class EvaluationCalculation(EdlCalculation):
             'device', valid_type=Str, default=lambda: Str('cpu'), validator=validate_device, help='`cpu` or `cuda`.'
         )
         spec.input(
+            'atomic_energies',
+            valid_type=Bool,
+            required=False,
+            help='Whether energies of single atoms are asked for, of potentials that have them; only engine `ase`.',
+        )
+        spec.input(
             'checkpoint', valid_type=FolderData, required=False, help='Results of an interrupted run, to be completed.'
         )
         spec.output(
             'predictions',
             valid_type=ArrayData,
             help='energies [eV], forces [eV/Å], offsets, frame_indices in the dataset, converged; where the potential '
-            'gives them charges [e] and stresses [eV/Å³, positive in tension]. A frame that failed is NaN.',
+            'gives them charges [e] and stresses [eV/Å³, positive in tension]; if asked for and the potential has them '
+            'atomic_energies [eV]. A frame that failed is NaN.',
         )
         spec.output('evaluation_summary', valid_type=Dict, help='Failed frames with reasons, cost, versions.')
         spec.output('checkpoint', valid_type=FolderData, required=False, help='Results of an interrupted run.')
@@ -159,6 +172,11 @@ class EvaluationCalculation(EdlCalculation):
             message = f"the subset '{inputs['subset'].value}' of the split is empty, there is nothing to evaluate"
         if message is None:
             message = validate_vacuum(potential, engine.binding_kind, dataset, chosen_frames(inputs).tolist())
+        if message is None and wants_atomic_energies(inputs) and engine.name != ENGINE:
+            message = (
+                f"energies of atoms are asked for, which engine '{engine.name}' does not give; leave atomic_energies "
+                f"out or use engine '{ENGINE}'"
+            )
         if message is not None:
             return message
         if engine.code_kind == 'python':
@@ -174,7 +192,8 @@ class EvaluationCalculation(EdlCalculation):
         model = _model(self.inputs, engine)
         if engine.name == ENGINE:
             frames = _frames(self.inputs)
-            job = evaluation_files(frames, model, self.program_walltime_seconds, self.inputs.get('checkpoint'))
+            checkpoint, source = self.inputs.get('checkpoint'), atomic_energy_source(self.inputs)
+            job = evaluation_files(frames, model, self.program_walltime_seconds, checkpoint, source)
             return self.stage_python(folder, job, COMMANDS, evaluation_packages(model))
         return self._stage_engine(folder, engine, model)
 
@@ -211,6 +230,20 @@ def _frames(inputs: Any) -> FrameSet:
     """Return the frames that are evaluated."""
     frames: FrameSet = inputs['dataset'].frames()
     return frames if inputs.get('split') is None else frames.select(chosen_frames(inputs))
+
+
+def wants_atomic_energies(inputs: Any) -> bool:
+    """Return whether energies of single atoms are asked for."""
+    return inputs.get('atomic_energies') is not None and bool(inputs['atomic_energies'].value)
+
+
+def atomic_energy_source(inputs: Any) -> str:
+    """Return how the calculator gives energies of single atoms, empty if it has none or they are not asked for.
+
+    :param inputs: validated inputs of :class:`EvaluationCalculation`.
+    """
+    architecture = load_member(ARCHITECTURES, inputs['potential'].architecture)
+    return str(architecture.bindings[BINDING].atomic_energies) if wants_atomic_energies(inputs) else ''
 
 
 def single_point_job(inputs: Any, model: LoadableModel, walltime_seconds: float | None) -> SinglePointJob:

@@ -10,6 +10,7 @@ from aiida_edl.cli.group import EdlCommandGroup
 from aiida_edl.cli.parameters import FORMAT, REQUIRED_STUDY, STUDY, node_argument, print_rows
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.provenance import queries, tables
+from aiida_edl.provenance.locality_queries import locality_results
 from aiida_edl.provenance.results import collect
 
 
@@ -91,6 +92,14 @@ def figures(node: Data, study: ProcessNode | None, style: str) -> None:
 def rejected(study: ProcessNode | None, style: str) -> None:
     """List the labels that were rejected, and why."""
     print_rows(queries.rejected_frames(study), style)
+
+
+@query.command('locality')
+@STUDY
+@FORMAT
+def locality(study: ProcessNode | None, style: str) -> None:
+    """List how far potentials see, and what they miss of a far ion."""
+    print_rows(locality_results(study), style)
 
 
 @query.command('active-learning')

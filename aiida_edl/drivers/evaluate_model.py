@@ -8,13 +8,16 @@ Runs on the compute node in the environment of the calculator; besides it needs 
   model asks for it, ``column_total_charge`` [e];
 - ``predictions``: the ``.npz`` file to write;
 - ``energy_shifts``: energy to add for each atom of an element [eV];
-- ``walltime_seconds``: time after which the program stops by itself [s], or null.
+- ``walltime_seconds``: time after which the program stops by itself [s], or null;
+- ``atomic_energies``, if energies of single atoms are asked for: how the calculator gives them, see
+  :data:`ATOMIC_ENERGY_SOURCES`.
 
 It writes ``energies`` [eV] of shape ``(n,)``, ``forces`` [eV/Å] of shape ``(n_atoms_total, 3)``, ``offsets``,
 ``converged`` of shape ``(n,)`` and, where the calculator gives them for every frame, ``charges`` [e] and ``stresses``
-[eV/Å³, positive in tension]. The energy is the one whose negative gradient the forces are. A frame that fails is NaN,
-not converged, and named with its reason in ``failures.json``; the others go on. Results so far are in
-``predictions_partial.npz``, from which a program that is started again goes on.
+[eV/Å³, positive in tension]; if asked for, ``atomic_energies`` [eV] of shape ``(n_atoms_total,)``. The energy is the
+one whose negative gradient the forces are. A frame that fails is NaN, not converged, and named with its reason in
+``failures.json``; the others go on. Results so far are in ``predictions_partial.npz``, from which a program that is
+started again goes on.
 """
 
 from __future__ import annotations
@@ -91,6 +94,35 @@ def filled_info(info: dict[str, Any], total_charge: float) -> dict[str, Any]:
     return {key: np.array(value) if isinstance(value, list) else value for key, value in filled.items()}
 
 
+def property_energies(calculator: Any, atoms: Atoms) -> Any:
+    """Return the property ``energies`` of ASE."""
+    return calculator.get_property('energies', atoms)
+
+
+def deepmd_energies(calculator: Any, atoms: Atoms) -> Any:
+    """Return local energies by DeePMD-kit, whose calculator does not ask its model for them."""
+    return calculator.dp.eval(
+        coords=atoms.positions.reshape(1, -1),
+        cells=atoms.cell.array.reshape(1, -1) if atoms.pbc.any() else None,
+        atom_types=[calculator.type_dict[symbol] for symbol in atoms.get_chemical_symbols()],
+        fparam=atoms.info.get('fparam'),
+        atomic=True,
+    )[3]
+
+
+def tensorpotential_energies(calculator: Any, atoms: Atoms) -> Any:
+    """Return local energies by tensorpotential, which keeps the whole output of its model, padded with atoms."""
+    return calculator.outputs[0]['atomic_energy'].numpy().ravel()[: len(atoms)]
+
+
+ATOMIC_ENERGY_SOURCES = {
+    'ase': property_energies,
+    'deepmd': deepmd_energies,
+    'tensorpotential': tensorpotential_energies,
+}
+"""Ways in which calculators that have just computed a frame give the energies of its atoms."""
+
+
 def periodicity(recipe: dict[str, Any], pbc: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return along which cell vectors the model sees a frame as periodic: all if its recipe says so and any is."""
     return np.full(3, True) if recipe.get('is_fully_periodic') and np.any(pbc) else np.asarray(pbc)
@@ -104,9 +136,10 @@ def shifts_by_number(energy_shifts: dict[str, float]) -> NDArray[np.float64]:
     return shifts
 
 
-def empty_results(offsets: NDArray[np.int64]) -> Arrays:
+def empty_results(offsets: NDArray[np.int64], with_atomic_energies: bool = False) -> Arrays:
     """Return arrays of NaN for every frame, with ``done`` and ``converged`` false."""
     n_frames, n_atoms = len(offsets) - 1, int(offsets[-1])
+    atomic_energies = {'atomic_energies': np.full(n_atoms, np.nan)} if with_atomic_energies else {}
     return {
         'energies': np.full(n_frames, np.nan),
         'forces': np.full((n_atoms, 3), np.nan),
@@ -114,12 +147,14 @@ def empty_results(offsets: NDArray[np.int64]) -> Arrays:
         'stresses': np.full((n_frames, 3, 3), np.nan),
         'converged': np.zeros(n_frames, dtype=bool),
         'done': np.zeros(n_frames, dtype=bool),
+        **atomic_energies,
     }
 
 
-def compute_frame(calculator: Any, atoms: Atoms) -> Arrays:
+def compute_frame(calculator: Any, atoms: Atoms, atomic_energies: str | None = None) -> Arrays:
     """Return energy [eV], forces [eV/Å] and, where there are any, charges [e] and stress [eV/Å³] of one frame.
 
+    :param atomic_energies: key of :data:`ATOMIC_ENERGY_SOURCES` if energies of atoms [eV] are asked for.
     :raises FrameError: if a value is not finite.
     """
     if atoms.info:
@@ -129,6 +164,9 @@ def compute_frame(calculator: Any, atoms: Atoms) -> Arrays:
     energy, forces = atoms.get_potential_energy(), atoms.get_forces()
     given = calculator.results
     found: Arrays = {'energy': np.array(float(given.get('free_energy', energy))), 'forces': np.array(forces)}
+    if atomic_energies is not None:
+        local = ATOMIC_ENERGY_SOURCES[atomic_energies](calculator, atoms)
+        found['atomic_energies'] = np.array(local, dtype=float).reshape(len(atoms))
     for name, values in found.items():
         if not np.all(np.isfinite(values)):
             raise FrameError(f'{name} is not finite')
@@ -156,12 +194,14 @@ def save_json(path: str, values: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
-def restore(offsets: NDArray[np.int64]) -> tuple[Arrays, dict[str, str]]:
+def restore(offsets: NDArray[np.int64], with_atomic_energies: bool = False) -> tuple[Arrays, dict[str, str]]:
     """Return results and failures so far, empty at the first start."""
     if not Path(PARTIAL).is_file():
-        return empty_results(offsets), {}
+        return empty_results(offsets, with_atomic_energies), {}
     with np.load(PARTIAL) as archive:
         results = {name: archive[name] for name in archive.files}
+    if with_atomic_energies and 'atomic_energies' not in results:
+        return empty_results(offsets, with_atomic_energies), {}  # what is there was computed without them
     failures: dict[str, str] = json.loads(Path(FAILURES).read_text())
     return results, failures
 
@@ -172,11 +212,13 @@ def save_partial(results: Arrays, failures: dict[str, str]) -> None:
     save(PARTIAL, results)
 
 
-def store_frame(results: Arrays, index: int, atoms_slice: slice, found: Arrays, shift: float) -> None:
-    """Enter the result of one frame."""
-    results['energies'][index] = float(found['energy']) + shift
+def store_frame(results: Arrays, index: int, atoms_slice: slice, found: Arrays, shifts: NDArray[np.float64]) -> None:
+    """Enter the result of one frame, with the energy to add for each of its atoms [eV]."""
+    results['energies'][index] = float(found['energy']) + float(shifts.sum())
     results['forces'][atoms_slice] = found['forces']
     results['converged'][index] = True
+    if 'atomic_energies' in found:
+        results['atomic_energies'][atoms_slice] = found['atomic_energies'] + shifts
     if 'charges' in found:
         results['charges'][atoms_slice] = found['charges']
     if 'stress' in found:
@@ -186,7 +228,8 @@ def store_frame(results: Arrays, index: int, atoms_slice: slice, found: Arrays, 
 def predictions(results: Arrays, offsets: NDArray[np.int64]) -> Arrays:
     """Return what is written at the end: optional arrays only if every converged frame has them."""
     converged = results['converged']
-    kept = {name: results[name] for name in ('energies', 'forces', 'converged')} | {'offsets': offsets}
+    names = ('energies', 'forces', 'converged', 'atomic_energies')
+    kept = {name: results[name] for name in names if name in results} | {'offsets': offsets}
     if converged.any():
         if np.isfinite(results['charges'][np.repeat(converged, np.diff(offsets))]).all():
             kept['charges'] = results['charges']
@@ -196,14 +239,18 @@ def predictions(results: Arrays, offsets: NDArray[np.int64]) -> Arrays:
 
 
 def evaluate(
-    recipe: dict[str, Any], frames: Arrays, shifts: NDArray[np.float64], walltime_seconds: float | None
+    recipe: dict[str, Any],
+    frames: Arrays,
+    shifts: NDArray[np.float64],
+    walltime_seconds: float | None,
+    atomic_energies: str | None = None,
 ) -> tuple[Arrays, dict[str, str]]:
     """Compute all frames that are not done yet, until the end or the walltime.
 
     :return: results with ``done`` true for each frame that was tried, and the failures by frame index.
     """
     offsets = frames['offsets']
-    results, failures = restore(offsets)
+    results, failures = restore(offsets, atomic_energies is not None)
     charges = frames.get('column_total_charge', np.zeros(len(offsets) - 1))
     calculator, saved = None, time.perf_counter()
     for index in np.flatnonzero(~results['done']):
@@ -221,14 +268,14 @@ def evaluate(
         atoms.info.update(filled_info(recipe.get('info') or {}, float(charges[index])))
         calculator = make_object(recipe) if calculator is None else calculator
         try:
-            found = compute_frame(calculator, atoms)
+            found = compute_frame(calculator, atoms, atomic_energies)
         except FRAME_ERRORS as error:
             if 'out of memory' in str(error).lower():
                 raise
             failures[str(index)] = ' '.join(f'{type(error).__name__}: {error}'.split())
             calculator = None  # its state after a failure is not known
         else:
-            store_frame(results, int(index), atoms_slice, found, float(shifts[numbers].sum()))
+            store_frame(results, int(index), atoms_slice, found, shifts[numbers])
         results['done'][index] = True
         if time.perf_counter() - saved > SAVE_INTERVAL_SECONDS:
             save_partial(results, failures)
@@ -242,7 +289,9 @@ def main(arguments: list[str]) -> int:
     with np.load(settings['frames']) as archive:
         frames = {name: archive[name] for name in archive.files}
     shifts = shifts_by_number(settings['energy_shifts'])
-    results, failures = evaluate(settings['recipe'], frames, shifts, settings['walltime_seconds'])
+    results, failures = evaluate(
+        settings['recipe'], frames, shifts, settings['walltime_seconds'], settings.get('atomic_energies')
+    )
     is_finished = bool(results['done'].all())
     if is_finished:
         save_json(FAILURES, failures)

@@ -21,7 +21,7 @@ from aiida_edl.parsers.base import EdlParser, cost_and_versions, folder_of_files
 
 ARRAYS = ('energies', 'forces', 'offsets', 'converged')
 """Arrays that must be there."""
-OPTIONAL_ARRAYS = ('charges', 'stresses')
+OPTIONAL_ARRAYS = ('charges', 'stresses', 'atomic_energies')
 """Arrays that may be there."""
 
 

@@ -21,6 +21,7 @@ from calculation_cases import (
     split,
     stage,
 )
+from toy.least_squares import LeastSquares
 
 from aiida_edl.science.frames import FrameSet
 
@@ -32,6 +33,25 @@ def test_element_that_the_potential_does_not_know_is_refused(python_code):
     assert refusal(ENTRY_POINT, inputs) == (
         'the frames hold Na, the potential knows H, O, Au; use a potential trained for all elements'
     )
+
+
+def test_energies_of_atoms_are_refused_of_an_engine_that_has_none(lammps_code):
+    model = potential(architecture='deep_potential', model_format='savedmodeltf')
+    inputs = evaluation_inputs(lammps_code, engine='lammps', potential=model, atomic_energies=True)
+    assert refusal(ENTRY_POINT, inputs) == (
+        "energies of atoms are asked for, which engine 'lammps' does not give; leave atomic_energies out or use "
+        "engine 'ase'"
+    )
+
+
+@pytest.mark.parametrize('wanted', [None, False, True])
+def test_job_is_the_same_unless_energies_of_atoms_are_asked_for(python_code, monkeypatch, tmp_path, wanted):
+    binding = replace(LeastSquares.bindings['ase'], atomic_energies='ase')
+    monkeypatch.setattr(LeastSquares, 'bindings', {**LeastSquares.bindings, 'ase': binding})
+    stage(ENTRY_POINT, tmp_path, evaluation_inputs(python_code, atomic_energies=wanted))
+    document = json.loads((tmp_path / 'evaluate.json').read_text())
+    known = {'recipe', 'frames', 'predictions', 'energy_shifts', 'walltime_seconds'}
+    assert set(document) == known | ({'atomic_energies'} if wanted else set())
 
 
 def test_unknown_subset_is_refused(python_code):

@@ -76,6 +76,22 @@ def test_energy_shifts_are_added_per_atom():
     np.testing.assert_allclose(shifted['energies'] - plain['energies'], [-400, -310, -400, -310], rtol=1e-12)
 
 
+def test_energies_of_atoms_are_written_if_asked_for():
+    a_set = frames()
+    plain, _ = evaluate(a_set)
+    Path('predictions.npz').unlink()
+    with_atoms, _ = evaluate(a_set, energy_shifts={'Au': -100.0, 'Cu': -10.0}, atomic_energies='ase')
+    assert set(with_atoms) - set(plain) == {'atomic_energies'}
+    sums = np.add.reduceat(with_atoms['atomic_energies'], a_set.offsets[:-1])
+    np.testing.assert_allclose(sums, with_atoms['energies'], rtol=1e-12)
+
+
+def test_results_without_energies_of_atoms_are_not_gone_on_from():
+    evaluate_model.save_partial(evaluate_model.empty_results(frames().offsets), {})
+    assert 'atomic_energies' in evaluate_model.restore(frames().offsets, True)[0]
+    assert 'atomic_energies' not in evaluate_model.restore(frames().offsets)[0]
+
+
 def test_frames_that_differ_in_the_charge_alone_have_results_of_their_own():
     frame, charges = frames(1).frame(0), [0.0, 1.0, -1.0]
     a_set = FrameSet.from_frames([frame] * 3).with_columns(total_charge=np.array(charges))
@@ -154,9 +170,7 @@ def test_killed_program_goes_on_where_it_was(monkeypatch):
     assert killed.returncode == 137
     computed = []
     compute = evaluate_model.compute_frame
-    monkeypatch.setattr(
-        evaluate_model, 'compute_frame', lambda calculator, atoms: computed.append(1) or compute(calculator, atoms)
-    )
+    monkeypatch.setattr(evaluate_model, 'compute_frame', lambda *arguments: computed.append(1) or compute(*arguments))
     resumed, failures = evaluate(frames(), MORSE)
     assert len(computed) == 2
     Path('predictions_partial.npz').unlink()
