@@ -1,0 +1,24 @@
+"""The calcfunction stores what the analysis returns."""
+
+from __future__ import annotations
+
+import pytest
+from aiida.orm import ArrayData, Dict
+from run_cases import run, series_of
+
+from aiida_edl.calculations.functions.convergence import convergence
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.science.analysis.convergence import Convergence
+
+pytestmark = pytest.mark.usefixtures('aiida_profile')
+
+
+def test_rows_become_arrays_and_statements_attributes():
+    frames, series = run(60), ArrayData()
+    for name, values in series_of(frames).items():
+        series.set_array(name, values)
+    node = convergence(DatasetData.from_frames(frames, in_single_precision=True), Dict({'temperature': 20.0}), series)
+    arrays = {name: node.get_array(name) for name in node.get_arraynames()}
+    result = Convergence.from_parts(arrays, node.base.attributes.all)
+    assert 'temperature' in result.observables
+    assert len(result.statements) == len(result.mean) == len(result.observables)
