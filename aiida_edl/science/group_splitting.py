@@ -40,6 +40,25 @@ def groups_of(frames: FrameSet, name: str, tolerance: float = GEOMETRY_TOLERANCE
     return np.asarray(np.unique(values, return_inverse=True)[1], dtype=np.int64)
 
 
+def check_geometries(frames: FrameSet, split: Split) -> None:
+    """Check that a split parts no geometry, if a column names them.
+
+    :param frames: the frames; nothing is checked without a column ``geometry``.
+    :param split: the split.
+    :raises SplitError: with the number of geometries that are parted, one of them, and the remedy.
+    """
+    if GEOMETRY not in frames.columns:
+        return
+    geometries = np.asarray(frames.columns[GEOMETRY])
+    parts = [set(geometries[indices].tolist()) for indices in (split.training, split.validation, split.test)]
+    shared = sorted((parts[0] & parts[2]) | (parts[0] & parts[1]) | (parts[1] & parts[2]))
+    if shared:
+        raise SplitError(
+            f'{len(shared)} geometries have frames in several parts, the first is {shared[0]}: what is tested is known '
+            "from its other charges; split by the method 'groups'"
+        )
+
+
 def split_groups(groups: ArrayLike, n_validation: int, n_test: int, seed: int, n_training: int | None = None) -> Split:
     """Return a split that parts no group.
 

@@ -13,7 +13,7 @@ from aiida.orm import ArrayData, Dict
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.frame_columns import charge_states_of
 from aiida_edl.science.frames import FrameSet
-from aiida_edl.science.group_splitting import TIME_BLOCKS, split_by_settings
+from aiida_edl.science.group_splitting import TIME_BLOCKS, check_geometries, split_by_settings
 from aiida_edl.science.leak_report import leak_report
 from aiida_edl.science.splitting import Split, compose_training_set, split_frames
 
@@ -53,6 +53,7 @@ def split_dataset(dataset: DatasetData, settings: Dict) -> ArrayData:
         validation=split.validation[np.isin(states[split.validation], values['charge_states'])],
         test=split.test,
     )
+    check_geometries(frames, chosen)
     return _node(chosen, frames, split, {'charge_states': values['charge_states'], 'seed': values['seed']})
 
 
