@@ -121,5 +121,5 @@ def test_models_without_errors_at_their_charge_state_are_refused():
 
 
 def test_confidence_is_checked():
-    with pytest.raises(ValueError, match='^confidence is 95, it must lie between 0 and 1'):
+    with pytest.raises(ValueError, match=r'^confidence is 95, it must lie between 0 and 1$'):
         compare_remedies(kind('plain', BOTH, [0.1], [0.0]), confidence=95)
