@@ -7,7 +7,8 @@ from aiida.orm import ArrayData, Dict
 
 from aiida_edl.science.analysis.interface_structure import InterfaceStructure
 from aiida_edl.science.analysis.model_tags import ModelTag
-from aiida_edl.science.analysis.structure_comparison import ModelStructure, deviation_rows, models_without_reference
+from aiida_edl.science.analysis.structure_comparison import ModelStructure
+from aiida_edl.science.analysis.structure_tables import structure_tables
 
 
 @calcfunction
@@ -18,8 +19,9 @@ def compare_structures(tags: Dict, **structures: ArrayData) -> Dict:
         (label, e.g. ``2Na``) and ``is_reference``.
     :param structures: results of ``edl.interface_structure``, all made with the same settings.
     :return: the flat tables ``distributions`` (for each model and pair the error integral [Å], its standard error, what
-        noise alone would give, and a score) and ``numbers`` (value, reference and difference with their errors), and
-        ``without_reference``, the models that could not be compared.
+        noise alone would give, and a score), ``numbers`` (value, reference and difference with their errors),
+        ``groups`` (error integrals averaged over the models of a training set), ``contrasts`` (mixed less single
+        training) and ``without_reference`` (the models that could not be compared).
     """
     values = tags.get_dict()
     if different := sorted(set(values) ^ set(structures)):
@@ -30,5 +32,4 @@ def compare_structures(tags: Dict, **structures: ArrayData) -> Dict:
         arrays = {name: node.get_array(name) for name in node.get_arraynames()}
         parts = InterfaceStructure.from_parts(arrays, node.base.attributes.all)
         runs.append(ModelStructure(ModelTag.from_dict(values[key]), parts))
-    missing = [{k: v for k, v in vars(tag).items() if k != 'is_reference'} for tag in models_without_reference(runs)]
-    return Dict({**deviation_rows(runs), 'without_reference': missing})
+    return Dict(structure_tables(runs))

@@ -145,13 +145,15 @@ def interface_structure(frames: FrameSet, settings: StructureSettings | None = N
     frames, replicas = _analysed(frames, settings)
     blocks = analysed_blocks(replicas)
     parts, ion = trajectory_parts(frames, replicas, settings, settings.ion)
-    edges = _edges(frames, ion, settings)
+    analysed = np.concatenate([np.arange(*span) for span in replicas])
+    cells, pbc = frames.cells[analysed], frames.pbc[analysed]
+    edges = _edges(largest_range(complete_cells(cells), pbc), ion, settings)
     numbers, groups = frames.frame(parts[0].start).numbers, parts[0].groups
     pairs, absent = chosen_pairs(numbers, groups, ion, settings.pairs)
     has_ion = bool(parts[0].ions.size)
     n_blocks = len(blocks)
     selection = PairSelection(pairs, edges, settings.counts_intramolecular)
-    radial = RadialSums.empty(selection, _height_grid(frames), n_blocks, numbers)
+    radial = RadialSums.empty(selection, _height_grid(frames, parts), n_blocks, numbers)
     bonds, coverage = HydrogenBondSums.empty(n_blocks, settings), CoverageSums.empty(n_blocks)
     coordination = None
     if has_ion:
@@ -165,8 +167,8 @@ def interface_structure(frames: FrameSet, settings: StructureSettings | None = N
         coverage.add(chunk, settings)
         if coordination is not None:
             coordination.add(chunk, settings)
-    area = float(surface_planes.areas(complete_cells(frames.cells)).mean())
-    rdf = radial.distributions(blocks, area, _volume(frames))
+    area = float(surface_planes.areas(complete_cells(cells)).mean())
+    rdf = radial.distributions(blocks, area, _volume(cells))
     minimum = _minimum(rdf, f'{ion}-O')
     return InterfaceStructure(
         rdf=rdf,
@@ -196,15 +198,15 @@ def _analysed(frames: FrameSet, settings: StructureSettings) -> tuple[FrameSet, 
             f'a replica gives {shortest} frames to analyse (frame_stride is {settings.frame_stride}), too few for an '
             f'error; an error needs at least {MINIMUM_SAMPLES} in each replica'
         )
-    if sum(lengths) < len(frames):
-        frames = frames.select(np.concatenate(indices))
+    if settings.frame_stride == 1:
+        return frames, ranges
+    frames = frames.select(np.concatenate(indices))
     ends = np.cumsum(lengths)
     return frames, [(int(end - length), int(end)) for end, length in zip(ends, lengths)]
 
 
-def _edges(frames: FrameSet, ion: str, settings: StructureSettings) -> Floats:
+def _edges(allowed: float, ion: str, settings: StructureSettings) -> Floats:
     """Return the edges of the bins of the distance [Å], after a look at all cutoffs."""
-    allowed = largest_range(complete_cells(frames.cells), frames.pbc)
     check_range('rdf_range', settings.rdf_range, allowed)
     check_range('hydrogen_bond_distance', settings.hydrogen_bond_distance, allowed)
     if ion:
@@ -218,20 +220,25 @@ def _edges(frames: FrameSet, ion: str, settings: StructureSettings) -> Floats:
     return np.asarray(np.arange(n_bins + 1) * width, dtype=np.float64)
 
 
-def _height_grid(frames: FrameSet) -> HeightGrid:
-    """Return bins for the heights above a surface of all frames."""
-    cells = complete_cells(frames.cells)
-    normals = surface_planes.surface_normals(cells)
+def _height_grid(frames: FrameSet, parts: list[TrajectoryPart]) -> HeightGrid:
+    """Return bins for the heights above a surface in all analysed frames."""
+    periods, lowest, highest = [], np.inf, -np.inf
+    for _, (start, stop) in _spans(frames, parts):
+        cells = complete_cells(frames.cells[start:stop])
+        normals = surface_planes.surface_normals(cells)
+        periods.append(surface_planes.periods_along(cells, normals))
+        positions = frames.positions[int(frames.offsets[start]) : int(frames.offsets[stop])]
+        along = np.einsum('fax,fx->fa', positions.reshape(stop - start, -1, 3), normals)
+        lowest, highest = min(lowest, float(along.min())), max(highest, float(along.max()))
     if frames.pbc[:, 2].all():
-        return HeightGrid.of_period(float(surface_planes.periods_along(cells, normals).mean()))
-    along = np.einsum('ax,ax->a', frames.positions, np.repeat(normals, np.diff(frames.offsets), axis=0))
-    extent = float(np.ptp(along))
-    return HeightGrid.of_extent(-extent, extent)
+        return HeightGrid.of_period(float(np.concatenate(periods).mean()))
+    # A surface may be anywhere between the lowest and the highest atom.
+    return HeightGrid.of_extent(lowest - highest, highest - lowest)
 
 
-def _volume(frames: FrameSet) -> float:
+def _volume(cells: Floats) -> float:
     """Return the mean volume of the cells [Å³], NaN if one of them has none."""
-    volumes = np.abs(np.linalg.det(frames.cells))
+    volumes = np.abs(np.linalg.det(cells))
     return float(volumes.mean()) if np.all(volumes > 0.0) else float('nan')
 
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -148,20 +147,6 @@ def structure_numbers(structure: InterfaceStructure) -> dict[str, tuple[float, f
     return numbers
 
 
-def deviation_rows(runs: Sequence[ModelStructure]) -> dict[str, list[dict[str, Any]]]:
-    """Return all deviations as flat tables of JSON types, NaN as None: ``distributions`` and ``numbers``.
-
-    :param runs: models and references.
-    :raises ValueError: if settings or ranges differ.
-    """
-    distributions = [{**vars(item.tag), **vars(item)} for item in distribution_deviations(runs)]
-    numbers = [
-        {**vars(item.tag), **vars(item), 'difference': item.difference, 'difference_error': item.difference_error}
-        for item in number_deviations(runs)
-    ]
-    return {'distributions': [_json(row) for row in distributions], 'numbers': [_json(row) for row in numbers]}
-
-
 def check_comparable(runs: Sequence[ModelStructure]) -> None:
     """Refuse structures that cannot be compared bin by bin.
 
@@ -239,12 +224,3 @@ def _estimate(mean: Floats, error: Floats, size: Floats) -> Estimate:
     """Return an estimate that weighs as many samples as it has frames."""
     known = np.where(np.isfinite(mean), size, 0.0)
     return Estimate(mean=mean, error=error, n_effective=known, correlation_time=np.full(np.shape(mean), 0.5))
-
-
-def _json(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row without its tag, NaN as None."""
-    return {
-        name: None if isinstance(value, float) and np.isnan(value) else value
-        for name, value in row.items()
-        if name not in ('tag', 'is_reference')
-    }

@@ -11,7 +11,6 @@ from aiida_edl.science.analysis.interface_structure import InterfaceStructure, i
 from aiida_edl.science.analysis.model_tags import ModelTag
 from aiida_edl.science.analysis.structure_comparison import (
     ModelStructure,
-    deviation_rows,
     distribution_deviations,
     models_without_reference,
     number_deviations,
@@ -112,17 +111,6 @@ def test_numbers_are_compared_with_their_errors(structure):
     assert found['coverage_per_nm2'].difference_error == pytest.approx(0.5)
     assert found['coordination_mean'].difference == 0.0
     assert {'hydrogen_bonds_per_water', 'hydrogen_bonds_donated_0_4', 'hydrogen_bonds_accepted_7_10'} < set(found)
-
-
-def test_rows_are_json_types(structure):
-    runs = [ModelStructure(tag, structure) for tag in (MODEL, REFERENCE)]
-    rows = deviation_rows(runs)
-    assert set(rows['distributions'][0]) == {
-        'training_set', 'architecture', 'seed', 'charge_state', 'pair', 'error_integral', 'error_integral_error',
-        'noise_integral', 'score', 'n_masked_bins',
-    }  # fmt: skip
-    assert rows['distributions'][0]['score'] == 1.0
-    assert {row['architecture'] for row in rows['numbers']} == {'mace'}
 
 
 def test_models_without_reference_are_named(structure):

@@ -1,0 +1,51 @@
+"""Averages over models, and mixed against single training, by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aiida_edl.science.analysis.interface_structure import interface_structure
+from aiida_edl.science.analysis.model_tags import ModelTag
+from aiida_edl.science.analysis.structure_comparison import DistributionDeviation, ModelStructure
+from aiida_edl.science.analysis.structure_groups import group_deviations, training_contrasts
+from aiida_edl.science.analysis.structure_settings import StructureSettings
+from aiida_edl.science.analysis.structure_tables import structure_tables
+
+from . import synthetic
+
+
+def deviation(training_set: str, seed: int, integral: float, noise: float = 0.1) -> DistributionDeviation:
+    tag = ModelTag(training_set, 'mace', seed, '2Na')
+    return DistributionDeviation(tag, 'Na-O', integral, 0.01, noise, 0.9, 0)
+
+
+def test_mixed_less_single_training():
+    given = [deviation('mixed', 1, 0.9), deviation('mixed', 2, 0.5), deviation('mixed', 3, 0.7)]
+    given += [deviation('single_2', 1, 0.2, 0.15), deviation('single_2', 2, 0.4, 0.25), deviation('pairs', 1, 0.3)]
+    groups = {group.training_set: group for group in group_deviations(given)}
+    assert groups['mixed'].error_integral == pytest.approx(0.7)
+    assert groups['mixed'].error_integral_error == pytest.approx(0.2 / np.sqrt(3))
+    assert groups['single_2'].excess == pytest.approx(0.1)
+    assert np.isnan(groups['pairs'].error_integral_error)
+    (contrast,) = training_contrasts(list(groups.values()))
+    assert (contrast.mixed, contrast.single) == ('mixed', 'single_2')
+    assert contrast.difference == pytest.approx(0.5)
+    assert contrast.difference_error == pytest.approx(np.hypot(0.2 / np.sqrt(3), 0.1))
+
+
+def test_tables_are_json_types():
+    structure = interface_structure(synthetic.film(6, seed=3), StructureSettings(pairs=('O-O', 'Na-O')))
+    tags = [ModelTag(name, 'mace', 1, '2Na') for name in ('mixed', 'single_2')]
+    tags += [ModelTag('mixed', 'mace', 1, '4Na'), ModelTag('', 'reference', 0, '2Na', is_reference=True)]
+    tables = structure_tables([ModelStructure(tag, structure) for tag in tags])
+    assert set(tables['distributions'][0]) == {
+        'training_set', 'architecture', 'seed', 'charge_state', 'pair', 'error_integral', 'error_integral_error',
+        'noise_integral', 'score', 'n_masked_bins',
+    }  # fmt: skip
+    assert tables['distributions'][0]['score'] == 1.0
+    assert tables['groups'][0]['error_integral_error'] is None
+    assert [row['difference'] for row in tables['contrasts']] == [0.0, 0.0]
+    assert tables['without_reference'] == [
+        {'training_set': 'mixed', 'architecture': 'mace', 'seed': 1, 'charge_state': '4Na'}
+    ]
