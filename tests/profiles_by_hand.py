@@ -13,8 +13,19 @@ from aiida_edl.science.analysis.error_metrics import ErrorRow
 from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles
 from aiida_edl.science.analysis.model_spread import model_spread
 from aiida_edl.science.analysis.model_tags import ModelProfile, ModelTag
+from aiida_edl.science.analysis.penalty_by_architecture import penalties_by_architecture
+from aiida_edl.science.analysis.penalty_verdict import penalty_verdict, ratio_rows, shift_rows
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
-from aiida_edl.science.analysis.spread_verdict import bin_rows, comparison_rows, deviation_rows, group_rows, verdict
+from aiida_edl.science.analysis.receptive_field_ranking import correlation_row, point_rows, rank_correlation
+from aiida_edl.science.analysis.spread_verdict import (
+    bin_rows,
+    comparison_rows,
+    deviation_rows,
+    excluded_rows,
+    group_rows,
+    verdict,
+)
+from aiida_edl.science.analysis.training_penalty import ErrorTag, ModelErrors, training_penalty
 
 SHIFT = {'mixed': 0.30, 'single_0': 0.02, 'single_2': 0.02, 'reference': 0.0}
 """How far the orientation of a model lies from the reference."""
@@ -131,4 +142,24 @@ def spread_answer(profiles: dict[str, ArrayData], tags: dict[str, dict[str, Any]
         'groups': group_rows(spread),
         'models': deviation_rows(spread),
         'bins': bin_rows(spread),
+        'excluded': excluded_rows(spread),
+    }
+
+
+def penalty_answer(errors: dict[str, Any], tags: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return what mixed training costs."""
+    models = [ModelErrors(ErrorTag.from_dict(tags[key]), node.get_dict()['rows']) for key, node in errors.items()]
+    penalty = training_penalty(models)
+    return {'verdict': penalty_verdict(penalty), 'ratios': ratio_rows(penalty), 'shifts': shift_rows(penalty)}
+
+
+def ranking_answer(penalty: Any, spread: Any, reach: dict[str, tuple[float, int]]) -> dict[str, Any]:
+    """Return what mixed training costs by receptive field."""
+    fields = {name: cutoff * layers for name, (cutoff, layers) in reach.items()}
+    ratios, comparisons = penalty.get_dict()['ratios'], spread.get_dict()['comparisons']
+    found = [rank_correlation(*series) for series in penalties_by_architecture(ratios, comparisons, fields)]
+    return {
+        'verdict': ' '.join(item.sentence for item in found),
+        'correlations': [correlation_row(item) for item in found],
+        'points': [row for item in found for row in point_rows(item)],
     }

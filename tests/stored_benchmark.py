@@ -25,7 +25,7 @@ from aiida.orm import (
     load_node,
 )
 from aiida.tools.archive import create_archive, import_archive
-from profiles_by_hand import error_rows, profiles_node, spread_answer
+from profiles_by_hand import error_rows, penalty_answer, profiles_node, ranking_answer, spread_answer
 
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
@@ -330,11 +330,14 @@ def _tags(key: str) -> dict[str, Any]:
         names = {'architecture': 'reference', 'training_set': 'reference', 'seed': int(replica)}
         return {**names, 'charge_state': label, 'is_reference': True}
     model, label = key.split('_at_')
-    name, seed = model.split('_seed_')
+    return {**_model(model), 'charge_state': label, 'is_reference': False}
+
+
+def _model(key: str) -> dict[str, Any]:
+    name, seed = key.split('_seed_')
     architecture = next(known for known in SEEDS if name.startswith(known))
     training_set = name.removeprefix(f'{architecture}_')
-    names = {'architecture': architecture, 'training_set': training_set, 'seed': int(seed)}
-    return {**names, 'charge_state': label, 'is_reference': False}
+    return {'architecture': architecture, 'training_set': training_set, 'seed': int(seed)}
 
 
 _STORED: list[tuple[Path, str, dict[str, Any]]] = []
@@ -403,8 +406,19 @@ def _store_benchmark(computer: Computer) -> StoredBenchmark:
     tags = {key: _tags(key) for key in profiles}
     answer = Dict(spread_answer(profiles, tags))
     study.call_function('model_spread', 'model_spread', {'tags': Dict(tags), **profiles}, {'result': answer})
-    study.nodes['answer'] = answer
-    returned = {'dataset': study.nodes['dataset'], 'answer': answer}
+    errors, potentials = study.nodes['errors'], study.nodes['potentials']
+    models = {key: _model(key) for key in errors}
+    penalty = Dict(penalty_answer(errors, models))
+    study.call_function('training_penalty', 'training_penalty', {'tags': Dict(models), **errors}, {'result': penalty})
+    ranking = Dict(ranking_answer(penalty, answer, RECEPTIVE_FIELD))
+    study.call_function(
+        'receptive_field_ranking',
+        'receptive_field_ranking',
+        {'penalty': penalty, 'spread': answer, **potentials},
+        {'result': ranking},
+    )
+    study.nodes |= {'answer': answer, 'penalty': penalty, 'ranking': ranking}
+    returned = {'dataset': study.nodes['dataset'], 'answer': answer, 'penalty': penalty, 'ranking': ranking}
     for namespace in ('rejected', 'splits', 'potentials', 'errors', 'profiles'):
         returned |= {f'{namespace}__{key}': node for key, node in study.nodes[namespace].items()}
     study.return_from(study.process, returned)

@@ -54,6 +54,8 @@ STAGE_OF_PROCESS = {
     'interface_structure': 'analysis',
     'model_spread': 'comparison',
     'compare_structures': 'comparison',
+    'training_penalty': 'comparison',
+    'receptive_field_ranking': 'comparison',
     'learning_round': 'comparison',
     'learning_report': 'comparison',
 }

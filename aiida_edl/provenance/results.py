@@ -19,7 +19,8 @@ from aiida_edl.provenance.graph import CalledProcess, batches, called_processes
 from aiida_edl.provenance.progress import settings_of
 from aiida_edl.provenance.rows import Cost, Failure, Rejected, TrainedPotential
 from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles
-from aiida_edl.science.analysis.model_tags import ModelProfile, ModelTag, training_kind
+from aiida_edl.science.analysis.model_tags import ModelProfile, ModelTag
+from aiida_edl.science.analysis.training_sets import training_kind
 
 WATER_EDGE_DENSITY = 0.5
 """Density at which a film of water ends: half of that of liquid water [g/cm³]."""
@@ -221,5 +222,5 @@ def _learning_curves(potentials: tuple[TrainedPotential, ...]) -> tuple[tuple[Tr
 
 
 def kind_of(training_set: str) -> str:
-    """Return ``'mixed'``, ``'single'`` or ``'other'`` of a training set."""
-    return training_kind(training_set) or 'other'
+    """Return the kind of a training set, e.g. ``'mixed'``; see :class:`TrainingKind`."""
+    return training_kind(training_set).value

@@ -11,12 +11,12 @@ from aiida_edl.calculations.exit_codes import has_results
 from aiida_edl.calculations.functions.build_interface import build_interface
 from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
 from aiida_edl.calculations.functions.join_datasets import join_datasets
-from aiida_edl.calculations.functions.model_spread import model_spread
 from aiida_edl.calculations.functions.select_frames import select_frames
 from aiida_edl.calculations.functions.split_dataset import split_dataset
 from aiida_edl.calculations.functions.training_frames import training_frames
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
+from aiida_edl.workflows.benchmark_comparison import BenchmarkComparisonMixin
 from aiida_edl.workflows.benchmark_settings import (
     BenchmarkSettings,
     conversion_code_name,
@@ -28,13 +28,12 @@ from aiida_edl.workflows.benchmark_settings import (
 from aiida_edl.workflows.interface_analysis import InterfaceAnalysisWorkChain
 from aiida_edl.workflows.labelling import LabellingWorkChain
 from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain
-from aiida_edl.workflows.partial_failures import PartialFailuresMixin
 from aiida_edl.workflows.potential_assessment import PotentialAssessmentWorkChain
 from aiida_edl.workflows.protocols.mixin import ProtocolMixin
 from aiida_edl.workflows.training import TrainingWorkChain
 
 
-class ChargedInterfaceBenchmarkWorkChain(PartialFailuresMixin, ProtocolMixin, WorkChain):
+class ChargedInterfaceBenchmarkWorkChain(BenchmarkComparisonMixin, ProtocolMixin, WorkChain):
     """Compare potentials trained on one charge state with potentials trained on all, against reference dynamics.
 
     For each charge state an interface is built and run with the reference model; frames of these trajectories are
@@ -63,7 +62,7 @@ class ChargedInterfaceBenchmarkWorkChain(PartialFailuresMixin, ProtocolMixin, Wo
         spec.input('options', valid_type=Dict, required=False, help='Scheduler options by name of the code.')
         spec.inputs.validator = validate_codes
         spec.output('dataset', valid_type=DatasetData, help='All labelled frames.')
-        spec.output('answer', valid_type=Dict, help='Spread between models, mixed against single, and the verdict.')
+        cls.define_comparison(spec)
         spec.output_namespace('rejected', valid_type=Dict, dynamic=True, help='Rejected labels by charge label.')
         spec.output_namespace('splits', valid_type=ArrayData, dynamic=True, help='Frame indices by training set.')
         spec.output_namespace('potentials', valid_type=PotentialData, dynamic=True, help='Potentials by model.')
@@ -309,22 +308,4 @@ class ChargedInterfaceBenchmarkWorkChain(PartialFailuresMixin, ProtocolMixin, Wo
                     self.out(f'analyses.{name}.{model.key}_at_{label}', result)
         if not self.ctx.model_profiles:
             return self.exit_codes.ERROR_NO_PROFILE.format(failures='; '.join(self.failures))
-        return None
-
-    def compare_models(self) -> Any:
-        """Compare the models with each other and with the reference."""
-        for label, replica in self.settings.reference_runs():
-            key = f'reference_{label}_{replica:02d}'
-            self.ctx.model_profiles[key] = self.ctx[f'reference_analysis_{label}_{replica:02d}'].outputs.profiles
-            self.ctx.tags[key] = {
-                'training_set': 'reference',
-                'architecture': 'reference',
-                'seed': replica,
-                'charge_state': label,
-                'is_reference': True,
-            }
-        answer = self.call_once(model_spread, 'model_spread', tags=Dict(self.ctx.tags), **self.ctx.model_profiles)
-        self.out('answer', answer)
-        if self.failures:
-            return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
         return None

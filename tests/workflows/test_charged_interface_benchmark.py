@@ -72,6 +72,13 @@ def test_models_run_at_the_charge_states_of_their_training_set(benchmark):
     assert 'least_squares_single_0_seed_01_at_2Na' not in profiles
 
 
+def test_force_errors_are_compared_and_ranked(benchmark):
+    ratios = benchmark.outputs.penalty['ratios']
+    found = {(row['contrast'], row['charge_state'], row['n_models']) for row in ratios if row['region'] == 'all'}
+    assert found == {('mixed_over_single', state, 2) for state in ('0', '2Na', 'all')}
+    assert 'one architecture has no rank' in benchmark.outputs.ranking['verdict']
+
+
 def test_training_sets_are_of_equal_size_and_share_their_test_frames(benchmark):
     splits = benchmark.outputs.splits
     assert {len(splits[name].get_array('training')) for name in splits} == {8}

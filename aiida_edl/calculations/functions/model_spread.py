@@ -8,7 +8,17 @@ from aiida.orm import ArrayData, Dict
 from aiida_edl.science.analysis import model_spread as analysis
 from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles
 from aiida_edl.science.analysis.model_tags import ModelProfile, ModelTag
-from aiida_edl.science.analysis.spread_verdict import bin_rows, comparison_rows, deviation_rows, group_rows, verdict
+from aiida_edl.science.analysis.spread_verdict import (
+    bin_rows,
+    comparison_rows,
+    deviation_rows,
+    excluded_rows,
+    group_rows,
+    verdict,
+)
+
+QUALITY_PREFIX = 'quality_'
+"""How the link label of the quality of a run begins; the label of its profiles follows."""
 
 
 @calcfunction
@@ -18,12 +28,16 @@ def model_spread(tags: Dict, **profiles: ArrayData) -> Dict:
     :param tags: for each link label of a profile, its ``training_set`` (named ``mixed`` or ``single``, alone or
         followed by an underscore), ``architecture``, ``seed``, ``charge_state`` (label, e.g. ``2Na``) and
         ``is_reference``.
-    :param profiles: results of ``edl.interface_profiles``, all made with the same settings.
+    :param profiles: results of ``edl.interface_profiles``, all made with the same settings; and under ``quality_`` and
+        the same label, where it is known, the result of ``edl.run_quality``: a run that left physics is not counted.
     :return: ``verdict`` (the answer in words), and the flat tables ``comparisons`` (mixed against single), ``groups``
-        (spread, noise and deviation of each training set), ``models`` (deviation of each from the reference) and
-        ``bins`` (spread and noise along the normal, z [Å]).
+        (spread, noise and deviation of each training set), ``models`` (deviation of each from the reference),
+        ``bins`` (spread and noise along the normal, z [Å]) and ``excluded`` (runs that left physics, and why).
     """
     values = tags.get_dict()
+    quality = {
+        key.removeprefix(QUALITY_PREFIX): profiles.pop(key) for key in list(profiles) if key.startswith(QUALITY_PREFIX)
+    }
     if different := sorted(set(values) ^ set(profiles)):
         raise ValueError(f'each profile needs tags and each tag a profile; only one of them is given for {different}')
     models = []
@@ -31,7 +45,7 @@ def model_spread(tags: Dict, **profiles: ArrayData) -> Dict:
         node = profiles[key]
         arrays = {name: node.get_array(name) for name in node.get_arraynames()}
         parts = InterfaceProfiles.from_parts(arrays, node.base.attributes.all)
-        models.append(ModelProfile(ModelTag.from_dict(values[key]), parts))
+        models.append(ModelProfile(ModelTag.from_dict(values[key]), parts, _why_excluded(quality.get(key))))
     spread = analysis.model_spread(models)
     return Dict(
         {
@@ -40,5 +54,14 @@ def model_spread(tags: Dict, **profiles: ArrayData) -> Dict:
             'groups': group_rows(spread),
             'models': deviation_rows(spread),
             'bins': bin_rows(spread),
+            'excluded': excluded_rows(spread),
         }
     )
+
+
+def _why_excluded(quality: ArrayData | None) -> str:
+    """Return why a run left physics; empty if it did not, or if nobody looked."""
+    if quality is None or quality.base.attributes.get('is_physical', True):
+        return ''
+    sentences = [str(reason['sentence']) for reason in quality.base.attributes.get('reasons', [])]
+    return '; '.join(sentences) or 'no reason was stored'

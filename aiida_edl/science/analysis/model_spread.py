@@ -28,13 +28,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles
-from aiida_edl.science.analysis.model_tags import MIXED, SINGLE, ModelProfile, ModelTag, training_kind
+from aiida_edl.science.analysis.model_tags import ModelProfile, ModelTag
+from aiida_edl.science.analysis.training_sets import TrainingKind, TrainingSet
 from aiida_edl.science.frames import Floats
 from aiida_edl.science.uncertainty import Estimate, combine_replicas
 
 ALL = 'all'
 """Name of the group that holds all architectures."""
-OBSERVABLES = {'mean_cosine': '1', 'ion_number_density': '1/Å³'}
+OBSERVABLES = {'mean_cosine': '1', 'ion_number_density': '1/Å³', 'oxygen_number_density': '1/Å³'}
 """Profiles that are compared, with their units."""
 MINIMUM_MODELS = 2
 """Models that a spread needs."""
@@ -133,6 +134,8 @@ class ModelSpread:
     groups: tuple[GroupSpread, ...]
     comparisons: tuple[SpreadComparison, ...]
     deviations: tuple[ModelDeviation, ...]
+    excluded: tuple[ModelProfile, ...]
+    """Runs that left physics by the rule of their quality, which count nowhere above."""
     settings: SpreadSettings
 
 
@@ -154,12 +157,18 @@ class _Stack:
 def model_spread(models: Sequence[ModelProfile], settings: SpreadSettings | None = None) -> ModelSpread:
     """Return how far models agree with each other and with the reference.
 
+    Runs that left physics (``why_excluded``) are left out and listed.
+
     :param models: profiles of models and references, all made with the same settings.
     :param settings: depth, confidence, seed; None for the defaults.
     :raises ValueError: if settings of the profiles differ, or no model is given.
     """
     settings = settings or SpreadSettings()
     _check_profiles(models)
+    excluded = tuple(item for item in models if item.why_excluded)
+    n_bins = _n_bins(models[0].profiles, settings.depth)
+    z = models[0].profiles.coarse_z[:n_bins]
+    models = [item for item in models if not item.why_excluded]
     random = np.random.default_rng(settings.seed)
     groups: list[GroupSpread] = []
     comparisons: list[SpreadComparison] = []
@@ -173,12 +182,12 @@ def model_spread(models: Sequence[ModelProfile], settings: SpreadSettings | None
                 found = _groups(stack, architecture, settings, random)
                 groups += [group for group, _ in found]
                 comparisons += _comparisons(stack, found, settings)
-    profiles = models[0].profiles
     return ModelSpread(
-        z=profiles.coarse_z[: _n_bins(profiles, settings.depth)],
+        z=z,
         groups=tuple(groups),
         comparisons=tuple(comparisons),
         deviations=tuple(deviations),
+        excluded=excluded,
         settings=settings,
     )
 
@@ -325,14 +334,17 @@ def _resampled_excess(values: Floats, errors: Floats, draws: NDArray[np.int64]) 
 def _comparisons(
     stack: _Stack, found: Sequence[tuple[GroupSpread, Floats]], settings: SpreadSettings
 ) -> list[SpreadComparison]:
-    """Return mixed against single training, for each pair of such sets."""
-    mixed = [item for item in found if training_kind(item[0].training_set) == MIXED]
-    single = [item for item in found if training_kind(item[0].training_set) == SINGLE]
+    """Return mixed against single training, for each pair of such sets of one size that hold this charge state."""
+    sets = [(TrainingSet.from_name(item[0].training_set), item) for item in found]
+    mixed = [pair for pair in sets if pair[0].kind is TrainingKind.MIXED]
+    single = [pair for pair in sets if pair[0].kind is TrainingKind.SINGLE and pair[0].holds(stack.charge_state)]
     lengths = [item.profiles.n_frames * item.profiles.frame_interval for item in stack.models]
     tail = 50.0 * (1.0 - settings.confidence)
     result = []
-    for mixed_group, mixed_draws in mixed:
-        for single_group, single_draws in single:
+    for mixed_set, (mixed_group, mixed_draws) in mixed:
+        for single_set, (single_group, single_draws) in single:
+            if mixed_set.size != single_set.size:
+                continue
             low, high = float('nan'), float('nan')
             if mixed_draws.size and single_draws.size:
                 low, high = (float(x) for x in np.percentile(mixed_draws - single_draws, [tail, 100.0 - tail]))

@@ -10,9 +10,6 @@ from typing import Any
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles
 
-MIXED, SINGLE = 'mixed', 'single'
-"""Training sets are compared if their names are, or begin with, these words: ``mixed``, ``single_2``."""
-
 
 @dataclass(frozen=True)
 class ModelTag:
@@ -50,13 +47,5 @@ class ModelProfile:
 
     tag: ModelTag
     profiles: InterfaceProfiles
-
-
-def training_kind(training_set: str) -> str:
-    """Return ``'mixed'``, ``'single'`` or ``''``, from the first word of the name of a training set.
-
-    >>> training_kind('single_2')
-    'single'
-    """
-    first = training_set.split('_', maxsplit=1)[0]
-    return first if first in (MIXED, SINGLE) else ''
+    why_excluded: str = ''
+    """By which rule the run left physics and does not count; empty for a run that counts."""

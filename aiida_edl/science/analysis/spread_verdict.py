@@ -22,6 +22,7 @@ from aiida_edl.science.analysis.model_spread import (
     ModelSpread,
     SpreadComparison,
 )
+from aiida_edl.science.analysis.training_sets import training_kind
 
 RESOLVABLE_NOISE_RATIO = 0.25
 """Noise variance over the difference of variances up to which the MD counts as long enough: noise of half the size."""
@@ -32,7 +33,11 @@ most 6 % of simulated cases without difference."""
 HOPELESS_FACTOR = 1000.0
 """Beyond this factor it is not stated how much longer the MD would have to be."""
 FEMTOSECOND_PER_PICOSECOND = 1000.0
-NAMES = {'mean_cosine': 'the water orientation ⟨cos θ⟩(z)', 'ion_number_density': 'the ion density'}
+NAMES = {
+    'mean_cosine': 'the water orientation ⟨cos θ⟩(z)',
+    'ion_number_density': 'the ion density',
+    'oxygen_number_density': 'the oxygen density',
+}
 
 
 class Decision(str, Enum):
@@ -128,12 +133,15 @@ def verdict(spread: ModelSpread) -> str:
     :param spread: the numbers.
     """
     sentences = [sentence(item) for item in spread.comparisons if item.architecture == ALL]
-    if not sentences:
+    if spread.excluded:
+        sentences.append(exclusion_sentence(spread))
+    if not any(item.architecture == ALL for item in spread.comparisons):
         names = sorted({group.training_set for group in spread.groups})
-        return (
+        lead = (
             f'No charge state has models of both kinds of training: the training sets are {names}, and those to '
             "compare must be named 'mixed' and 'single', alone or followed by an underscore."
         )
+        return ' '.join([lead, *sentences])
     made = [decision(item) for item in spread.comparisons if item.architecture == ALL]
     made = [item for item in made if item is not Decision.NOTHING_TO_COMPARE]
     if not made:
@@ -146,6 +154,19 @@ def verdict(spread: ModelSpread) -> str:
     return ' '.join([counts, *sentences])
 
 
+def exclusion_sentence(spread: ModelSpread) -> str:
+    """Return how many runs do not count, by charge state and training set.
+
+    :param spread: the numbers.
+    """
+    counts: dict[str, int] = {}
+    for item in spread.excluded:
+        where = f'{item.tag.training_set} at {item.tag.charge_state}'
+        counts[where] = counts.get(where, 0) + 1
+    listed = ', '.join(f'{count} of {where}' for where, count in sorted(counts.items()))
+    return f'Not counted, since they left physics by the rule of their quality: {listed}.'
+
+
 def group_rows(spread: ModelSpread) -> list[dict[str, Any]]:
     """Return the groups as flat rows of JSON types, without the arrays; NaN becomes None.
 
@@ -153,7 +174,11 @@ def group_rows(spread: ModelSpread) -> list[dict[str, Any]]:
 
     :param spread: the numbers.
     """
-    return [_json_row(group) | {'unit': OBSERVABLES[group.observable]} for group in spread.groups]
+    return [
+        _json_row(group)
+        | {'unit': OBSERVABLES[group.observable], 'training_kind': training_kind(group.training_set).value}
+        for group in spread.groups
+    ]
 
 
 def comparison_rows(spread: ModelSpread) -> list[dict[str, Any]]:
@@ -204,6 +229,14 @@ def deviation_rows(spread: ModelSpread) -> list[dict[str, Any]]:
         }
         for item in spread.deviations
     ]
+
+
+def excluded_rows(spread: ModelSpread) -> list[dict[str, Any]]:
+    """Return the runs that do not count as flat rows of JSON types, with the reason.
+
+    :param spread: the numbers.
+    """
+    return [{**dataclasses.asdict(item.tag), 'reason': item.why_excluded} for item in spread.excluded]
 
 
 def bin_rows(spread: ModelSpread) -> list[dict[str, Any]]:

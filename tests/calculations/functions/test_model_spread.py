@@ -50,9 +50,21 @@ def test_verdict_and_tables_come_from_the_tagged_profiles():
     assert 'mixed models disagree more with one another than single ones' in result['verdict']
     decisions = {row['observable']: row['decision'] for row in result['comparisons']}
     assert decisions['mean_cosine'] == 'mixed_spreads_more'
-    assert len(result['models']) == 2 * 10
+    assert len(result['models']) == 3 * 10
     assert {row['training_set'] for row in result['groups']} == {'mixed', 'single'}
     assert {row['z_angstrom'] for row in result['bins']} == {0.25 + 0.5 * index for index in range(20)}
+
+
+def test_run_of_bad_quality_is_listed_and_not_counted():
+    quality = ArrayData({'temperature': np.zeros(1)})
+    quality.base.attributes.set_many({'is_physical': False, 'reasons': [{'sentence': 'the film evaporated'}]})
+    fine = ArrayData({'temperature': np.zeros(1)})
+    fine.base.attributes.set('is_physical', True)
+    tags = {f'mixed_{seed}': tag('mixed', seed) for seed in range(3)}
+    profiles = {key: profile(0.1) for key in tags} | {'quality_mixed_1': quality, 'quality_mixed_2': fine}
+    result = model_spread(tags=Dict(tags), **profiles).get_dict()
+    assert [(row['seed'], row['reason']) for row in result['excluded']] == [(1, 'the film evaporated')]
+    assert {row['n_models'] for row in result['groups']} == {2}
 
 
 def test_profile_without_tags_is_refused():

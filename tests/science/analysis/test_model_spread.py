@@ -9,7 +9,7 @@ import pytest
 
 from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles, interface_profiles
 from aiida_edl.science.analysis.model_spread import ModelSpread, SpreadSettings, model_spread
-from aiida_edl.science.analysis.model_tags import ModelProfile, ModelTag, training_kind
+from aiida_edl.science.analysis.model_tags import ModelProfile, ModelTag
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
 
 from . import synthetic
@@ -229,11 +229,30 @@ def test_references_alone_are_refused(make_models):
         model_spread(make_models({}, 0))
 
 
-@pytest.mark.parametrize(
-    ('name', 'kind'), [('mixed', 'mixed'), ('mixed_equal', 'mixed'), ('single_2', 'single'), ('mixture', ''), ('x', '')]
-)
-def test_kind_of_training_follows_from_the_first_word(name, kind):
-    assert training_kind(name) == kind
+def test_runs_that_left_physics_do_not_count(make_models):
+    models = make_models({'mixed': 0.1, 'single_2': 0.1}, 4)
+    wild = np.full(N_COARSE, 40.0)
+    exploded = ModelProfile(
+        ModelTag('mixed', 'mace', 9, '2Na'),
+        dataclasses.replace(models[0].profiles, coarse_mean_cosine=wild),
+        why_excluded='the temperature drifts by 900 K',
+    )
+    without, found = model_spread(models), model_spread([*models, exploded])
+    assert found.groups[0].integrated_spread == without.groups[0].integrated_spread
+    assert found.excluded == (exploded,)
+
+
+def test_if_every_run_left_physics_nothing_is_compared(make_models):
+    models = [dataclasses.replace(item, why_excluded='melted') for item in make_models({'mixed': 0.1}, 2)]
+    spread = model_spread(models)
+    assert (spread.groups, spread.comparisons, len(spread.excluded)) == ((), (), 3)
+
+
+def test_sets_of_different_size_and_of_other_charge_states_are_not_compared(make_models):
+    names = ('mixed_size_8', 'mixed_size_16', 'single_2_size_8', 'single_0_size_8')
+    spread = model_spread(make_models(dict.fromkeys(names, 0.1), 4))
+    pairs = {(item.mixed.training_set, item.single.training_set) for item in spread.comparisons}
+    assert pairs == {('mixed_size_8', 'single_2_size_8')}
 
 
 def test_unknown_tag_is_answered_with_the_nearest():

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from aiida_edl.science.analysis.model_spread import GroupSpread, ModelSpread, SpreadComparison, SpreadSettings
+from aiida_edl.science.analysis.model_tags import ModelProfile, ModelTag
 from aiida_edl.science.analysis.spread_verdict import (
     Decision,
     bin_rows,
     comparison_rows,
     decision,
     deviation_rows,
+    excluded_rows,
     group_rows,
     md_factor,
     sentence,
@@ -140,7 +142,7 @@ def test_no_common_bin_is_said():
 
 def spread_of(*comparisons: SpreadComparison) -> ModelSpread:
     groups = tuple(side for item in comparisons for side in (item.mixed, item.single))
-    return ModelSpread(np.arange(20) * 0.5 + 0.25, groups, comparisons, (), SpreadSettings())
+    return ModelSpread(np.arange(20) * 0.5 + 0.25, groups, comparisons, (), (), SpreadSettings())
 
 
 def test_verdict_counts_what_was_found():
@@ -170,6 +172,19 @@ def test_verdict_names_training_sets_that_cannot_be_compared():
         "No charge state has models of both kinds of training: the training sets are ['everything'], and those to "
         "compare must be named 'mixed' and 'single', alone or followed by an underscore."
     )
+
+
+def test_verdict_counts_the_runs_that_do_not_count():
+    tags = [ModelTag('mixed', 'mace', seed, '2Na') for seed in (1, 2)]
+    excluded = tuple(ModelProfile(tag, None, 'the film evaporated') for tag in tags)
+    spread = dataclasses.replace(spread_of(compare(0.04, 0.0001, (0.02, 0.06))), excluded=excluded)
+    assert verdict(spread).endswith(
+        ' Not counted, since they left physics by the rule of their quality: 2 of mixed at 2Na.'
+    )
+    assert [(row['seed'], row['reason']) for row in excluded_rows(spread)] == [
+        (1, 'the film evaporated'),
+        (2, 'the film evaporated'),
+    ]
 
 
 def test_tables_are_json():

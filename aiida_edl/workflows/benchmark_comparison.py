@@ -1,0 +1,97 @@
+"""The last step of a benchmark: all models against each other, against the reference, and by how far they see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida.orm import ArrayData, Dict
+
+from aiida_edl.calculations.exit_codes import has_results
+from aiida_edl.calculations.functions.model_spread import QUALITY_PREFIX, model_spread
+from aiida_edl.calculations.functions.receptive_field_ranking import receptive_field_ranking
+from aiida_edl.calculations.functions.training_penalty import training_penalty
+from aiida_edl.workflows.partial_failures import PartialFailuresMixin
+
+QUALITY = 'run_quality'
+"""Name of the analysis that says whether a run stayed within physics."""
+
+
+class BenchmarkComparisonMixin(PartialFailuresMixin):
+    """To be placed before :class:`~aiida.engine.WorkChain` in the bases of the benchmark."""
+
+    settings: Any
+    out: Any
+    exit_codes: Any
+
+    @classmethod
+    def define_comparison(cls, spec: Any) -> None:
+        """Define the outputs of the comparison.
+
+        :param spec: specification of the work chain.
+        """
+        spec.output('answer', valid_type=Dict, help='Spread between models, mixed against single, and the verdict.')
+        spec.output(
+            'penalty',
+            valid_type=Dict,
+            required=False,
+            help='Force errors and energy shifts of each training set against the others, and the verdict.',
+        )
+        spec.output(
+            'ranking', valid_type=Dict, required=False, help='What mixed training costs, by receptive field [Å].'
+        )
+
+    def compare_models(self) -> Any:
+        """Compare the models with each other and with the reference."""
+        for label, replica in self.settings.reference_runs():
+            key = f'reference_{label}_{replica:02d}'
+            self.ctx.model_profiles[key] = self.ctx[f'reference_analysis_{label}_{replica:02d}'].outputs.profiles
+            self.ctx.tags[key] = {
+                'training_set': 'reference',
+                'architecture': 'reference',
+                'seed': replica,
+                'charge_state': label,
+                'is_reference': True,
+            }
+        profiles = {**self.ctx.model_profiles, **self._qualities()}
+        answer = self.call_once(model_spread, 'model_spread', tags=Dict(self.ctx.tags), **profiles)
+        self.out('answer', answer)
+        self._compare_errors(answer)
+        if self.failures:
+            return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
+        return None
+
+    def _qualities(self) -> dict[str, ArrayData]:
+        """Return what is known of the quality of each run that gave a profile, by link label."""
+        found = {}
+        for model in self.settings.models():
+            child = self.ctx.get(model.key)
+            for label, quality in _analyses(child).get(QUALITY, {}).items():
+                found[f'{model.key}_at_{label}'] = quality
+        for label, replica in self.settings.reference_runs():
+            analyses = _analyses(self.ctx.get(f'reference_analysis_{label}_{replica:02d}'))
+            if QUALITY in analyses:
+                found[f'reference_{label}_{replica:02d}'] = analyses[QUALITY]
+        return {f'{QUALITY_PREFIX}{key}': node for key, node in found.items() if key in self.ctx.model_profiles}
+
+    def _compare_errors(self, answer: Dict) -> None:
+        """Compare the errors on the test frames, and rank the architectures by receptive field."""
+        tags, errors, potentials = {}, {}, {}
+        for model in self.settings.models():
+            child = self.ctx.get(model.key)
+            if child is None or not has_results(child.exit_status):
+                continue
+            potentials[model.key] = child.outputs.potential
+            if 'errors' in child.outputs:
+                errors[model.key], tags[model.key] = child.outputs.errors, model.tags()
+        if not errors:
+            return
+        penalty = self.call_once(training_penalty, 'training_penalty', tags=Dict(tags), **errors)
+        self.out('penalty', penalty)
+        inputs = {'penalty': penalty, 'spread': answer, **potentials}
+        ranking = self.call_once(receptive_field_ranking, 'receptive_field_ranking', **inputs)
+        self.out('ranking', ranking)
+
+
+def _analyses(child: Any) -> Any:
+    """Return the further analyses that a child gave, by name."""
+    return {} if child is None or 'analyses' not in child.outputs else child.outputs.analyses
