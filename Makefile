@@ -33,7 +33,7 @@ demo-clean:  ## stop the daemon; remove profile, results and environments
 
 test:  ## all tests that need no engine
 	@$(INSTALL) aiida tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: install  ## the tests that run engines
 	@$(INSTALL) aiida tests
