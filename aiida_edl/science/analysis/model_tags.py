@@ -9,6 +9,12 @@ from typing import Any
 
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles
+from aiida_edl.science.analysis.training_sets import TrainingKind, training_kind
+
+__all__ = ['MIXED', 'SINGLE', 'ModelProfile', 'ModelTag', 'training_kind']
+
+MIXED, SINGLE = TrainingKind.MIXED.value, TrainingKind.SINGLE.value
+"""Names of the kinds of training that are compared."""
 
 
 @dataclass(frozen=True)
