@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers
 from ase.geometry import complete_cell
 from numpy.typing import NDArray
 
+from aiida_edl.science.analysis.kernels import compiled_kernels, writable
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.charge_state import FORMAL_CHARGES
 from aiida_edl.science.frames import Floats, FrameSet
@@ -66,6 +68,9 @@ def equal_compositions(frames: FrameSet) -> Iterator[tuple[int, int]]:
     :param frames: any set of frames.
     """
     sizes = np.diff(frames.offsets)
+    if np.all(sizes == sizes[0]) and np.all(frames.numbers.reshape(-1, sizes[0]) == frames.numbers[: sizes[0]]):
+        yield 0, len(frames)
+        return
     start = 0
     for index in range(1, len(frames) + 1):
         if index < len(frames) and sizes[index] == sizes[start]:
@@ -129,11 +134,64 @@ def assign_hydrogens(oxygen: Floats, hydrogen: Floats, cells: Floats, pbc: NDArr
     :param pbc: periodicity along the cell vectors, shape ``(n_frames, 3)``.
     :raises NotAnalysableError: if there is H but no O to own it.
     """
-    n_frames, n_oxygen, n_hydrogen = oxygen.shape[0], oxygen.shape[1], hydrogen.shape[1]
-    owners = np.zeros((n_frames, n_hydrogen), dtype=np.int64)
-    bonds = np.zeros((n_frames, n_hydrogen, 3))
+    indices = np.arange(oxygen.shape[1]), np.arange(hydrogen.shape[1])
+    if (kernels := compiled_kernels()) is not None:
+        return _assigned_by_kernel(kernels, (oxygen, indices[0]), (hydrogen, indices[1]), cells, pbc)
+    return _assigned_by_numpy(oxygen, hydrogen, cells, pbc)
+
+
+def assign_hydrogens_of(
+    positions: Floats, groups: AtomGroups, cells: Floats, pbc: NDArray[np.bool_]
+) -> HydrogenAssignment:
+    """Return the nearest O of each H in each frame, from the positions of all atoms.
+
+    :param positions: positions of all atoms [Å], shape ``(n_frames, n_atoms, 3)``.
+    :param groups: which of them are O and H.
+    :param cells: cell vectors as rows [Å], shape ``(n_frames, 3, 3)``.
+    :param pbc: periodicity along the cell vectors, shape ``(n_frames, 3)``.
+    :raises NotAnalysableError: if there is H but no O to own it.
+    """
+    if (kernels := compiled_kernels()) is not None:
+        return _assigned_by_kernel(kernels, (positions, groups.oxygen), (positions, groups.hydrogen), cells, pbc)
+    return _assigned_by_numpy(positions[:, groups.oxygen], positions[:, groups.hydrogen], cells, pbc)
+
+
+def _check_owners_exist(n_oxygen: int, n_hydrogen: int) -> None:
+    """Check that there is O if there is H.
+
+    :raises NotAnalysableError: if not.
+    """
     if n_hydrogen and not n_oxygen:
         raise NotAnalysableError(f'{n_hydrogen} hydrogen atoms but no oxygen: a water cannot be found without oxygen')
+
+
+def _assigned_by_kernel(
+    kernels: Any,
+    oxygen: tuple[Floats, Integers],
+    hydrogen: tuple[Floats, Integers],
+    cells: Floats,
+    pbc: NDArray[np.bool_],
+) -> HydrogenAssignment:
+    """Return the assignment by compiled code, from positions and the indices of the atoms among them."""
+    n_frames, n_oxygen, n_hydrogen = len(cells), len(oxygen[1]), len(hydrogen[1])
+    _check_owners_exist(n_oxygen, n_hydrogen)
+    owners = np.zeros((n_frames, n_hydrogen), dtype=np.int64)
+    bonds = np.zeros((n_frames, n_hydrogen, 3))
+    counts = np.zeros((n_frames, n_oxygen), dtype=np.int64)
+    if n_hydrogen:
+        is_same = np.all(cells == cells[0])
+        inverses = np.broadcast_to(np.linalg.inv(cells[0]), cells.shape) if is_same else np.linalg.inv(cells)
+        atoms = [writable(array) for array in (*oxygen, *hydrogen)]
+        kernels.assign(*atoms, *(writable(array, 'C') for array in (cells, inverses, pbc)), owners, bonds, counts)
+    return HydrogenAssignment(owners=owners, bonds=bonds, hydrogen_counts=counts)
+
+
+def _assigned_by_numpy(oxygen: Floats, hydrogen: Floats, cells: Floats, pbc: NDArray[np.bool_]) -> HydrogenAssignment:
+    """Return the assignment without compiled code."""
+    n_frames, n_oxygen, n_hydrogen = oxygen.shape[0], oxygen.shape[1], hydrogen.shape[1]
+    _check_owners_exist(n_oxygen, n_hydrogen)
+    owners = np.zeros((n_frames, n_hydrogen), dtype=np.int64)
+    bonds = np.zeros((n_frames, n_hydrogen, 3))
     if n_hydrogen:
         proof = 0.25 * (1.0 - PROOF_MARGIN) * _smallest_squared_distances(oxygen, cells, pbc)
         unsettled = np.arange(n_frames)

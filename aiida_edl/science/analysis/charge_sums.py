@@ -85,7 +85,8 @@ class SurfaceHeights:
         cells, is_periodic = complete_cells(frames.cells[start:stop]), frames.pbc[start:stop, 2]
         normals = surface_planes.surface_normals(cells)
         periods = surface_planes.periods_along(cells, normals)
-        heights = np.einsum('fax,fx->fa', positions.reshape(stop - start, -1, 3), normals)
+        in_double = np.asarray(positions, dtype=np.float64).reshape(stop - start, -1, 3)
+        heights = surface_planes.heights_along(in_double, normals)
         planes = tuple(surface_planes.plane_heights(heights, item, periods, is_periodic) for item in surfaces)
         return cls(heights, planes, periods, is_periodic, surface_planes.areas(cells))
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aiida_edl.science.analysis.atom_groups import Integers
+from aiida_edl.science.analysis.kernels import compiled_kernels, writable
 from aiida_edl.science.frames import Floats
 from aiida_edl.science.uncertainty import Estimate, mean_with_error
+
+Integers = NDArray[np.int64]
 
 MAX_BLOCKS = 1000
 """Blocks of a trajectory: enough to resolve correlation times down to a thousandth of its length."""
@@ -75,6 +77,21 @@ class PlanarBins:
         :param mask: which values count, shape ``(n_frames, n_members)``; None for all.
         :return: shape ``(rows.count, n_bins)``.
         """
+        if (kernels := compiled_kernels()) is not None:
+            summed = np.zeros((rows.count, self.n_bins))
+            of_each = np.ones((len(values), 1)) if weights is None else weights
+            chosen = np.zeros((0, 0), dtype=bool) if mask is None else mask
+            if of_each.shape[1] not in (1, values.shape[1]):
+                raise ValueError(f'weights of shape {of_each.shape} do not fit values of shape {values.shape}')
+            places = (writable(values), self.width, self.maximum, writable(rows.of_frame))
+            kernels.add_to_bins(*places, writable(of_each), writable(chosen), summed)
+            return summed
+        return self._sums_by_numpy(values, rows, weights, mask)
+
+    def _sums_by_numpy(
+        self, values: Floats, rows: Rows, weights: Floats | None, mask: NDArray[np.bool_] | None
+    ) -> Floats:
+        """Do the same without compiled code."""
         # NaN fails both comparisons, so a value that is not defined is left out.
         inside = (values >= 0.0) & (values < self.maximum)
         if mask is not None:

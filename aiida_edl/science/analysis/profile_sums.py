@@ -8,12 +8,12 @@ import numpy as np
 
 from aiida_edl.science.analysis import surface_planes
 from aiida_edl.science.analysis.angular_distribution import angle_sums
-from aiida_edl.science.analysis.atom_groups import Integers, assign_hydrogens, complete_cells
+from aiida_edl.science.analysis.atom_groups import Integers, assign_hydrogens_of, complete_cells
 from aiida_edl.science.analysis.density_profile import number_density_sums
 from aiida_edl.science.analysis.planar_bins import FrameBlocks, Rows
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
 from aiida_edl.science.analysis.trajectory_parts import TrajectoryPart
-from aiida_edl.science.analysis.water_orientation import dipole_cosines, in_first_layer, layer_sums, orientation_sums
+from aiida_edl.science.analysis.water_orientation import cosines_of, in_first_layer, layer_sums, orientation_sums
 from aiida_edl.science.frames import Floats, FrameSet
 
 
@@ -88,7 +88,7 @@ class ProfileSums:
         """
         (start, stop), groups, bins = span, part.groups, settings.bins
         positions = frames.positions[int(frames.offsets[start]) : int(frames.offsets[stop])]
-        positions = positions.reshape(stop - start, -1, 3)
+        positions = np.asarray(positions, dtype=np.float64).reshape(stop - start, -1, 3)
         cells, pbc = complete_cells(frames.cells[start:stop]), frames.pbc[start:stop]
         frame_rows = slice(part.first_row + start - part.start, part.first_row + stop - part.start)
         first_block = int(blocks.block_of_frame[frame_rows][0])
@@ -96,20 +96,21 @@ class ProfileSums:
         rows = Rows(of_frame, int(of_frame[-1]) + 1)
         here = slice(first_block, first_block + rows.count)
 
-        hydrogen = assign_hydrogens(positions[:, groups.oxygen], positions[:, groups.hydrogen], cells, pbc)
-        is_water, directions = hydrogen.is_water, hydrogen.dipole_directions
+        hydrogen = assign_hydrogens_of(positions, groups, cells, pbc)
+        is_water = hydrogen.is_water
         self.irregular[frame_rows] = hydrogen.irregular_counts
         self.oxygen_count[frame_rows] = groups.oxygen.size
         self.area[frame_rows] = areas = surface_planes.areas(cells)
         normals = surface_planes.surface_normals(cells)
         periods = surface_planes.periods_along(cells, normals)
-        heights = np.einsum('fax,fx->fa', positions, normals)
+        heights = surface_planes.heights_along(positions, normals)
+        lower_cosines = cosines_of(hydrogen, normals)
         share = 1.0 / len(part.surfaces)
         for surface in part.surfaces:
             planes = surface_planes.plane_heights(heights, surface, periods, pbc[:, 2])
             above = surface_planes.heights_above(heights, planes, surface, periods, pbc[:, 2])
             oxygen = above[:, groups.oxygen]
-            cosines = dipole_cosines(directions, normals, surface.sign)
+            cosines = surface.sign * lower_cosines
             inside = in_first_layer(oxygen, cosines, is_water, settings.first_layer_bound)
             layer_count, layer_cosine = layer_sums(cosines, inside)
             self.layer_count[frame_rows] += share * layer_count

@@ -14,6 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from aiida_edl.science.analysis.atom_groups import HydrogenAssignment
+from aiida_edl.science.analysis.kernels import compiled_kernels, writable
 from aiida_edl.science.analysis.planar_bins import PlanarBins, Rows
 from aiida_edl.science.frames import Floats
 
@@ -28,6 +30,22 @@ def dipole_cosines(directions: Floats, normals: Floats, sign: int) -> Floats:
     along = np.einsum('fox,fx->fo', directions, normals) * sign
     lengths = np.sqrt(np.einsum('fox,fox->fo', directions, directions))
     return np.asarray(np.divide(along, lengths, out=np.full_like(along, np.nan), where=lengths > 0))
+
+
+def cosines_of(hydrogen: HydrogenAssignment, normals: Floats) -> Floats:
+    """Return cos θ of each oxygen against the normal of the lower surface; NaN where a direction vanishes.
+
+    At the upper surface the sign is reversed.
+
+    :param hydrogen: to which oxygen each hydrogen belongs.
+    :param normals: unit normals of the lower surface, shape ``(n_frames, 3)``.
+    :return: shape ``(n_frames, n_oxygen)``.
+    """
+    if (kernels := compiled_kernels()) is None:
+        return dipole_cosines(hydrogen.dipole_directions, normals, +1)
+    cosines = np.empty(hydrogen.hydrogen_counts.shape)
+    kernels.dipole_cosines(hydrogen.owners, hydrogen.bonds, writable(normals, 'C'), cosines)
+    return cosines
 
 
 def orientation_sums(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aiida_edl.science.analysis import atom_groups, planar_bins, water_orientation
 from aiida_edl.science.analysis import interface_profiles as module
 from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles, interface_profiles
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
@@ -173,6 +174,20 @@ def test_rotation_about_the_normal_changes_nothing(trajectory, profiles):
 def test_size_of_the_chunks_does_not_matter(trajectory, profiles, monkeypatch):
     monkeypatch.setattr(module, 'ATOMS_AT_ONCE', 3 * int(trajectory.offsets[1]))
     assert_equal(interface_profiles(trajectory), profiles)
+
+
+def test_numpy_gives_what_compiled_code_gives(trajectory, profiles, monkeypatch):
+    for user in (atom_groups, planar_bins, water_orientation):
+        monkeypatch.setattr(user, 'compiled_kernels', lambda: None)
+    assert_equal(interface_profiles(trajectory), profiles)
+
+
+def test_single_precision_mapped_from_a_file_is_enough(trajectory, profiles, tmp_path):
+    np.save(tmp_path / 'positions.npy', trajectory.positions.astype(np.float32))
+    mapped = dataclasses.replace(trajectory, positions=np.load(tmp_path / 'positions.npy', mmap_mode='r'))
+    found = interface_profiles(mapped)
+    assert found.first_layer_mean_cosine == pytest.approx(profiles.first_layer_mean_cosine, abs=1e-6)
+    assert found.oxygen_number_density == pytest.approx(profiles.oxygen_number_density, abs=1e-12)
 
 
 def test_dissociated_water_is_counted_and_left_out():
