@@ -16,6 +16,8 @@ FUNCTIONS = ('intermittent_survival', 'continuous_survival', 'reorientation_1', 
 """Names of the functions, in the order in which they are summed."""
 TIMES = ('integral', 'e_folding')
 """Names of the times of each function."""
+ROUNDING = 1e-7
+"""Error relative to its function up to which it is that of directions in single precision."""
 QUANTITIES = 7
 """Sums that are kept: C and its origins, S and its origins, P_1, P_2, and at lag 0 the waters that are known."""
 
@@ -85,7 +87,7 @@ def layer_values(sums: LayerSums, lag_time: Floats, n_frames: int) -> dict[str, 
             error = np.fmax(error, jackknife(by_replica, statistic)[1])
         estimates.append(estimate)
         # What never changes when waters are left out, as a survival that is 1, has an error that is not known.
-        errors.append(np.where(error > 0.0, error, np.nan))
+        errors.append(np.where(error > ROUNDING * np.abs(estimate), error, np.nan))
     values: dict[str, Any] = {}
     for suffix, found in (('', np.array(estimates)), ('_error', np.array(errors))):
         curves = found[:, : len(FUNCTIONS) * n_lags].reshape(n_rows, len(FUNCTIONS), n_lags)

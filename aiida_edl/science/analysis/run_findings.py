@@ -63,6 +63,7 @@ def judge_run(
         'is_canonical': _is_canonical(values, settings),
         'reasons': tuple(judgement.reasons),
         'not_judged': tuple(judgement.not_judged),
+        'remarks': tuple(judgement.remarks),
         'n_frames': len(frames),
         'n_physical_frames': n_physical,
         'duration': float(times[-1]),

@@ -24,6 +24,16 @@ class Criterion:
     unit: str = ''
     """Unit of the limit; ``''`` without one."""
 
+    def sentence(self, value: float, time: float | None = None) -> str:
+        """Return what was found, in words.
+
+        :param value: what was found, in its unit.
+        :param time: when [fs]; None for the run as a whole.
+        """
+        unit = f' {self.unit}' if self.unit else ''
+        when = '' if time is None else f' at {time:g} fs'
+        return f'{self.what} is {value:.4g}{unit}{when}, the limit is {self.limit:.4g}{unit}'
+
 
 @dataclass
 class Judgement:
@@ -35,6 +45,8 @@ class Judgement:
     """What excludes the run."""
     not_judged: list[str] = field(default_factory=list)
     """What could not be judged, one sentence each."""
+    remarks: list[str] = field(default_factory=list)
+    """What a reader should know although it excludes nothing, one sentence each."""
 
     def add(self, criterion: Criterion, value: float, time: float | None = None) -> None:
         """Add a reason.
@@ -43,10 +55,8 @@ class Judgement:
         :param value: what was found, in its unit.
         :param time: when it was first seen [fs]; None for the run as a whole.
         """
-        unit = f' {criterion.unit}' if criterion.unit else ''
-        when = '' if time is None else f' at {time:g} fs'
-        sentence = f'{criterion.what} is {value:.4g}{unit}{when}, the limit is {criterion.limit:.4g}{unit}'
         reason = {'name': criterion.name, 'value': float(value), 'limit': float(criterion.limit)}
+        sentence = criterion.sentence(value, time)
         self.reasons.append({**reason, 'unit': criterion.unit, 'time': time, 'sentence': sentence})
 
     def add_explosion(self, time: float) -> None:
@@ -69,8 +79,10 @@ class Judgement:
             first = int(above[0])
             self.add(criterion, float(values[first]), float(times[first]))
 
-    def add_temperature(self, name: str, what: str, mean: float, error: float) -> None:
-        """Add a mean temperature that deviates from the target by more than the tolerance and its error.
+    def hot_or_cold(self, name: str, what: str, mean: float, error: float) -> Criterion | None:
+        """Return the criterion by which a mean temperature deviates from the target; None if it does not.
+
+        It deviates if it does so by more than the tolerance, and by more than its error allows.
 
         :param name: name of the criterion.
         :param what: which temperature, in words.
@@ -79,8 +91,9 @@ class Judgement:
         """
         target, settings = self.settings.temperature, self.settings
         tolerated = settings.temperature_tolerance * target
-        if target and abs(mean - target) > max(tolerated, settings.significance * error):
-            self.add(Criterion(name, what, target + np.copysign(tolerated, mean - target), 'K'), mean)
+        if not target or abs(mean - target) <= max(tolerated, settings.significance * error):
+            return None
+        return Criterion(name, what, target + np.copysign(tolerated, mean - target), 'K')
 
     @property
     def is_seen_in_a_frame(self) -> bool:

@@ -16,18 +16,19 @@ r"""Whether a run of molecular dynamics stayed physical, and until when.
 
 *Findings* on the run as a whole, without the first ``equilibration_fraction`` of what is left before an event:
 
-- ``temperature``, ``temperature_of_<element>``: the mean deviates from the target by more than
-  ``temperature_tolerance`` and by more than ``significance`` standard errors; atoms that never move are left out;
+- ``temperature``: the mean deviates from the target by more than ``temperature_tolerance`` and by more than
+  ``significance`` standard errors; atoms that never move are left out;
 - ``energy_drift``: the conserved energy, or the total energy without a thermostat, drifts by more than
   ``maximum_energy_drift``, and by more than ``significance`` standard errors;
 - ``slab_drift``: the metal's centre of mass is displaced by more than ``maximum_slab_drift``.
 
 A run without an event has outlived its length: its survival time is censored. What cannot be judged, for want of a
-target, a series, or samples, is listed in ``not_judged`` and excludes nothing. Tests of the distribution of the
-temperature and of velocities, and distances that the training set does not know, are reported and exclude nothing: long
-runs fail the former by the error of any integrator, and the latter says where a model is asked to extrapolate, not that
-it fails. Criteria after X. Fu et al., Trans. Mach. Learn. Res. (2023), arXiv 2210.07237, section 3, and the limits of
-the engines' own monitors.
+target, a series, or samples, is listed in ``not_judged`` and excludes nothing. Reported, and excluding nothing, are
+tests of the distribution of temperature and velocities, which long runs fail by the error of any integrator; a
+temperature of one element that deviates as above (``remarks``), for stiff bonds take up their share slowly, so that
+the rest is too hot for many picoseconds under a thermostat that holds the sum; and distances that the training set
+does not know, which say where a model is asked to extrapolate, not that it fails. Criteria after X. Fu et al., Trans.
+Mach. Learn. Res. (2023), arXiv 2210.07237, section 3, and the limits of the engines' own monitors.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ class RunQuality:
     None) and the ``sentence``."""
     not_judged: tuple[str, ...]
     """What could not be judged and why, one sentence each."""
+    remarks: tuple[str, ...]
+    """What a reader should know although it excludes nothing, one sentence each."""
     n_frames: int
     """Frames of the run."""
     n_physical_frames: int
@@ -128,6 +131,7 @@ class RunQuality:
             'settings': self.settings.to_dict(),
             'reasons': [dict(reason) for reason in self.reasons],
             'not_judged': list(self.not_judged),
+            'remarks': list(self.remarks),
         }
         return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in values.items()}
 
@@ -145,7 +149,7 @@ class RunQuality:
             field.name: np.nan if given[field.name] is None and field.type == 'float' else given[field.name]
             for field in fields
         }
-        values['reasons'], values['not_judged'] = tuple(given['reasons']), tuple(given['not_judged'])
+        values |= {name: tuple(given[name]) for name in ('reasons', 'not_judged', 'remarks')}
         values['settings'] = RunQualitySettings.from_dict(given['settings'])
         return cls(**values)
 

@@ -54,7 +54,7 @@ class RunQualitySettings:
     maximum_evaporated_atoms: int = 0
     """Atoms that may be beyond such a slice."""
     temperature_tolerance: float = 0.03
-    """Relative deviation of the mean temperature, of all or of one element, that is allowed."""
+    """Relative deviation of the mean temperature that is allowed; of one element, beyond which it is remarked on."""
     maximum_energy_drift: float = 1.0
     """Drift of the conserved energy that is allowed [meV/(atom ps)]; a thermostat that relaxes in 0.1 ps and takes up 1
     meV/(atom ps) is off by 0.8 K."""

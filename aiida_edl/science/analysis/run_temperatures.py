@@ -111,8 +111,9 @@ def judge_temperature(heat: Heat, window: tuple[float, float], judgement: Judgem
     test = UNKNOWN
     if samples.size >= MINIMUM_SAMPLES and samples.mean() > 0.0:
         test = temperature_test(samples, settings.temperature, heat.freedom if has_target else 0)
-        if has_target:
-            judgement.add_temperature('temperature', 'the mean temperature', test.mean, test.error)
+        criterion = judgement.hot_or_cold('temperature', 'the mean temperature', test.mean, test.error)
+        if has_target and criterion is not None:
+            judgement.add(criterion, test.mean)
     elif heat.times.size:
         judgement.not_judged.append(f'temperature: {samples.size} samples, at least {MINIMUM_SAMPLES} are needed')
     return {
@@ -127,7 +128,7 @@ def judge_temperature(heat: Heat, window: tuple[float, float], judgement: Judgem
 
 
 def judge_elements(frames: FrameSet, chosen: NDArray[np.int64], judgement: Judgement) -> dict[str, Any]:
-    """Return temperature and distribution of the velocities of each element by field name, and add what deviates.
+    """Return temperature and distribution of the velocities of each element by field name, and remark on what deviates.
 
     :param frames: the finite frames.
     :param chosen: those that count, shape ``(n_chosen,)``.
@@ -148,9 +149,9 @@ def judge_elements(frames: FrameSet, chosen: NDArray[np.int64], judgement: Judge
             mass, members = float(atomic_masses[number]), is_mobile & (numbers == number)
             test = element_velocity_test(velocities[:, members], mass, judgement.settings.temperature, total)
             rows.append((number, test.mean, test.error, test.variance_ratio, test.variance_ratio_error, test.p_value))
-            symbol = chemical_symbols[number]
-            name, what = f'temperature_of_{symbol}', f'the mean temperature of {symbol}'
-            judgement.add_temperature(name, what, test.mean, test.error)
+            what = f'the mean temperature of {chemical_symbols[number]}'
+            if (criterion := judgement.hot_or_cold('temperature_of_element', what, test.mean, test.error)) is not None:
+                judgement.remarks.append(criterion.sentence(test.mean))
     columns = np.array(rows, dtype=np.float64).reshape(-1, len(names)).T
     values: dict[str, Any] = {f'element_{name}': column for name, column in zip(names, columns)}
     return values | {'element_numbers': columns[0].astype(np.int64)}

@@ -27,7 +27,7 @@ from aiida_edl.science.frames import Floats
 from aiida_edl.science.uncertainty import Estimate, combine_replicas, mean_with_error
 
 N_SEGMENTS = 5
-"""Segments of each replica whose scatter is the error of an autocorrelation function."""
+"""Segments of each replica that are left out in turn for the error of an autocorrelation function."""
 ROUNDING = 1e-10
 """Deviation relative to the dipole up to which it counts as one that never changes."""
 
@@ -76,7 +76,7 @@ class DipoleMemory:
     values: Floats
     """The function, shape ``(n_lags,)``."""
     error: Floats
-    """Its standard error from the scatter of segments, NaN for lags beyond their length."""
+    """Its standard error from leaving out segments in turn, NaN for lags beyond their length and at the lag 0."""
     integral: tuple[float, float]
     """Relaxation time by integral, and its error [fs]."""
     e_folding: tuple[float, float]
@@ -105,18 +105,21 @@ def dipole_memory(replicas: Sequence[Floats], times: Floats) -> DipoleMemory:
         if len(segment) > 1
     ]
     shortest = min(int(counts.astype(bool).sum()) for _, counts in segments)
-    scale = sum(sums[0] for sums, _ in segments) / sum(counts[0] for _, counts in segments)
-    each = np.array([sums[:shortest] / counts[:shortest] for sums, counts in segments]) / (scale or 1.0)
+    left_out = np.array([_normalised([*segments[:i], *segments[i + 1 :]])[:shortest] for i in range(len(segments))])
     error = np.full(len(times), np.nan)
-    if len(segments) > 1 and scale > 0.0:
-        error[:shortest] = each.std(axis=0, ddof=1) / np.sqrt(len(segments))
-    left_out = [_normalised([*segments[:i], *segments[i + 1 :]])[:shortest] for i in range(len(segments))]
+    error[1:shortest] = _jackknife_error(left_out)[1:]  # it is 1 at the lag 0
     results = []
     for function in (integral_time, e_folding_time):
         others = np.array([function(times[:shortest], item) for item in left_out])
-        factor = (len(others) - 1) / max(len(others), 1)
-        results.append((function(times, values), float(np.sqrt(factor * np.sum((others - others.mean()) ** 2)))))
+        results.append((function(times, values), float(_jackknife_error(others))))
     return DipoleMemory(values, error, *results)
+
+
+def _jackknife_error(left_out: Floats) -> Floats:
+    """Return the standard error of a statistic from its values without each of the segments in turn."""
+    n_segments = len(left_out)
+    squares = np.sum((left_out - left_out.mean(axis=0)) ** 2, axis=0)
+    return np.asarray(np.sqrt((n_segments - 1) / n_segments * squares))
 
 
 def _products(deviations: Floats, n_lags: int) -> tuple[Floats, Floats]:
