@@ -6,8 +6,8 @@ means. As noise adds to a deviation at most its own size,
 
 .. math:: \bar E - \bar E_\mathrm{noise} \le \int |\langle g_m \rangle - \langle g_r \rangle|\,\mathrm dr
 
-on average: the excess, by which training sets are compared, is at most the true deviation, and is that of neither run
-length nor reference. Where both groups have the same noise, their difference is that of the integrals themselves.
+on average: the excess, by which training sets are compared, is at most the true deviation, however short the runs.
+Where both groups have the same noise, the difference of their excesses is that of the integrals themselves.
 """
 
 from __future__ import annotations

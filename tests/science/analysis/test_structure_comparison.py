@@ -57,16 +57,19 @@ def test_integral_of_a_known_difference(structure):
     assert (first.error_integral_error, first.n_masked_bins) == (0.0, 0)
 
 
-def test_error_of_the_integral_is_that_of_the_blocks(structure):
+@pytest.mark.parametrize(('error', 'weight'), [(0.0, 1.0), (1.0, 0.520499877813)])
+def test_error_of_the_integral_is_that_of_the_blocks(structure, error, weight):
     r = structure.rdf.r
     theirs = np.ones_like(r)
     shift = np.random.default_rng(1).normal(0.0, 0.1, 64)
-    blocks = 1.5 + np.repeat(shift[:, None], len(r), axis=1)
+    shift -= shift.mean()
+    # A deviation of the square root of half the squared error: the weight is the error function of one half.
+    blocks = 1.0 + np.sqrt(0.5) + np.repeat(shift[:, None], len(r), axis=1)
     runs = [
-        ModelStructure(MODEL, with_distribution(structure, blocks.mean(axis=0), 0.0, blocks)),
+        ModelStructure(MODEL, with_distribution(structure, blocks.mean(axis=0), error, blocks)),
         ModelStructure(REFERENCE, with_distribution(structure, theirs, 0.0, np.stack([theirs] * 4))),
     ]
-    expected = 6.0 * shift.std(ddof=1) / np.sqrt(64)
+    expected = weight * 6.0 * shift.std(ddof=1) / np.sqrt(64)
     assert distribution_deviations(runs)[0].error_integral_error == pytest.approx(expected, rel=1e-9)
 
 
