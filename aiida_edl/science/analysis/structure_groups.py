@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aiida_edl.science.analysis.model_tags import MIXED, SINGLE, training_kind
 from aiida_edl.science.analysis.structure_comparison import DistributionDeviation
+from aiida_edl.science.analysis.training_sets import TrainingKind, training_kind
 from aiida_edl.science.frames import Floats
 
 
@@ -104,8 +104,8 @@ def training_contrasts(groups: Sequence[GroupDeviation]) -> list[TrainingContras
         )
         for mixed in groups
         for single in groups
-        if training_kind(mixed.training_set) == MIXED
-        and training_kind(single.training_set) == SINGLE
+        if training_kind(mixed.training_set) is TrainingKind.MIXED
+        and training_kind(single.training_set) is TrainingKind.SINGLE
         and (mixed.charge_state, mixed.pair) == (single.charge_state, single.pair)
     ]
 
