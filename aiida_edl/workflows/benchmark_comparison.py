@@ -6,14 +6,18 @@ from typing import Any
 
 from aiida.orm import ArrayData, Dict
 
+from aiida_edl.calculations.excluded_runs import QUALITY_PREFIX
 from aiida_edl.calculations.exit_codes import has_results
-from aiida_edl.calculations.functions.model_spread import QUALITY_PREFIX, model_spread
+from aiida_edl.calculations.functions.compare_structures import compare_structures
+from aiida_edl.calculations.functions.model_spread import model_spread
 from aiida_edl.calculations.functions.receptive_field_ranking import receptive_field_ranking
 from aiida_edl.calculations.functions.training_penalty import training_penalty
 from aiida_edl.workflows.partial_failures import PartialFailuresMixin
 
 QUALITY = 'run_quality'
 """Name of the analysis that says whether a run stayed within physics."""
+STRUCTURE = 'interface_structure'
+"""Name of the analysis whose results are compared with the reference."""
 
 
 class BenchmarkComparisonMixin(PartialFailuresMixin):
@@ -37,6 +41,12 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
             help='Force errors and energy shifts of each training set against the others, and the verdict.',
         )
         spec.output(
+            'structures',
+            valid_type=Dict,
+            required=False,
+            help='Radial distributions, coordination, coverage and hydrogen bonds against the reference.',
+        )
+        spec.output(
             'ranking', valid_type=Dict, required=False, help='What mixed training costs, by receptive field [Å].'
         )
 
@@ -55,6 +65,7 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
         profiles = {**self.ctx.model_profiles, **self._qualities()}
         answer = self.call_once(model_spread, 'model_spread', tags=Dict(self.ctx.tags), **profiles)
         self.out('answer', answer)
+        self._compare_structures()
         self._compare_errors(answer)
         if self.failures:
             return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
@@ -62,16 +73,35 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
 
     def _qualities(self) -> dict[str, ArrayData]:
         """Return what is known of the quality of each run that gave a profile, by link label."""
+        return {f'{QUALITY_PREFIX}{key}': node for key, node in self._results(QUALITY).items()}
+
+    def _results(self, name: str) -> dict[str, ArrayData]:
+        """Return the results of a further analysis of each run that gave a profile, by the label of the run."""
         found = {}
         for model in self.settings.models():
             child = self.ctx.get(model.key)
-            for label, quality in _analyses(child).get(QUALITY, {}).items():
-                found[f'{model.key}_at_{label}'] = quality
+            for label, result in _analyses(child).get(name, {}).items():
+                found[f'{model.key}_at_{label}'] = result
         for label, replica in self.settings.reference_runs():
             analyses = _analyses(self.ctx.get(f'reference_analysis_{label}_{replica:02d}'))
-            if QUALITY in analyses:
-                found[f'reference_{label}_{replica:02d}'] = analyses[QUALITY]
-        return {f'{QUALITY_PREFIX}{key}': node for key, node in found.items() if key in self.ctx.model_profiles}
+            if name in analyses:
+                found[f'reference_{label}_{replica:02d}'] = analyses[name]
+        return {key: node for key, node in found.items() if key in self.ctx.model_profiles}
+
+    def _compare_structures(self) -> None:
+        """Compare the static structure of the models with that of the reference, where it was analysed."""
+        structures = self._results(STRUCTURE)
+        tags = {key: self.ctx.tags[key] for key in structures}
+        if all(tag['is_reference'] for tag in tags.values()):
+            return
+        qualities = {
+            f'{QUALITY_PREFIX}{key}': node for key, node in self._results(QUALITY).items() if key in structures
+        }
+        inputs = {'tags': Dict(tags), **structures, **qualities}
+        try:
+            self.out('structures', self.call_once(compare_structures, 'compare_structures', **inputs))
+        except ValueError as error:  # cells of one charge state that allow different ranges
+            self.note_failure(f'comparison of structures ({error})')
 
     def _compare_errors(self, answer: Dict) -> None:
         """Compare the errors on the test frames, and rank the architectures by receptive field."""

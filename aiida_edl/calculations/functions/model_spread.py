@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
+from aiida_edl.calculations.excluded_runs import results_and_exclusions
 from aiida_edl.science.analysis import model_spread as analysis
 from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles
 from aiida_edl.science.analysis.model_tags import ModelProfile, ModelTag
@@ -16,9 +17,6 @@ from aiida_edl.science.analysis.spread_verdict import (
     group_rows,
     verdict,
 )
-
-QUALITY_PREFIX = 'quality_'
-"""How the link label of the quality of a run begins; the label of its profiles follows."""
 
 
 @calcfunction
@@ -35,17 +33,15 @@ def model_spread(tags: Dict, **profiles: ArrayData) -> Dict:
         ``bins`` (spread and noise along the normal, z [Å]) and ``excluded`` (runs that left physics, and why).
     """
     values = tags.get_dict()
-    quality = {
-        key.removeprefix(QUALITY_PREFIX): profiles.pop(key) for key in list(profiles) if key.startswith(QUALITY_PREFIX)
-    }
-    if different := sorted(set(values) ^ set(profiles)):
+    results, reasons = results_and_exclusions(profiles)
+    if different := sorted(set(values) ^ set(results)):
         raise ValueError(f'each profile needs tags and each tag a profile; only one of them is given for {different}')
     models = []
-    for key in sorted(profiles):
-        node = profiles[key]
+    for key in sorted(results):
+        node = results[key]
         arrays = {name: node.get_array(name) for name in node.get_arraynames()}
         parts = InterfaceProfiles.from_parts(arrays, node.base.attributes.all)
-        models.append(ModelProfile(ModelTag.from_dict(values[key]), parts, _why_excluded(quality.get(key))))
+        models.append(ModelProfile(ModelTag.from_dict(values[key]), parts, reasons.get(key, '')))
     spread = analysis.model_spread(models)
     return Dict(
         {
@@ -57,11 +53,3 @@ def model_spread(tags: Dict, **profiles: ArrayData) -> Dict:
             'excluded': excluded_rows(spread),
         }
     )
-
-
-def _why_excluded(quality: ArrayData | None) -> str:
-    """Return why a run left physics; empty if it did not, or if nobody looked."""
-    if quality is None or quality.base.attributes.get('is_physical', True):
-        return ''
-    sentences = [str(reason['sentence']) for reason in quality.base.attributes.get('reasons', [])]
-    return '; '.join(sentences) or 'no reason was stored'

@@ -45,6 +45,8 @@ class ModelStructure:
 
     tag: ModelTag
     structure: InterfaceStructure
+    why_excluded: str = ''
+    """By which rule the run left physics and does not count; empty for a run that counts."""
 
 
 @dataclass(frozen=True)

@@ -23,20 +23,26 @@ def structure_tables(runs: Sequence[ModelStructure]) -> dict[str, list[dict[str,
 
     :param runs: models and references.
     :return: ``distributions`` and ``numbers`` by model, ``groups`` by training set, ``contrasts`` of mixed and single
-        training, and ``without_reference``, the models that could not be compared.
+        training, ``without_reference``, the models that could not be compared, and ``excluded``, the runs that left
+        physics, which count nowhere else.
     :raises ValueError: if settings or ranges differ.
     """
-    distributions = distribution_deviations(runs)
+    excluded = [{**_tag_columns(run.tag), 'reason': run.why_excluded} for run in runs if run.why_excluded]
+    runs = [run for run in runs if not run.why_excluded]
+    # Where every model left physics, what is left to say is why.
+    has_models = any(not run.tag.is_reference for run in runs) or not excluded
+    distributions = distribution_deviations(runs) if has_models else []
     groups = group_deviations(distributions)
     numbers = [
         {**_row(item), 'difference': item.difference, 'difference_error': item.difference_error}
-        for item in number_deviations(runs)
+        for item in (number_deviations(runs) if has_models else [])
     ]
     tables = {
         'distributions': [_row(item) for item in distributions],
         'numbers': numbers,
         'groups': [dict(vars(item)) for item in groups],
         'contrasts': [dict(vars(item)) for item in training_contrasts(groups)],
+        'excluded': excluded,
         'without_reference': [_tag_columns(tag) for tag in models_without_reference(runs)],
     }
     return {name: [_json(row) for row in rows] for name, rows in tables.items()}

@@ -60,7 +60,18 @@ def test_structures_are_compared(node):
     assert {row['error_integral'] for row in result['distributions']} == {0.0}
     assert 'Na-O' in {row['pair'] for row in result['distributions']}
     assert {row['charge_state'] for row in result['numbers']} == {'2Na'}
+    assert result['excluded'] == []
     assert result['without_reference'] == [{**TAG, 'charge_state': '0'}]
+
+
+def test_run_that_left_physics_is_excluded(node):
+    quality = ArrayData()
+    quality.base.attributes.set_many({'is_physical': False, 'reasons': [{'sentence': 'it melted'}]})
+    tags = {'model': TAG, 'other': {**TAG, 'seed': 2}, 'reference': {**TAG, 'is_reference': True}}
+    nodes = {'model': node, 'other': node, 'reference': node, 'quality_other': quality}
+    result = compare_structures(Dict(tags), **nodes).get_dict()
+    assert [(row['seed'], row['reason']) for row in result['excluded']] == [(2, 'it melted')]
+    assert {row['seed'] for row in result['distributions']} == {1}
 
 
 def test_tags_must_fit(node):

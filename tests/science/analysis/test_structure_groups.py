@@ -34,6 +34,26 @@ def test_mixed_less_single_training():
     assert contrast.difference_error == pytest.approx(np.hypot(0.2 / np.sqrt(3), 0.1))
 
 
+def test_run_that_left_physics_does_not_count():
+    structure = interface_structure(synthetic.film(6, seed=3), StructureSettings(pairs=('O-O',)))
+    tags = [ModelTag('mixed', 'mace', seed, '2Na') for seed in (1, 2)]
+    runs = [ModelStructure(tag, structure) for tag in (*tags, ModelTag('', '', 0, '2Na', is_reference=True))]
+    runs[1] = ModelStructure(tags[1], structure, 'the film evaporated')
+    tables = structure_tables(runs)
+    assert {row['seed'] for row in tables['distributions']} == {1}
+    expected = {'training_set': 'mixed', 'architecture': 'mace', 'seed': 2, 'charge_state': '2Na'}
+    assert tables['excluded'] == [{**expected, 'reason': 'the film evaporated'}]
+
+
+def test_models_that_all_left_physics_leave_their_reasons():
+    structure = interface_structure(synthetic.film(6, seed=3), StructureSettings(pairs=('O-O',)))
+    tags = ModelTag('mixed', 'mace', 1, '2Na'), ModelTag('', '', 0, '2Na', is_reference=True)
+    runs = [ModelStructure(tags[0], structure, 'it melted'), ModelStructure(tags[1], structure)]
+    tables = structure_tables(runs)
+    assert [row['reason'] for row in tables['excluded']] == ['it melted']
+    assert [name for name, rows in tables.items() if rows] == ['excluded']
+
+
 def test_tables_are_json_types():
     structure = interface_structure(synthetic.film(6, seed=3), StructureSettings(pairs=('O-O', 'Na-O')))
     tags = [ModelTag(name, 'mace', 1, '2Na') for name in ('mixed', 'single_2')]

@@ -1,0 +1,83 @@
+"""What the last step of a benchmark hands to the comparison of structures; no process runs."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from aiida_edl.workflows import benchmark_comparison as module
+from aiida_edl.workflows.benchmark_comparison import BenchmarkComparisonMixin
+
+pytestmark = pytest.mark.usefixtures('aiida_profile')
+
+MODEL, REFERENCE = 'mace_mixed_seed_01_at_2Na', 'reference_2Na_01'
+TAG = {'training_set': 'mixed', 'architecture': 'mace', 'seed': 1, 'charge_state': '2Na', 'is_reference': False}
+
+
+class Benchmark(BenchmarkComparisonMixin):
+    """A benchmark of one model and one reference that has come to its last step."""
+
+    def __init__(self, of_model: dict[str, Any], of_reference: dict[str, Any]) -> None:
+        assessed = SimpleNamespace(outputs=Outputs(analyses={name: {'2Na': node} for name, node in of_model.items()}))
+        analysed = SimpleNamespace(outputs=Outputs(analyses=of_reference))
+        self.ctx = Context(
+            tags={MODEL: TAG, REFERENCE: {**TAG, 'is_reference': True}},
+            model_profiles=dict.fromkeys((MODEL, REFERENCE)),
+            mace_mixed_seed_01=assessed,
+            reference_analysis_2Na_01=analysed,
+        )
+        self.settings = SimpleNamespace(
+            models=lambda: [SimpleNamespace(key='mace_mixed_seed_01')], reference_runs=lambda: [('2Na', 1)]
+        )
+        self.called: list[tuple[Any, dict[str, Any]]] = []
+        self.given: dict[str, Any] = {}
+
+    def call_once(self, function: Any, _: str, **inputs: Any) -> str:
+        self.called.append((function, inputs))
+        return 'compared'
+
+    def out(self, name: str, node: Any) -> None:
+        self.given[name] = node
+
+    def report(self, _: str) -> None:
+        pass
+
+
+class Context(dict):
+    """A dictionary whose keys are attributes, as the context of a work chain."""
+
+    __getattr__ = dict.__getitem__
+
+
+class Outputs(Context):
+    """Outputs by name."""
+
+
+def test_structures_are_compared_with_their_qualities():
+    benchmark = Benchmark({'interface_structure': 'a', 'run_quality': 'b'}, {'interface_structure': 'c'})
+    benchmark._compare_structures()
+    ((function, inputs),) = benchmark.called
+    assert function is module.compare_structures
+    assert inputs.pop('tags').get_dict() == {MODEL: TAG, REFERENCE: {**TAG, 'is_reference': True}}
+    assert inputs == {MODEL: 'a', REFERENCE: 'c', f'quality_{MODEL}': 'b'}
+    assert benchmark.given == {'structures': 'compared'}
+
+
+def test_without_structures_nothing_is_compared():
+    benchmark = Benchmark({'run_quality': 'b'}, {'interface_structure': 'c'})
+    benchmark._compare_structures()
+    assert (benchmark.called, benchmark.given) == ([], {})
+
+
+def test_structures_that_do_not_compare_are_a_failure_of_that_part(monkeypatch):
+    benchmark = Benchmark({'interface_structure': 'a'}, {'interface_structure': 'c'})
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError('distributions end elsewhere')
+
+    monkeypatch.setattr(benchmark, 'call_once', refuse)
+    benchmark._compare_structures()
+    assert benchmark.failures == ['comparison of structures (distributions end elsewhere)']
+    assert benchmark.given == {}
