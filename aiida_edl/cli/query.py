@@ -11,6 +11,7 @@ from aiida_edl.cli.parameters import FORMAT, REQUIRED_STUDY, STUDY, node_argumen
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.provenance import queries, tables
 from aiida_edl.provenance.locality_queries import locality_results
+from aiida_edl.provenance.remedy_queries import remedies_of_study
 from aiida_edl.provenance.results import collect
 
 
@@ -100,6 +101,15 @@ def rejected(study: ProcessNode | None, style: str) -> None:
 def locality(study: ProcessNode | None, style: str) -> None:
     """List how far potentials see, and what they miss of a far ion."""
     print_rows(locality_results(study), style)
+
+
+@query.command('remedies')
+@STUDY
+@FORMAT
+def remedies(study: ProcessNode | None, style: str) -> None:
+    """List what mixing charge states costs, and what models that are told the charge leave of it."""
+    comparison = remedies_of_study(study)
+    print_rows([] if comparison is None else comparison.tables()['comparisons'], style)
 
 
 @query.command('active-learning')

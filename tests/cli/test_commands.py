@@ -72,6 +72,10 @@ def test_queries_of_a_study(call, benchmark, name):
     assert json.loads(call('query', name, '--study', benchmark.process.pk, '--format', 'json'))
 
 
+def test_query_of_remedies_is_empty_without_models_that_are_told_the_charge(call, benchmark):
+    assert call('query', 'remedies', '--study', benchmark.process.pk) == 'no rows\n'
+
+
 def test_query_figures(call, benchmark):
     assert 'model_spread' in call('query', 'figures', benchmark.nodes['dataset'].pk)
 

@@ -50,13 +50,16 @@ def film_frames(n_frames: int, seed: int) -> FrameSet:
     return FrameSet.from_frames(frames)
 
 
-def train(architecture: Architecture, job: TrainingJob, folder: Path, python: str = sys.executable) -> TrainingResult:
+def train(
+    architecture: Architecture, job: TrainingJob, folder: Path, python: str = sys.executable, timeout: float = 300.0
+) -> TrainingResult:
     """Run a training and return how it ended.
 
     :param architecture: architecture.
     :param job: the training.
     :param folder: working directory; for a restart the one of the earlier run.
     :param python: interpreter of the environment of the trainer.
+    :param timeout: time after which the test gives up [s].
     """
     for name, content in architecture.training_files(job).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -65,5 +68,5 @@ def train(architecture: Architecture, job: TrainingJob, folder: Path, python: st
     document = {'device': job.device, 'threads': 1, 'packages': list(architecture.packages), 'commands': commands}
     (folder / 'commands.json').write_text(json.dumps(document))
     shutil.copy(run_commands.__file__, folder)
-    subprocess.run([python, 'run_commands.py', 'commands.json'], cwd=folder, check=False, timeout=300)
+    subprocess.run([python, 'run_commands.py', 'commands.json'], cwd=folder, check=False, timeout=timeout)
     return architecture.read_training(folder)
