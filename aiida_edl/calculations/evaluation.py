@@ -164,7 +164,8 @@ class EvaluationCalculation(EdlCalculation):
     def validate(cls, inputs: Mapping[str, Any]) -> str | None:
         """Return one sentence if potential, frames, split or code do not fit together."""
         dataset, potential = inputs['dataset'], inputs['potential']
-        engine: Any = load_member(MD_ENGINES, inputs['engine'].value)
+        # A work chain that exposes these inputs may leave the engine out.
+        engine: Any = load_member(MD_ENGINES, value_of(inputs.get('engine')) or ENGINE)
         message = validate_potential(potential, engine.binding_kind, dataset, value_of(inputs.get('precision')))
         if message is None and inputs.get('split') is not None:
             message = validate_split(inputs['split'], dataset.n_frames)

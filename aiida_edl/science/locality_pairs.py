@@ -73,9 +73,9 @@ class LocalitySettings:
     """Seed of the choice of atoms and of the directions."""
     bin_width: float = 0.5
     """Width of the bins of the distance to the changed atom [Å]."""
-    energy_tolerance: float = 1e-9
+    energy_tolerance: float = 1e-12
     """Change of a local energy that counts as one [eV], if ten times the noise of the control is less."""
-    force_tolerance: float = 1e-9
+    force_tolerance: float = 1e-12
     """Change of a force that counts as one [eV/Å], if ten times the noise of the control is less."""
     practical_energy: float = 1e-3
     """Change of a local energy that matters [eV]; the distance to which there are such changes is reported too."""

@@ -8,12 +8,14 @@ from typing import Any
 from aiida.orm import AbstractCode
 
 from aiida_edl.architectures.base import Architecture
+from aiida_edl.architectures.bindings import NATIVE
 from aiida_edl.architectures.conversion import ConversionError
 from aiida_edl.calculations.base import validate_code_kind
 from aiida_edl.calculations.evaluation import BINDING
-from aiida_edl.calculations.models import refuse_thin_vacuum
+from aiida_edl.calculations.models import refuse_thin_vacuum, validate_vacuum
 from aiida_edl.calculations.molecular_dynamics import validate_frame
 from aiida_edl.data.dataset import DatasetData
+from aiida_edl.data.potential import PotentialData
 from aiida_edl.md_engines.base import MDEngine, MDSettings
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
 from aiida_edl.science.metal_charge import tells_charge
@@ -31,6 +33,48 @@ def validate_assessment(inputs: Mapping[str, Any], _: Any) -> str | None:
         return "the array 'test' of the split is empty; keep some frames apart to measure the errors"
     architecture: Architecture = load_member(ARCHITECTURES, training['architecture'].value)
     return _validate_runs(inputs, architecture) or _validate_test_frames(inputs, architecture)
+
+
+def validate_given_assessment(inputs: Mapping[str, Any], _: Any) -> str | None:
+    """Return one sentence if a potential that was trained elsewhere could not be run as it is asked for.
+
+    Whether it can be tested is said by the ports of its evaluation.
+
+    :param inputs: inputs of
+        :class:`~aiida_edl.workflows.given_potential_assessment.GivenPotentialAssessmentWorkChain`.
+    """
+    tested = inputs.get('evaluation') or {}
+    if not {'potential', 'code'} <= set(tested) or inputs.get('md_settings') is None or inputs.get('engine') is None:
+        return None
+    potential = tested['potential']
+    architecture: Architecture = load_member(ARCHITECTURES, potential.architecture)
+    engine: MDEngine = load_member(MD_ENGINES, inputs['engine'].value)
+    settings = MDSettings.from_dict(inputs['md_settings'].get_dict())
+    if potential.format != NATIVE:
+        return (
+            f"the potential is in the format '{potential.format}'; give it as its trainer exports it, it is converted "
+            'where the engine loads another format'
+        )
+    message = refuse_engine(architecture, engine, settings, format_of(inputs)) or _validate_codes(inputs, architecture)
+    message = message or _validate_code_of_runs(inputs, tested['code'], architecture, engine)
+    index = -1 if inputs.get('frame_index') is None else inputs['frame_index'].value
+    for label, structure in sorted((inputs.get('structures') or {}).items()):
+        name, kind = f"structure '{label}'", str(engine.binding_kind)
+        message = message or validate_frame(structure, index, settings, name)
+        message = message or _validate_given(potential, structure, name)
+        suffix = f' of {name}'
+        message = message or validate_vacuum(potential, kind, structure, [index], suffix=suffix)
+    return message
+
+
+def _validate_given(potential: PotentialData, structure: DatasetData, name: str) -> str | None:
+    """Return one sentence if a potential does not know an element of a structure, or is not told its charge."""
+    if missing := [symbol for symbol in structure.elements if symbol not in potential.elements]:
+        return f'{name} holds {", ".join(missing)}, the potential knows {", ".join(potential.elements)}'
+    column = potential.total_charge_column
+    if column is not None and not tells_charge(structure.columns(), column):
+        return f"the potential takes the column '{column}' as total charge, {name} has no such column; add it"
+    return None
 
 
 def _validate_runs(inputs: Mapping[str, Any], architecture: Architecture) -> str | None:
@@ -104,7 +148,14 @@ def _validate_codes(inputs: Mapping[str, Any], architecture: Architecture) -> st
 
 def _validate_run_code(inputs: Mapping[str, Any], architecture: Architecture, engine: MDEngine) -> str | None:
     """Return one sentence if the code of the runs is plainly of another kind than the engine needs."""
-    code = inputs['training']['code'] if inputs.get('md_code') is None else inputs['md_code']
+    return _validate_code_of_runs(inputs, inputs['training']['code'], architecture, engine)
+
+
+def _validate_code_of_runs(
+    inputs: Mapping[str, Any], own_code: AbstractCode, architecture: Architecture, engine: MDEngine
+) -> str | None:
+    """Return one sentence if the code of the runs, that of the tests without it, is of another kind."""
+    code = own_code if inputs.get('md_code') is None else inputs['md_code']
     member, kind = (architecture, 'architecture') if engine.code_kind == 'python' else (engine, 'engine')
     return validate_code_kind(code, engine.code_kind, f"{kind} '{member.name}'", member.install_command)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 from aiida.engine import ToContext, WorkChain, if_
 from aiida.orm import AbstractCode, ArrayData, Dict, Int, Str
 
-from aiida_edl.calculations.evaluation import computes_single_points
+from aiida_edl.calculations.evaluation import chosen_frames, computes_single_points
 from aiida_edl.calculations.functions.parity_verdict import parity_verdict
 from aiida_edl.calculations.models import validate_engine
 from aiida_edl.calculations.molecular_dynamics import validate_settings
@@ -36,11 +36,14 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
     with a warning.
     """
 
+    warning_message: ClassVar[str] = 'The potential was trained, but parts failed: {failures}'
+    """What is said if a part after the first steps failed."""
+
     @classmethod
     def define(cls, spec: Any) -> None:
         """Define ports, outline and exit codes."""
         super().define(spec)
-        spec.expose_inputs(TrainingCalculation, namespace='training', exclude=('checkpoint',))
+        cls.define_source(spec)
         spec.input_namespace(
             'structures',
             valid_type=DatasetData,
@@ -91,18 +94,15 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
             help='Settings of the runs; no MD without them.',
         )
         define_analysis(spec)
-        spec.inputs.validator = validate_assessment
-        spec.output('potential', valid_type=PotentialData, help='The trained potential.')
+        spec.output('potential', valid_type=PotentialData, help='The potential.')
         spec.output(
             'converted_potential', valid_type=PotentialData, required=False, help='What was run, if it was converted.'
         )
-        spec.output('learning_curve', valid_type=ArrayData, help='Errors during training.')
         spec.output('errors', valid_type=Dict, required=False, help='Errors on the test frames.')
         spec.output('parity', valid_type=Dict, required=False, help='Verdict of the parity gate, if there were runs.')
         spec.output_namespace('trajectories', valid_type=DatasetData, dynamic=True, help='Trajectory by charge label.')
         spec.outline(
-            cls.train,
-            cls.inspect_training,
+            *cls.source_steps(),
             cls.evaluate,
             cls.inspect_evaluation,
             if_(cls.should_compare)(cls.compare_ways),
@@ -112,7 +112,39 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
             cls.conclude,
         )
         spec.exit_code(510, 'ERROR_SUB_PROCESS_FAILED', message='{process} failed with exit status {status}: {detail}')
-        spec.exit_code(700, 'WARNING_PARTS_FAILED', message='The potential was trained, but parts failed: {failures}')
+        spec.exit_code(700, 'WARNING_PARTS_FAILED', message=cls.warning_message)
+
+    @classmethod
+    def define_source(cls, spec: Any) -> None:
+        """Define the ports of where the potential comes from.
+
+        :param spec: specification of the work chain.
+        """
+        spec.expose_inputs(TrainingCalculation, namespace='training', exclude=('checkpoint',))
+        spec.inputs.validator = validate_assessment
+        spec.output('learning_curve', valid_type=ArrayData, help='Errors during training.')
+
+    @classmethod
+    def source_steps(cls) -> Sequence[Callable[..., Any]]:
+        """Return the first steps of the outline, after which ``ctx.potential`` is the potential."""
+        return (cls.train, cls.inspect_training)
+
+    @property
+    def _tested(self) -> Any:
+        """Inputs that say with which code, on which device and with which data set the potential is tested."""
+        return self.inputs.training
+
+    def _evaluation_inputs(self) -> dict[str, Any]:
+        """Return on which frames the errors are measured, and how."""
+        tested = self._tested
+        return {
+            **self._device(),
+            'potential': self.ctx.potential,
+            'code': tested.code,
+            'dataset': tested.dataset,
+            'split': tested.split,
+            'subset': Str('test'),
+        }
 
     def train(self) -> ToContext:
         """Train the potential."""
@@ -133,18 +165,19 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
             return self.exit_codes.ERROR_SUB_PROCESS_FAILED.format(
                 process=f'{child.process_label}<{child.pk}>', status=child.exit_status, detail=child.exit_message
             )
-        self.out('potential', child.outputs.potential)
+        self.ctx.potential = child.outputs.potential
+        self.out('potential', self.ctx.potential)
         self.out('learning_curve', child.outputs.learning_curve)
         return None
 
     def _device(self) -> dict[str, Any]:
         """Return the device of the training, which evaluation and runs share."""
-        training = self.inputs.training
-        return {'device': training.device} if 'device' in training else {}
+        tested = self._tested
+        return {'device': tested.device} if 'device' in tested else {}
 
     def _options(self) -> dict[str, Any]:
         """Return the scheduler options of the training."""
-        return {key: value for key, value in self.inputs.training.metadata.options.items() if key != 'parser_name'}
+        return {key: value for key, value in self._tested.metadata.options.items() if key != 'parser_name'}
 
     def _run_options(self) -> dict[str, Any]:
         """Return the scheduler options of the runs."""
@@ -152,36 +185,27 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
 
     def _run_code(self) -> AbstractCode:
         """Return the code of the runs."""
-        code: AbstractCode = self.inputs.md_code if 'md_code' in self.inputs else self.inputs.training.code
+        code: AbstractCode = self.inputs.md_code if 'md_code' in self.inputs else self._tested.code
         return code
 
     def evaluate(self) -> ToContext:
         """Measure the errors on the test frames; convert the potential if the engine loads it in another format."""
-        training = self.inputs.training
         children = {
             'evaluation': self.submit(
                 EvaluationWorkChain,
-                evaluation={
-                    **self._device(),
-                    'potential': self.ctx.training.outputs.potential,
-                    'code': training.code,
-                    'dataset': training.dataset,
-                    'split': training.split,
-                    'subset': Str('test'),
-                    'metadata': {'options': self._options()},
-                },
+                evaluation={**self._evaluation_inputs(), 'metadata': {'options': self._options()}},
                 max_iterations=self.inputs.max_iterations,
                 metadata={'call_link_label': 'evaluation'},
             )
         }
         if formats := self._formats_to_run():
-            conversions = load_member(ARCHITECTURES, training.architecture.value).conversions
+            conversions = load_member(ARCHITECTURES, self.ctx.potential.architecture).conversions
             given = self.inputs.get('conversion_codes', {})
             needed = {conversions[name].environment for name in formats}
-            codes = {name: given.get(name, training.code) for name in needed}
+            codes = {name: given.get(name, self._tested.code) for name in needed}
             children['conversion'] = self.submit(
                 ConversionWorkChain,
-                potential=self.ctx.training.outputs.potential,
+                potential=self.ctx.potential,
                 target_format=Str(formats[-1]),
                 codes=codes,
                 conversion={'metadata': {'options': self._options()}},
@@ -193,7 +217,7 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
         """Return the formats through which the potential goes before it is run; none if it is not converted."""
         if 'md_settings' not in self.inputs:
             return ()
-        architecture = load_member(ARCHITECTURES, self.inputs.training.architecture.value)
+        architecture = load_member(ARCHITECTURES, self.ctx.potential.architecture)
         kind = load_member(MD_ENGINES, self.inputs.engine.value).binding_kind
         formats: Sequence[str] = architecture.formats_to_run(kind, format_of(self.inputs))
         return formats
@@ -206,7 +230,7 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
         if not evaluation.is_finished_ok:
             self.note_failed_child(evaluation, 'evaluation')
         self.ctx.labels, self.ctx.verdict, self.ctx.is_accepted = [], None, False
-        self.ctx.potential_to_run = self.ctx.training.outputs.potential
+        self.ctx.potential_to_run = self.ctx.potential
         conversion = self.ctx.get('conversion')
         if conversion is not None and conversion.is_finished_ok:
             self.ctx.potential_to_run = conversion.outputs.potential
@@ -231,15 +255,14 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
 
     def _are_runs_tested(self) -> bool:
         """Return whether there is a test frame of the charge state of each run."""
-        training, column = self.inputs.training, self.ctx.potential_to_run.total_charge_column
+        column = self.ctx.potential_to_run.total_charge_column
         index = self.inputs.frame_index.value
-        test = training.dataset.frames().select(training.split.get_array('test'))
+        test = self._tested.dataset.frames().select(chosen_frames(self._evaluation_inputs()))
         to_run = charge_ranges((structure.frame(index) for structure in self.inputs.structures.values()), column)
         return missing_charge_state(charge_ranges(test, column), to_run) is None
 
     def compare_ways(self) -> ToContext:
         """Compare the way of the runs with the trainer's own calculator."""
-        training = self.inputs.training
         route = {
             'engine': self.inputs.engine,
             'code': self._run_code(),
@@ -250,10 +273,10 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
             ParityWorkChain,
             'parity gate',
             **self._device(),
-            potential=self.ctx.training.outputs.potential,
-            dataset=training.dataset,
+            potential=self.ctx.potential,
+            dataset=self._tested.dataset,
             structures=dict(self.inputs.structures),
-            code=training.code,
+            code=self._tested.code,
             options=Dict(self._options()),
             routes={'md': route},
             metadata={'call_link_label': 'parity'},
@@ -287,7 +310,7 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
         verdict: Dict = self.call_once(
             parity_verdict,
             'parity_verdict',
-            dataset=self.inputs.training.dataset,
+            dataset=self._tested.dataset,
             potential=potential,
             reference=self.ctx.evaluation.outputs.predictions,
             routes=Dict({'md': route_of(potential, engine)}),
