@@ -2,11 +2,16 @@
 
     examples/demo/install.sh crosscheck
     python examples/benchmarks/profiles.py --frames 10000
+    python examples/benchmarks/profiles.py --stream --frames 100000
 
 The trajectory is made from a seed: 366 atoms, of which 64 form an Au(111) slab, 100 rigid waters that rotate at random,
 and 2 Na+. MAICoS (GPL-3) runs in a process and an environment of its own; with ``--maicos-python ''`` only our own time
 is taken. Each trajectory is in memory before a clock starts, and each code uses one thread. The program ends with
 status 1 if a profile deviates by more than ``--tolerance``.
+
+With ``--stream`` a trajectory of 400 atoms lies on disk in single precision, and all observables along the normal are
+compared with what plain numpy needs to read the same mapped file and to histogram the heights of oxygen, hydrogen and
+sodium; runs of both alternate, each in a process of its own, whose peak memory is given too.
 
 So that both codes see the same numbers, heights are multiples of 0.01 Å plus half of that: no atom lies on the edge of
 a bin, where single precision, in which MAICoS holds positions, would decide.
@@ -42,32 +47,37 @@ OXYGEN_HYDROGEN, HALF_ANGLE = 1.0, np.radians(109.47 / 2)
 """Geometry of SPC/E water [Å, radian]."""
 
 
-def synthetic_trajectory(n_frames: int, seed: int) -> dict[str, np.ndarray]:
-    """Return numbers ``(366,)``, positions [Å] ``(n_frames, 366, 3)`` and cell [Å] ``(3, 3)``."""
+def synthetic_trajectory(
+    n_frames: int, seed: int, n_waters: int = 100, n_ions: int = 2, n_levels: int = 12
+) -> dict[str, np.ndarray]:
+    """Return numbers ``(n_atoms,)``, positions [Å] ``(n_frames, n_atoms, 3)`` and cell [Å] ``(3, 3)``."""
+    n_sites = n_waters + n_ions
     random = np.random.default_rng(seed)
     nearest = LATTICE_CONSTANT / np.sqrt(2)
     cell = np.diag([4 * nearest, 2 * np.sqrt(3) * nearest, PERIOD])
     columns = [((i + 0.5 * (j % 2)) * nearest, j * np.sqrt(3) / 2 * nearest) for i in range(4) for j in range(4)]
     heights = np.linspace(SLAB_BOTTOM, SLAB_TOP, 4)
     metal = np.array([(x, y, z) for z in heights for x, y in columns])
-    # Lattice of 3 x 3 x 12 sites with a gap of 2.6 Å to either face; 102 of its 108 sites are taken.
+    # Lattice of 3 x 3 sites on each level with a gap of 2.6 Å to either face; some of its sites stay empty.
     low, high = SLAB_TOP + 2.6, SLAB_BOTTOM + PERIOD - 2.6
     axes = [np.arange(n) / n * length for n, length in ((3, cell[0, 0]), (3, cell[1, 1]))]
-    sites = np.array([(x, y, z) for z in np.linspace(low, high, 12) for x in axes[0] for y in axes[1]])
-    sites = sites[random.permutation(len(sites))[:102]]
-    centres = sites + random.uniform(-0.05, 0.05, (n_frames, 102, 3))
-    water, ions = centres[:, 2:], centres[:, :2]
-    axis = random.normal(size=(n_frames, 100, 3)) + np.array([0, 0, 0.5])
+    sites = np.array([(x, y, z) for z in np.linspace(low, high, n_levels) for x in axes[0] for y in axes[1]])
+    sites = sites[random.permutation(len(sites))[:n_sites]]
+    centres = sites + random.uniform(-0.05, 0.05, (n_frames, n_sites, 3))
+    water, ions = centres[:, n_ions:], centres[:, :n_ions]
+    axis = random.normal(size=(n_frames, n_waters, 3)) + np.array([0, 0, 0.5])
     axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
     side = np.cross(axis, random.normal(size=axis.shape))
     side /= np.linalg.norm(side, axis=-1, keepdims=True)
     along, across = OXYGEN_HYDROGEN * np.cos(HALF_ANGLE) * axis, OXYGEN_HYDROGEN * np.sin(HALF_ANGLE) * side
-    molecules = np.stack([water, water + along + across, water + along - across], axis=2).reshape(n_frames, 300, 3)
+    molecules = np.stack([water, water + along + across, water + along - across], axis=2).reshape(
+        n_frames, 3 * n_waters, 3
+    )
     fluid = np.concatenate([molecules, ions], axis=1)
     fluid[..., 2] = (np.floor(fluid[..., 2] * 100) + 0.5) / 100
     fluid = fluid.astype(np.float32).astype(np.float64)
     positions = np.concatenate([np.broadcast_to(metal, (n_frames, 64, 3)), fluid], axis=1)
-    numbers = np.array([79] * 64 + [8, 1, 1] * 100 + [11] * 2, dtype=np.uint8)
+    numbers = np.array([79] * 64 + [8, 1, 1] * n_waters + [11] * n_ions, dtype=np.uint8)
     return {'numbers': numbers, 'positions': positions, 'cell': cell}
 
 
@@ -188,6 +198,109 @@ def compare(n_frames: int, seed: int, maicos_python: str, repeats: int) -> dict[
     return report
 
 
+STREAMED = {'n_waters': 111, 'n_ions': 3, 'n_levels': 13}
+"""Contents of the cell that is streamed, 400 atoms in all."""
+
+
+def write_trajectory(folder: Path, n_frames: int, seed: int) -> None:
+    """Write ``positions.npy`` in single precision, piece by piece, and what is equal in all frames."""
+    first = synthetic_trajectory(2, seed, **STREAMED)
+    n_atoms = len(first['numbers'])
+    np.savez(folder / 'rest.npz', numbers=first['numbers'], cell=first['cell'], n_frames=n_frames)
+    shape = (n_frames * n_atoms, 3)
+    positions = np.lib.format.open_memmap(folder / 'positions.npy', mode='w+', dtype=np.float32, shape=shape)
+    for start in range(0, n_frames, 2000):
+        stop = min(start + 2000, n_frames)
+        piece = synthetic_trajectory(stop - start, seed, **STREAMED)['positions']
+        positions[start * n_atoms : stop * n_atoms] = piece.reshape(-1, 3)
+    positions.flush()
+
+
+def numpy_histograms(folder: Path) -> None:
+    """Read the mapped file in pieces and histogram the heights of each element: the least that a profile needs."""
+    with np.load(folder / 'rest.npz') as rest:
+        numbers, n_frames = rest['numbers'], int(rest['n_frames'])
+    positions = np.load(folder / 'positions.npy', mmap_mode='r').reshape(n_frames, len(numbers), 3)
+    members = [np.flatnonzero(numbers == number) for number in (8, 1, 11)]
+    n_bins = round(PERIOD / BIN_WIDTH)
+    totals = [np.zeros(n_bins, dtype=np.int64) for _ in members]
+    for start in range(0, n_frames, 250):
+        heights = positions[start : start + 250, :, 2]
+        for index, atoms in enumerate(members):
+            totals[index] += np.histogram(heights[:, atoms], bins=n_bins, range=(0.0, PERIOD))[0]
+
+
+def our_observables(folder: Path) -> dict[str, float]:
+    """Compute all observables along the normal from the mapped file; return the seconds that each took."""
+    from aiida_edl.science.analysis.angular_distributions import angular_distributions  # noqa: PLC0415
+    from aiida_edl.science.analysis.interface_profiles import interface_profiles  # noqa: PLC0415
+    from aiida_edl.science.analysis.potential_profile import potential_profile  # noqa: PLC0415
+    from aiida_edl.science.frames import FrameSet  # noqa: PLC0415
+
+    with np.load(folder / 'rest.npz') as rest:
+        numbers, cell, n_frames = rest['numbers'], rest['cell'], int(rest['n_frames'])
+    frames = FrameSet(
+        numbers=np.tile(numbers, n_frames),
+        positions=np.load(folder / 'positions.npy', mmap_mode='r'),
+        offsets=np.arange(n_frames + 1, dtype=np.int64) * len(numbers),
+        cells=np.tile(cell, (n_frames, 1, 1)),
+        pbc=np.ones((n_frames, 3), dtype=bool),
+    )
+    # Whether kernels are compiled, or loaded from the cache of numba, is no matter of the trajectory.
+    interface_profiles(frames.select(np.arange(8)))
+    seconds = {}
+    for analysis in (interface_profiles, angular_distributions, potential_profile):
+        start = time.process_time()
+        analysis(frames)
+        seconds[analysis.__name__] = time.process_time() - start
+    return seconds
+
+
+def stream_worker(kind: str, folder: Path) -> None:
+    """Print the processor time of one kind of run [s] and the peak of memory of this process [MB]."""
+    import resource  # noqa: PLC0415
+
+    start = time.process_time()
+    if kind == 'numpy':
+        numpy_histograms(folder)
+        seconds = {'numpy': time.process_time() - start}
+    else:
+        seconds = our_observables(folder)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write(json.dumps({'seconds': seconds, 'peak_megabytes': peak}))
+
+
+def stream(n_frames: int, seed: int, repeats: int) -> dict[str, object]:
+    """Return medians over alternating runs, and the speed of all observables together relative to plain numpy."""
+    runs: dict[str, list[dict[str, dict[str, float]]]] = {'numpy': [], 'ours': []}
+    with tempfile.TemporaryDirectory() as name:
+        write_trajectory(Path(name), n_frames, seed)
+        environment = os.environ | dict.fromkeys(('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'), '1')
+        for _ in range(repeats):
+            for kind, results in runs.items():
+                command = [sys.executable, str(Path(__file__).resolve()), '--stream-worker', kind, name]
+                done = subprocess.run(command, check=True, env=environment, capture_output=True)
+                results.append(json.loads(done.stdout))
+    median = {
+        part: float(np.median([run['seconds'][part] for run in results]))
+        for results in runs.values()
+        for part in results[0]['seconds']
+    }
+    ratios = [
+        plain['seconds']['numpy'] / sum(ours['seconds'].values())
+        for plain, ours in zip(runs['numpy'], runs['ours'], strict=True)
+    ]
+    return {
+        'n_frames': n_frames,
+        'n_atoms': 400,
+        'processor_seconds_median': median,
+        'speed_over_numpy_profiles': median['numpy'] / median['interface_profiles'],
+        'speed_over_numpy_all': float(np.median(ratios)),
+        'speed_over_numpy_all_range': [min(ratios), max(ratios)],
+        'peak_megabytes': max(run['peak_megabytes'] for run in runs['ours']),
+    }
+
+
 def main() -> int:
     """Run the benchmark; return 1 if profiles deviate."""
     parser = argparse.ArgumentParser(description='time interface profiles and compare them with MAICoS')
@@ -197,7 +310,16 @@ def main() -> int:
     parser.add_argument('--maicos-python', default=str(CROSSCHECK), help='interpreter that has MAICoS')
     parser.add_argument('--tolerance', type=float, default=1e-6)
     parser.add_argument('--maicos-worker', nargs=2, metavar=('SOURCE', 'TARGET'), help=argparse.SUPPRESS)
+    parser.add_argument('--stream', action='store_true', help='compare with plain numpy on a mapped file instead')
+    parser.add_argument('--stream-worker', nargs=2, metavar=('KIND', 'FOLDER'), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.stream_worker:
+        stream_worker(arguments.stream_worker[0], Path(arguments.stream_worker[1]))
+        return 0
+    if arguments.stream:
+        report = stream(arguments.frames, arguments.seed, arguments.repeats)
+        sys.stdout.write(json.dumps(report, indent=2) + '\n')
+        return 0
     if arguments.maicos_worker:
         source, target = arguments.maicos_worker
         with np.load(source) as archive:

@@ -4,7 +4,7 @@ Imported by :func:`~aiida_edl.science.analysis.kernels.compiled_kernels` alone, 
 Each kernel has one signature, so it is compiled once and kept in the cache of numba; numbers are in double precision.
 """
 
-# ruff: noqa: PLR0917  (numba passes arrays by position, and knows no dataclasses)
+# ruff: noqa: PLR0912, PLR0917, C901  (numba takes no dataclasses, and calls within inner loops cost more than the work)
 
 from __future__ import annotations
 
@@ -46,60 +46,83 @@ def _minimum_image(x: Any, y: Any, z: Any, cell: Any, inverse: Any, pbc: Any, sh
 
 
 @njit(
-    'boolean(float64[:, :], int64[::1], float64[:, ::1], float64[:, ::1], boolean[::1], float64, int64[::1], '
-    'float64[::1])',
+    'int64(float64[:, :], int64[::1], float64[:, ::1], boolean[::1], float64, float64[:, ::1], int64[::1])', cache=True
+)
+def _sort_into_slabs(
+    positions: Any, oxygen: Any, inverse: Any, pbc: Any, reach: Any, fractions: Any, starts: Any
+) -> Any:
+    """Write the fractional coordinates of oxygen slab by slab, and return the number of slabs.
+
+    :param reach: least thickness of a slab along the third fractional coordinate.
+    :param fractions: result, wrapped where periodic, shape ``(3, n_oxygen)``.
+    :param starts: result, first oxygen of each slab and their number at the end, shape ``(n_oxygen + 1,)`` or longer.
+    """
+    n_oxygen = oxygen.size
+    raw, slab = np.empty((3, n_oxygen)), np.empty(n_oxygen, dtype=np.int64)
+    for i in range(n_oxygen):
+        atom = oxygen[i]
+        x, y, z = positions[atom, 0], positions[atom, 1], positions[atom, 2]
+        for axis in range(3):
+            fraction = x * inverse[0, axis] + y * inverse[1, axis] + z * inverse[2, axis]
+            raw[axis, i] = fraction - np.floor(fraction) if pbc[axis] else fraction
+    low = 0.0 if pbc[2] else raw[2].min()
+    extent = 1.0 if pbc[2] else raw[2].max() - low
+    n_slabs = max(1, min(n_oxygen, int(extent / reach))) if reach > 0.0 else 1
+    starts[: n_slabs + 1] = 0
+    for i in range(n_oxygen):
+        slab[i] = min(int((raw[2, i] - low) / extent * n_slabs), n_slabs - 1) if n_slabs > 1 else 0
+        starts[slab[i] + 1] += 1
+    for i in range(n_slabs):
+        starts[i + 1] += starts[i]
+    place = starts[:n_slabs].copy()
+    for i in range(n_oxygen):
+        for axis in range(3):
+            fractions[axis, place[slab[i]]] = raw[axis, i]
+        place[slab[i]] += 1
+    return n_slabs
+
+
+@njit(
+    'boolean(float64[:, :], int64[::1], float64[:, ::1], float64[:, ::1], boolean[::1], float64, float64[:, ::1], '
+    'int64[::1])',
     cache=True,
 )
 def _has_pair_within(
-    positions: Any, oxygen: Any, cell: Any, inverse: Any, pbc: Any, limit: Any, order: Any, heights: Any
+    positions: Any, oxygen: Any, cell: Any, inverse: Any, pbc: Any, limit: Any, fractions: Any, starts: Any
 ) -> Any:
     """Return whether two oxygen atoms are closer than a distance whose square is ``limit`` [Å²].
 
-    Only pairs whose fractional coordinates along the third cell vector are near enough are compared; ``order`` holds
-    the order of the frame before, which seldom changes much.
+    Only pairs in the same or in neighbouring slabs along the third cell vector are compared, which are thick enough.
+
+    :param fractions: room for fractional coordinates, shape ``(3, n_oxygen)``.
+    :param starts: room for the slabs, shape ``(n_oxygen + 2,)``.
     """
-    n_oxygen = oxygen.size
-    for i in range(n_oxygen):
-        atom = oxygen[i]
-        height = 0.0
-        for axis in range(3):
-            height += positions[atom, axis] * inverse[axis, 2]
-        heights[i] = height - np.floor(height) if pbc[2] else height
-    for i in range(1, n_oxygen):
-        moved = order[i]
-        j = i
-        while j > 0 and heights[order[j - 1]] > heights[moved]:
-            order[j] = order[j - 1]
-            j -= 1
-        order[j] = moved
-    # The distance of the planes of two atoms is their difference along the third vector over |∇ of that coordinate|.
+    # Two planes are as far apart as their third coordinates differ, over the length of the gradient of that coordinate.
     reach = np.sqrt(limit * (inverse[0, 2] ** 2 + inverse[1, 2] ** 2 + inverse[2, 2] ** 2))
-    vector, short = np.empty(3), _squared_half_height(inverse)
-    for i in range(n_oxygen):
-        first = oxygen[order[i]]
-        for step in range(1, n_oxygen):
-            j = i + step
-            rise = 0.0
-            if j >= n_oxygen:
-                if not pbc[2]:
+    n_slabs = _sort_into_slabs(positions, oxygen, inverse, pbc, reach, fractions, starts)
+    metric = cell @ cell.T
+    aa, bb, cc = metric[0, 0], metric[1, 1], metric[2, 2]
+    ab, ac, bc = 2.0 * metric[0, 1], 2.0 * metric[0, 2], 2.0 * metric[1, 2]
+    half_a, half_b, half_c = (0.5 if pbc[0] else np.inf), (0.5 if pbc[1] else np.inf), (0.5 if pbc[2] else np.inf)
+    is_found = False
+    for slab in range(n_slabs):
+        beyond = slab + 1 if slab + 1 < n_slabs else (0 if pbc[2] and n_slabs > 1 else -1)
+        for i in range(starts[slab], starts[slab + 1]):
+            first_a, first_b, first_c = fractions[0, i], fractions[1, i], fractions[2, i]
+            for part in range(2):
+                if part == 1 and beyond < 0:
                     break
-                j -= n_oxygen
-                rise = 1.0
-            if heights[order[j]] + rise - heights[order[i]] > reach:
-                break
-            second = oxygen[order[j]]
-            squared = _minimum_image(
-                positions[second, 0] - positions[first, 0],
-                positions[second, 1] - positions[first, 1],
-                positions[second, 2] - positions[first, 2],
-                cell,
-                inverse,
-                pbc,
-                short,
-                vector,
-            )
-            if squared < limit:
-                return True
+                begin, end = (i + 1, starts[slab + 1]) if part == 0 else (starts[beyond], starts[beyond + 1])
+                for j in range(begin, end):
+                    a, b, c = fractions[0, j] - first_a, fractions[1, j] - first_b, fractions[2, j] - first_c
+                    # Wrapped coordinates differ by less than one, so the minimum image is at most one vector away.
+                    a -= 1.0 if a > half_a else (-1.0 if a < -half_a else 0.0)
+                    b -= 1.0 if b > half_b else (-1.0 if b < -half_b else 0.0)
+                    c -= 1.0 if c > half_c else (-1.0 if c < -half_c else 0.0)
+                    squared = aa * a * a + bb * b * b + cc * c * c + ab * a * b + ac * a * c + bc * b * c
+                    is_found |= squared < limit
+        if is_found:
+            return True
     return False
 
 
@@ -137,7 +160,7 @@ def assign(
     :param counts: result, number of hydrogen of each oxygen, from zero, shape ``(n_frames, n_oxygen)``.
     """
     n_frames, n_oxygen, n_hydrogen = owners.shape[0], oxygen.size, hydrogen.size
-    order, heights, vector = np.arange(n_oxygen), np.empty(n_oxygen), np.empty(3)
+    starts, fractions, vector = np.zeros(n_oxygen + 2, dtype=np.int64), np.empty((3, n_oxygen)), np.empty(3)
     for frame in range(n_frames):
         cell, inverse, periodic = cells[frame], inverses[frame], pbc[frame]
         is_settled, short = frame > 0, _squared_half_height(inverse)
@@ -158,7 +181,7 @@ def assign(
                 owners[frame, i] = owner
                 longest = max(longest, squared)
             limit = 4.0 * (1.0 + PAIR_MARGIN) * longest
-            is_settled = not _has_pair_within(oxygens[frame], oxygen, cell, inverse, periodic, limit, order, heights)
+            is_settled = not _has_pair_within(oxygens[frame], oxygen, cell, inverse, periodic, limit, fractions, starts)
         if not is_settled:
             for i in range(n_hydrogen):
                 nearest = np.inf
@@ -229,3 +252,114 @@ def add_to_bins(values: Any, width: Any, maximum: Any, of_frame: Any, weights: A
                 continue
             place = min(int(value / width), last)
             sums[row, place] += weights[frame, member] if has_own_weights else weights[frame, 0]
+
+
+@njit('float64(float64[::1], int64[::1], float64, boolean, float64)', cache=True)
+def _plane_height(heights: Any, layer: Any, period: Any, is_periodic: Any, gap: Any) -> Any:
+    """Return the mean height of a layer by minimum image, without members farther than ``gap`` from its median [Å]."""
+    anchor = heights[layer[0]]
+    relative = np.empty(layer.size)
+    for i in range(layer.size):
+        relative[i] = heights[layer[i]] - anchor
+        if is_periodic:
+            relative[i] -= np.rint(relative[i] / period) * period
+    if relative.max() - relative.min() <= gap:  # then all are within the gap of the median
+        return anchor + relative.sum() / layer.size
+    median = np.median(relative)
+    total, count = 0.0, 0
+    for value in relative:
+        if abs(value - median) <= gap:
+            total += value
+            count += 1
+    return anchor + (total / count if count else relative.sum() / layer.size)
+
+
+OXYGEN, HYDROGEN, ION, WATER, ORIENTATION, COSINE, COUNT = range(7)
+"""Rows of the profiles of :func:`add_profiles`."""
+
+
+@njit(
+    'void(float64[:, ::1], int64[::1], int64, float64[::1], boolean[::1], float64, int64[::1], int64[::1], int64[::1], '
+    'int64[:, ::1], float64[:, ::1], float64[::1], int64[::1], float64, float64, float64, float64, '
+    'float64[:, :, ::1], float64[:, ::1], float64[:, ::1])',
+    cache=True,
+)
+def add_profiles(
+    heights: Any,
+    layer: Any,
+    sign: Any,
+    periods: Any,
+    is_periodic: Any,
+    gap: Any,
+    oxygen: Any,
+    hydrogen: Any,
+    ions: Any,
+    counts: Any,
+    cosines: Any,
+    areas: Any,
+    of_frame: Any,
+    width: Any,
+    maximum: Any,
+    bound: Any,
+    angle_width: Any,
+    profiles: Any,
+    angles: Any,
+    layers: Any,
+) -> None:
+    """Add frames to the profiles above one surface.
+
+    :param heights: heights of all atoms [Å], shape ``(n_frames, n_atoms)``.
+    :param layer: indices of the outermost metal layer.
+    :param sign: +1 for the lower surface, -1 for the upper one.
+    :param periods: period of the height [Å], shape ``(n_frames,)``.
+    :param is_periodic: whether heights repeat, shape ``(n_frames,)``.
+    :param gap: distance from the median of the layer at which a member has left it [Å].
+    :param oxygen: indices of oxygen, as are those of hydrogen and of the ions.
+    :param counts: hydrogen of each oxygen, shape ``(n_frames, n_oxygen)``; two make a water.
+    :param cosines: cos θ of each oxygen against the lower normal, same shape.
+    :param areas: lateral areas [Å²], shape ``(n_frames,)``.
+    :param of_frame: row of each frame, shape ``(n_frames,)``.
+    :param width: width of the bins [Å].
+    :param maximum: end of the last bin [Å].
+    :param bound: height at which the first layer ends [Å].
+    :param angle_width: width of the bins of the angle [degree].
+    :param profiles: densities [1/Å³] and sums, in the order of :data:`OXYGEN` and so on, ``(7, n_rows, n_bins)``.
+    :param angles: first-layer waters by row and angle, shape ``(n_rows, n_angles)``.
+    :param layers: count of the first layer and its sum of cos θ by frame, shape ``(2, n_frames)``.
+    """
+    last, last_angle = profiles.shape[2] - 1, angles.shape[1] - 1
+    for frame in range(heights.shape[0]):
+        row, period, wraps = of_frame[frame], periods[frame], is_periodic[frame]
+        plane = _plane_height(heights[frame], layer, period, wraps, gap)
+        weight = 1.0 / (areas[frame] * width)
+        for j in range(oxygen.size):
+            above = sign * (heights[frame, oxygen[j]] - plane)
+            if wraps:
+                above -= np.floor(above / period) * period
+            is_inside = 0.0 <= above < maximum
+            place = min(int(above / width), last) if is_inside else 0
+            if is_inside:
+                profiles[OXYGEN, row, place] += weight
+            if counts[frame, j] != 2:
+                continue
+            if is_inside:
+                profiles[WATER, row, place] += weight
+            cosine = sign * cosines[frame, j]
+            if not np.isfinite(cosine):
+                continue
+            if is_inside:
+                profiles[ORIENTATION, row, place] += weight * cosine
+                profiles[COSINE, row, place] += cosine
+                profiles[COUNT, row, place] += 1.0
+            if 0.0 <= above < bound:
+                layers[0, frame] += 1.0
+                layers[1, frame] += cosine
+                angle = np.degrees(np.arccos(min(max(cosine, -1.0), 1.0)))
+                angles[row, min(int(angle / angle_width), last_angle)] += 1.0
+        for kind, members in ((HYDROGEN, hydrogen), (ION, ions)):
+            for j in range(members.size):
+                above = sign * (heights[frame, members[j]] - plane)
+                if wraps:
+                    above -= np.floor(above / period) * period
+                if 0.0 <= above < maximum:
+                    profiles[kind, row, min(int(above / width), last)] += weight

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from aiida_edl.science.analysis import atom_groups as atom_groups_module
 from aiida_edl.science.analysis.atom_groups import assign_hydrogens, atom_groups, complete_cells, equal_compositions
 from aiida_edl.science.frames import FrameSet
 
@@ -120,3 +121,20 @@ def test_equal_compositions_are_successive_frames_with_the_same_atoms():
     small = synthetic.film(2, seed=1, n_ions=0)
     large = synthetic.film(3, seed=1, n_ions=2)
     assert list(equal_compositions(FrameSet.concatenate([small, large, small]))) == [(0, 2), (2, 5), (5, 7)]
+
+
+def test_compiled_search_finds_what_a_search_of_all_pairs_finds(monkeypatch):
+    # Molecules at any height, some so close that hydrogen changes hands, in cells that are skewed, open or both.
+    random = np.random.default_rng(12)
+    for pbc in ([True, True, True], [True, True, False], [False, False, False]):
+        cell = np.array([[9.0, 0.0, 0.0], [2.0, 8.0, 0.0], [1.0, -1.5, 11.0]])
+        oxygen = random.uniform(-5.0, 15.0, (30, 12, 3))
+        hydrogen = np.repeat(oxygen, 2, axis=1) + random.normal(size=(30, 24, 3)) * 0.6
+        given = np.tile(cell, (30, 1, 1)), np.tile(np.array(pbc), (30, 1))
+        fast = assign_hydrogens(oxygen, hydrogen, *given)
+        with monkeypatch.context() as patch:
+            patch.setattr(atom_groups_module, 'compiled_kernels', lambda: None)
+            slow = assign_hydrogens(oxygen, hydrogen, *given)
+        assert np.array_equal(fast.owners, slow.owners)
+        assert fast.bonds == pytest.approx(slow.bonds, abs=1e-9)
+        assert np.array_equal(fast.hydrogen_counts, slow.hydrogen_counts)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aiida_edl.science.analysis import atom_groups, planar_bins, water_orientation
+from aiida_edl.science.analysis import atom_groups, planar_bins, profile_sums, water_orientation
 from aiida_edl.science.analysis import interface_profiles as module
 from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles, interface_profiles
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
@@ -177,7 +177,7 @@ def test_size_of_the_chunks_does_not_matter(trajectory, profiles, monkeypatch):
 
 
 def test_numpy_gives_what_compiled_code_gives(trajectory, profiles, monkeypatch):
-    for user in (atom_groups, planar_bins, water_orientation):
+    for user in (atom_groups, planar_bins, profile_sums, water_orientation):
         monkeypatch.setattr(user, 'compiled_kernels', lambda: None)
     assert_equal(interface_profiles(trajectory), profiles)
 
