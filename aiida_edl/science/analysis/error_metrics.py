@@ -104,7 +104,9 @@ class ErrorMetrics:
         keep = ('energy_rmse_ev_per_atom', 'energy_rmse_error_ev_per_atom')
         forces = ('force_rmse_ev_per_angstrom', 'force_rmse_error_ev_per_angstrom')
         total = dataclasses.asdict(self.row())
-        mobile = dataclasses.asdict(self.row('region', 'mobile'))
+        # Frames of metal alone hold no other atoms.
+        has_mobile = any((row.scope, row.name) == ('region', 'mobile') for row in self.rows)
+        mobile = dataclasses.asdict(self.row('region', 'mobile')) if has_mobile else dict.fromkeys(forces, NO_VALUE)
         summary = {name: total[name] for name in (*keep, *forces)} | {f'mobile_{name}': mobile[name] for name in forces}
         finite = {name: None if np.isnan(value) else value for name, value in summary.items()}
         counts = {'n_frames': self.n_frames, 'n_blocks': self.n_blocks, 'failed_frames': list(self.failed_frames)}

@@ -78,6 +78,14 @@ def test_mobile_atoms_are_all_but_the_metal():
     assert metrics.row().force_rmse_ev_per_angstrom > 1.0
 
 
+def test_metal_alone_has_no_mobile_atoms():
+    frames = labelled(6)
+    metal = dataclasses.replace(frames, numbers=np.full_like(frames.numbers, 79))
+    summary = error_metrics(metal, metal.energies + 0.1, metal.forces).summary()
+    assert summary['mobile_force_rmse_ev_per_angstrom'] is None
+    assert summary['force_rmse_ev_per_angstrom'] == 0.0
+
+
 def test_parts_of_the_atoms_have_no_energy():
     reference = labelled(6)
     row = error_metrics(reference, reference.energies, reference.forces).row('region', 'mobile')
