@@ -47,7 +47,7 @@ CASES = {
         },
     },
     'mace': {
-        'gradient_updates': 270,
+        'gradient_updates': 900,
         'hyperparameters': {
             'batch_size': 1,
             'cutoff_radius': 6.0,
@@ -57,7 +57,9 @@ CASES = {
             'correlation': 2,
             'n_interactions': 1,
             'radial_network': [16],
-            'learning_rate': 0.02,
+            'learning_rate': 0.03,
+            'ema_decay': 0.9,
+            'energy_weight': 1000.0,
             'n_evaluations': 2,
         },
     },
