@@ -25,6 +25,7 @@ from aiida_edl.science.analysis.angular_distribution import STRAIGHT_ANGLE, angl
 from aiida_edl.science.analysis.angular_settings import AngularSettings
 from aiida_edl.science.analysis.atom_groups import HydrogenAssignment, Integers, assign_hydrogens_of, complete_cells
 from aiida_edl.science.analysis.charge_sums import frame_chunks
+from aiida_edl.science.analysis.kernels import compiled_kernels
 from aiida_edl.science.analysis.planar_bins import FrameBlocks, Rows, ratio_over_replicas
 from aiida_edl.science.analysis.trajectory_parts import (
     TrajectoryPart,
@@ -133,6 +134,7 @@ class _Sums:
         rows = self.blocks.block_of_frame[part.first_row + start - part.start : part.first_row + stop - part.start]
         hydrogen = assign_hydrogens_of(positions, groups, cells, pbc)
         self.irregular[:] += hydrogen.irregular_counts.sum(), hydrogen.hydrogen_counts.size
+        kernels = compiled_kernels()
         normals = surface_planes.surface_normals(cells)
         periods = surface_planes.periods_along(cells, normals)
         heights = surface_planes.heights_along(positions, normals)
@@ -140,12 +142,35 @@ class _Sums:
         for surface in part.surfaces:
             planes = surface_planes.plane_heights(heights, surface, periods, pbc[:, 2])
             above = surface_planes.heights_above(heights[:, groups.oxygen], planes, surface, periods, pbc[:, 2])
+            if kernels is not None:
+                self._add_compiled(kernels, (above, hydrogen), cosines, surface.sign, rows)
+                continue
             layers = _layers(above, hydrogen, self.settings)
             members = {'dipole': layers, 'bond': np.take_along_axis(layers, hydrogen.owners, axis=1)}
             for kind in KINDS:
                 inside = (members[kind] >= 0) & np.isfinite(cosines[kind])
                 frame, _ = np.nonzero(inside)
                 self._add_vectors(kind, surface.sign * cosines[kind][inside], rows[frame], members[kind][inside])
+
+    def _add_compiled(
+        self,
+        kernels: Any,
+        waters: tuple[Floats, HydrogenAssignment],
+        cosines: dict[str, Floats],
+        sign: int,
+        rows: Integers,
+    ) -> None:
+        """Add frames by compiled code; ``waters`` are heights of oxygen and owners of hydrogen."""
+        above, hydrogen = waters
+        here, n_layers = slice(int(rows[0]), int(rows[-1]) + 1), self.settings.n_layers
+        itself = np.tile(np.arange(above.shape[1]), (len(above), 1))
+        bounds = np.array(self.settings.layer_bounds, dtype=np.float64)
+        for kind, owners in (('dipole', itself), ('bond', hydrogen.owners)):
+            by_angle = self.angles[kind].reshape(-1, n_layers, self.settings.angle_bins.n_bins)[here]
+            kernels.add_angles(
+                *(above, hydrogen.hydrogen_counts, cosines[kind], owners, sign, bounds, rows - rows[0]),
+                *(self.settings.angle_bin_width, by_angle, self.cosines[kind][here], self.counts[kind][here]),
+            )
 
     def _add_vectors(self, kind: str, cosines: Floats, blocks: Integers, layers: Integers) -> None:
         """Add vectors to the sums, each array of shape ``(n_vectors,)``."""

@@ -363,3 +363,52 @@ def add_profiles(
                     above -= np.floor(above / period) * period
                 if 0.0 <= above < maximum:
                     profiles[kind, row, min(int(above / width), last)] += weight
+
+
+@njit(
+    'void(float64[:, :], int64[:, ::1], float64[:, :], int64[:, :], int64, float64[::1], int64[:], float64, '
+    'float64[:, :, ::1], float64[:, ::1], float64[:, ::1])',
+    cache=True,
+)
+def add_angles(
+    above: Any,
+    counts: Any,
+    cosines: Any,
+    owners: Any,
+    sign: Any,
+    bounds: Any,
+    of_frame: Any,
+    width: Any,
+    angles: Any,
+    sums: Any,
+    numbers: Any,
+) -> None:
+    """Add vectors of waters to the distributions of their angle in layers above one surface.
+
+    :param above: heights of oxygen above the surface [Å], shape ``(n_frames, n_oxygen)``.
+    :param counts: hydrogen of each oxygen, same shape; two make a water.
+    :param cosines: cosine of each vector against the lower normal, shape ``(n_frames, n_vectors)``.
+    :param owners: oxygen of each vector, same shape.
+    :param sign: +1 for the lower surface, -1 for the upper one.
+    :param bounds: heights between which the layers lie [Å], shape ``(n_layers + 1,)``.
+    :param of_frame: row of each frame, shape ``(n_frames,)``.
+    :param width: width of the bins of the angle [degree].
+    :param angles: vectors by row, layer and angle, shape ``(n_rows, n_layers, n_angles)``.
+    :param sums: sums of the cosine, shape ``(n_rows, n_layers)``.
+    :param numbers: vectors, same shape.
+    """
+    last = angles.shape[2] - 1
+    for frame in range(cosines.shape[0]):
+        row = of_frame[frame]
+        for i in range(cosines.shape[1]):
+            owner, cosine = owners[frame, i], sign * cosines[frame, i]
+            height = above[frame, owner]
+            if counts[frame, owner] != 2 or not (bounds[0] <= height < bounds[-1]) or not np.isfinite(cosine):
+                continue
+            layer = 0
+            while height >= bounds[layer + 1]:
+                layer += 1
+            angle = np.degrees(np.arccos(min(max(cosine, -1.0), 1.0)))
+            angles[row, layer, min(int(angle / width), last)] += 1.0
+            sums[row, layer] += cosine
+            numbers[row, layer] += 1.0

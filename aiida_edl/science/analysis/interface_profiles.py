@@ -30,8 +30,8 @@ from aiida_edl.science.uncertainty import Estimate
 
 __all__ = ['InterfaceProfiles', 'ProfileSettings', 'interface_profiles']
 
-ATOMS_AT_ONCE = 100_000
-"""Atoms of one chunk of frames; bounds the memory and keeps the work within the processor's cache."""
+ATOMS_AT_ONCE = 300_000
+"""Atoms of one chunk of frames; bounds the memory, and is large enough that the work on each chunk as such is small."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from aiida_edl.science.analysis import angular_distributions as angular_module
+from aiida_edl.science.analysis import atom_groups, planar_bins, water_orientation
 from aiida_edl.science.analysis.angular_distributions import (
     AngularDistributions,
     AngularSettings,
@@ -100,6 +102,16 @@ def test_first_layer_is_that_of_the_profiles(isotropic):
     assert found.dipole_distribution[0] == pytest.approx(profiles.angle_distribution, rel=1e-12)
     assert found.dipole_mean_cosine[0] == pytest.approx(profiles.first_layer_mean_cosine, rel=1e-12)
     assert found.water_count[0] == pytest.approx(profiles.first_layer_count, rel=1e-12)
+
+
+def test_numpy_gives_what_compiled_code_gives(isotropic, monkeypatch):
+    few = isotropic.select(np.arange(12))
+    fast = angular_distributions(few)
+    for user in (angular_module, atom_groups, planar_bins, water_orientation):
+        monkeypatch.setattr(user, 'compiled_kernels', lambda: None)
+    slow = angular_distributions(few)
+    for name, values in fast.arrays().items():
+        assert values == pytest.approx(getattr(slow, name), rel=1e-9, abs=1e-12, nan_ok=True), name
 
 
 def test_order_rotation_and_images_do_not_matter(isotropic):
