@@ -21,6 +21,9 @@ MD = {
     'wall_height': 0.0,
 }
 
+SHORT_MD = {**MD, 'temperature': 20.0, 'time_step': 0.02}
+"""The toy potential is no good: its runs are too short for that to matter."""
+
 
 def small_settings(seeds=(1, 2), **overrides):
     """Return settings of a benchmark that takes seconds."""
@@ -41,7 +44,6 @@ def small_settings(seeds=(1, 2), **overrides):
                 'device': 'cpu',
             },
         },
-        # The toy potential is no good: its runs are too short for that to matter.
-        'production': {'md': {**MD, 'temperature': 20.0, 'time_step': 0.02}},
+        'production': {'md': SHORT_MD},
     }
     return benchmark_settings('fast', {**small, **overrides})

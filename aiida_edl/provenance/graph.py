@@ -34,6 +34,10 @@ STAGES = (
 """Stages of a benchmark in their order."""
 STAGE_OF_PROCESS = {
     'build_interface': 'structures',
+    'learning_curve_over_size': 'comparison',
+    'charge_states': 'structures',
+    'nested_training_sets': 'data sets',
+    'training_frames': 'data sets',
     'select_frames': 'data sets',
     'committee_deviation': 'evaluation',
     'collect_frames': 'data sets',
@@ -98,6 +102,8 @@ class CalledProcess:
             return 'labelling'
         if self.path[0].startswith('labelling'):
             return 'labelling'
+        if self.path[-1] == f'analysis_{self.process_label}':  # one of those that are registered
+            return 'analysis'
         return STAGE_OF_PROCESS.get(self.process_label, 'data sets')
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -63,17 +64,36 @@ def planned_calculations(settings: dict[str, Any]) -> dict[str, int]:
     n_states = len(settings['charge_states'])
     n_references = n_states * int(settings.get('reference', {}).get('replicas', 1))
     n_seeds = sum(len(values['seeds']) for values in settings['architectures'].values())
-    n_models = n_seeds * len(settings['training_sets'])
-    n_runs = n_seeds * sum(len(states) for states in settings['training_sets'].values())
+    n_of_each = n_seeds * max(1, len(settings.get('set_sizes', ())))  # models of each training set
+    n_models = n_of_each * len(settings['training_sets'])
+    replicas = int(settings.get('production', {}).get('replicas', 1))
+    n_runs = n_of_each * sum(len(states) for states in settings['training_sets'].values()) * replicas
     return {
         'structures': n_states,
         'reference dynamics': n_references,
         'training': n_models,
         'evaluation': 2 * n_models,
         'production dynamics': n_runs,
-        'analysis': n_references + n_runs,
+        'analysis': (n_references + n_runs) * (1 + len(settings.get('analyses', {}))),
         'comparison': 1,
     }
+
+
+def plan_in_words(settings: dict[str, Any]) -> str:
+    """Return one sentence: how many models, runs and jobs the settings of a benchmark ask for.
+
+    :param settings: all settings, training sets written out.
+    """
+    planned, labelling = planned_calculations(settings), settings['labelling']
+    of_frames = math.ceil(labelling['frames_per_run'] / labelling['frames_per_job']) + 1  # one for the gradient
+    n_references, n_models, n_runs = (
+        planned[stage] for stage in ('reference dynamics', 'training', 'production dynamics')
+    )
+    n_jobs = n_references * (1 + of_frames) + 2 * n_models + n_runs
+    return (
+        f'{n_models} models on {len(settings["training_sets"])} training sets, {n_runs} runs of them and '
+        f'{n_references} of the reference: about {n_jobs} jobs; restarts, conversions and parity gates come on top'
+    )
 
 
 def settings_of(process: ProcessNode) -> dict[str, Any]:

@@ -2,16 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ToContext
-from aiida.orm import ArrayData, Dict
+from aiida.orm import ArrayData, Dict, Int
 
 from aiida_edl.calculations.exit_codes import has_results
+from aiida_edl.calculations.functions.join_datasets import join_datasets
+from aiida_edl.calculations.molecular_dynamics import validate_settings as validate_md_settings
 from aiida_edl.data.dataset import DatasetData
+from aiida_edl.workflows.benchmark_models import REPLICA, replica_suffix
 from aiida_edl.workflows.interface_analysis import InterfaceAnalysisWorkChain, validate_settings
 from aiida_edl.workflows.partial_failures import PartialFailuresMixin
 from aiida_edl.workflows.registered_analyses import validate_analyses
+
+QUALITY = 'run_quality'
+"""Name of the analysis that says whether a run stayed within physics."""
+FIRST_RUN = replica_suffix(1, is_one_of_several=True)
+"""After the charge label in the name of the first of several runs."""
+
+
+def charge_label(label: str) -> str:
+    """Return the charge label of a run, without its number.
+
+    >>> charge_label('2Na_replica_02')
+    '2Na'
+    """
+    return label.partition(REPLICA)[0]
+
+
+def validate_each_settings(settings: Mapping[str, Dict] | None, _: Any) -> str | None:
+    """Return one sentence if a setting of a further run does not exist or has a wrong value."""
+    found = (validate_md_settings(node, None) for node in (settings or {}).values())
+    return next((message for message in found if message is not None), None)
+
+
+def define_further_runs(spec: Any) -> None:
+    """Define the ports of runs besides the first one at each charge state.
+
+    :param spec: specification of the work chain.
+    """
+    spec.input_namespace(
+        'further_structures',
+        valid_type=DatasetData,
+        dynamic=True,
+        required=False,
+        help='Frames from which further runs start, by a charge label of `structures` and `_replica_02` and so on.',
+    )
+    spec.input_namespace(
+        'further_frames', valid_type=Int, dynamic=True, required=False, help='The frame of each that is used.'
+    )
+    spec.input_namespace(
+        'further_settings',
+        valid_type=Dict,
+        dynamic=True,
+        required=False,
+        validator=validate_each_settings,
+        help='Settings of each further run; those of the others without them.',
+    )
 
 
 def define_analysis(spec: Any) -> None:
@@ -40,7 +89,12 @@ def define_analysis(spec: Any) -> None:
         required=False,
         help='Training frames of the potential, for the analyses that take them.',
     )
-    spec.output_namespace('profiles', valid_type=ArrayData, dynamic=True, help='Profiles by charge label.')
+    spec.output_namespace(
+        'profiles',
+        valid_type=ArrayData,
+        dynamic=True,
+        help='Profiles by charge label, of all runs there together; and of each run if there are several.',
+    )
     spec.output_namespace(
         'analyses', valid_type=(ArrayData, Dict), dynamic=True, help='Further analyses by name and charge label.'
     )
@@ -83,12 +137,58 @@ class AssessmentAnalysisMixin(PartialFailuresMixin):
 
     def collect_profiles(self) -> None:
         """Take the profiles of what finished; an analysis that found nothing is remembered."""
+        self.ctx.runs_that_count = {}
         for label in self.ctx.labels:
             child = self.ctx[f'analysis_{label}']
             if not child.is_finished_ok:
                 self.note_failed_child(child, f'analysis at {label}')
             if not has_results(child.exit_status):
                 continue
-            self.out(f'profiles.{label}', child.outputs.profiles)
-            for name, result in child.outputs.analyses.items() if 'analyses' in child.outputs else []:
-                self.out(f'analyses.{name}.{label}', result)
+            name_of_run = self._name_of_run(label)
+            self.out(f'profiles.{name_of_run}', child.outputs.profiles)
+            analyses = dict(child.outputs.analyses) if 'analyses' in child.outputs else {}
+            for name, result in analyses.items():
+                self.out(f'analyses.{name}.{name_of_run}', result)
+            if QUALITY not in analyses or analyses[QUALITY].base.attributes.get('is_physical', True):
+                self.ctx.runs_that_count.setdefault(charge_label(label), []).append(label)
+
+    def _name_of_run(self, label: str) -> str:
+        """Return the name of the results of a run: its charge label, with its number if there are several.
+
+        :param label: charge label, followed by the number of the run if it is not the first.
+        """
+        several = any(charge_label(other) == charge_label(label) for other in self.inputs.get('further_structures', {}))
+        return f'{label}{FIRST_RUN}' if several and label == charge_label(label) else label
+
+    def should_join_runs(self) -> bool:
+        """Return whether there were to be several runs at a charge state."""
+        return bool(self.inputs.get('further_structures', {}))
+
+    def join_runs(self) -> ToContext:
+        """Compute the profiles of all runs at a charge state together; those that left physics do not count."""
+        children = {}
+        for label in sorted({charge_label(other) for other in self.ctx.labels}):
+            runs = self.ctx.runs_that_count.get(label, [])
+            if len(runs) > 1:
+                parts = {f'run_{place:02d}': self.ctx[f'md_{run}'].outputs.trajectory for place, run in enumerate(runs)}
+                children[f'joined_analysis_{label}'] = self.submit(
+                    InterfaceAnalysisWorkChain,
+                    trajectory=self.call_once(join_datasets, f'join_runs_{label}', **parts),
+                    settings=self.inputs.analysis_settings,
+                    metadata={'call_link_label': f'joined_analysis_{label}'},
+                )
+        return ToContext(**children)
+
+    def collect_joined_profiles(self) -> None:
+        """Take the profiles of all runs together; where one run is left, its own stand for them."""
+        several = {charge_label(label) for label in self.inputs.further_structures}
+        for label in sorted({charge_label(other) for other in self.ctx.labels} & several):
+            runs = self.ctx.runs_that_count.get(label, [])
+            if not runs:
+                self.note_failure(f'profiles at {label} (no run counts)')
+                continue
+            child = self.ctx[f'joined_analysis_{label}' if len(runs) > 1 else f'analysis_{runs[0]}']
+            if has_results(child.exit_status):
+                self.out(f'profiles.{label}', child.outputs.profiles)
+            else:
+                self.note_failed_child(child, f'analysis of all runs at {label}')

@@ -117,7 +117,7 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
             return
         penalty = self.call_once(training_penalty, 'training_penalty', tags=Dict(tags), **errors)
         self.out('penalty', penalty)
-        inputs = {'penalty': penalty, 'spread': answer, **potentials}
+        inputs = {'penalty': penalty, 'spread': answer, 'tags': Dict(tags), **potentials}
         ranking = self.call_once(receptive_field_ranking, 'receptive_field_ranking', **inputs)
         self.out('ranking', ranking)
 

@@ -128,6 +128,8 @@ class ArchitecturePart:
     """MD engine of its runs; that of all production runs if empty."""
     model_format: str = ''
     """Format in which that engine loads its potentials; the first that it can if empty."""
+    architecture: str = ''
+    """Entry-point name; the key of this part if empty. One architecture can be there under several keys."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -147,3 +149,9 @@ class ProductionPart:
     """MD engine."""
     md: Mapping[str, Any]
     """Fields of ``MDSettings``."""
+    replicas: int = 1
+    """Runs of each model at each charge state, from other frames and with seeds of their own."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        _at_least(self, 'production', {'replicas': 1})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +12,12 @@ from aiida.orm import Dict
 
 from aiida_edl.architectures.protocols import hyperparameter_protocol
 from aiida_edl.md_engines.base import MDSettings
-from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, registered_names, unknown_name_message
+from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, unknown_name_message
 from aiida_edl.science.analysis.interface_profiles import ProfileSettings
 from aiida_edl.science.structures.metal_water_interface import InterfaceSettings, check_room
+from aiida_edl.science.training_mixes import shapes_atomic_energies
 from aiida_edl.workflows.assessment_checks import conversion_environments, refuse_engine
+from aiida_edl.workflows.benchmark_models import Model, drawn_start, replica_suffix
 from aiida_edl.workflows.benchmark_parts import (
     ArchitecturePart,
     BenchmarkSettingsError,
@@ -27,27 +29,6 @@ from aiida_edl.workflows.benchmark_parts import (
 )
 from aiida_edl.workflows.labelling import single_point_engines
 from aiida_edl.workflows.registered_analyses import check_analyses, inputs_taken
-
-
-@dataclass(frozen=True)
-class Model:
-    """One model of the matrix."""
-
-    architecture: str
-    """Entry-point name."""
-    training_set: str
-    """Name of the training set."""
-    seed: int
-    """Seed of the training and of its runs."""
-
-    @property
-    def key(self) -> str:
-        """Unique name, used as label of links and outputs."""
-        return f'{self.architecture}_{self.training_set}_seed_{self.seed:02d}'
-
-    def tags(self) -> dict[str, Any]:
-        """Return the fields by name."""
-        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)
@@ -71,7 +52,7 @@ class BenchmarkSettings:
     split: SplitPart
     """Sizes of training, validation and test."""
     architectures: Mapping[str, ArchitecturePart]
-    """How each architecture is trained, by entry-point name."""
+    """How each architecture is trained, by entry-point name or a key of one's own."""
     production: ProductionPart
     """The runs with the potentials."""
     analysis: Mapping[str, Any]
@@ -80,6 +61,8 @@ class BenchmarkSettings:
     """How often a training or a run is started at most, continued from its checkpoint each time."""
     analyses: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     """Settings of further analyses of every run, by their registered names."""
+    set_sizes: tuple[int, ...] = ()
+    """Frames of the training sets, where there are to be several of each: nested, the largest is split.n_training."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BenchmarkSettings:
@@ -94,14 +77,10 @@ class BenchmarkSettings:
                 raise BenchmarkSettingsError(unknown_name_message('benchmark setting', key, known))
         if missing := sorted(set(known) - set(OPTIONAL) - set(values)):
             raise BenchmarkSettingsError(f'benchmark settings {missing} are missing; start from a protocol')
-        for name in values['architectures']:
-            load_member(ARCHITECTURES, name)  # an unknown name is answered with the nearest
-        architectures = {
-            name: part_from_dict(ArchitecturePart, name, part) for name, part in values['architectures'].items()
-        }
+        architectures = {name: _architecture_part(name, part) for name, part in values['architectures'].items()}
         parts: dict[str, Any] = {name: part_from_dict(part, name, values[name]) for name, part in PARTS.items()}
-        states = tuple(values['charge_states'])
-        settings = cls(**{**values, **parts, 'charge_states': states, 'architectures': architectures})
+        lists = {name: tuple(values.get(name, ())) for name in ('charge_states', 'set_sizes')}
+        settings = cls(**{**values, **parts, **lists, 'architectures': architectures})
         settings.check()
         return settings
 
@@ -142,35 +121,55 @@ class BenchmarkSettings:
         """Return the charge labels a training set covers."""
         return [self.label(n_ions) for n_ions in self.training_sets[training_set]]
 
+    def architecture_of(self, key: str) -> str:
+        """Return the entry-point name of an architecture.
+
+        :param key: its key in the settings.
+        """
+        return self.architectures[key].architecture or key
+
+    def sizes(self) -> list[tuple[int, bool]]:
+        """Return frames of each training set, 0 if all have the same, and whether it is the whole set."""
+        if len(self.set_sizes) < FEWEST_SIZES:
+            return [(0, True)]
+        return [(size, size == self.split.n_training) for size in sorted(self.set_sizes)]
+
     def models(self) -> Iterator[Model]:
         """Yield every model of the matrix."""
         for architecture, values in sorted(self.architectures.items()):
             for training_set in sorted(self.training_sets):
-                for seed in values.seeds:
-                    yield Model(architecture, training_set, int(seed))
+                for size, is_largest in self.sizes():
+                    for seed in values.seeds:
+                        yield Model(architecture, training_set, int(seed), size, is_largest)
 
-    def md_engine(self, architecture: str) -> str:
-        """Return the MD engine of the runs with an architecture."""
-        return self.architectures[architecture].engine or self.production.engine
+    def md_engine(self, key: str) -> str:
+        """Return the MD engine of the runs with an architecture.
+
+        :param key: its key in the settings.
+        """
+        return self.architectures[key].engine or self.production.engine
 
     @property
     def asks_for_training_frames(self) -> bool:
         """Whether an analysis takes the frames on which a potential was trained."""
         return any('training' in inputs_taken(name) for name in self.analyses)
 
-    def production_md(self, model: Model) -> dict[str, Any]:
-        """Return the MD settings of a model: its own seed."""
-        return {**self.production.md, 'seed': model.seed}
+    def production_md(self, model: Model, replica: int = 1) -> dict[str, Any]:
+        """Return the MD settings of a run of a model: its own seed."""
+        return {**self.production.md, 'seed': model.seed + SEED_STRIDE * (replica - 1)}
 
-    def start(self, model: Model) -> tuple[int, int]:
-        """Return replica of the reference run and frame in it from which a model starts.
+    def start(self, model: Model, replica: int = 1) -> tuple[int, int]:
+        """Return replica of the reference run and frame in it from which a run of a model starts.
 
         Runs that begin alike are not independent, and their spread would say too little of the noise. The start is
         drawn by the name of the model, so that it stays the same when other models join the matrix.
         """
         n_frames = MDSettings.from_dict(self.reference.md).stored_frames
-        number = int.from_bytes(hashlib.sha256(model.key.encode()).digest()[:8], 'big')
-        return number % self.reference.replicas + 1, number // self.reference.replicas % n_frames
+        return drawn_start(f'{model.start_key}{replica_suffix(replica)}', self.reference.replicas, n_frames)
+
+    def sets_of_atomic_energies(self) -> list[str]:
+        """Return the training sets to whose frames the atomic energies of the study are fitted."""
+        return [name for name in self.training_sets if shapes_atomic_energies(name)] or list(self.training_sets)
 
     def check(self) -> None:
         """Check every part, and that the parts fit each other.
@@ -187,6 +186,7 @@ class BenchmarkSettings:
         _check_reference(self)
         for name in self.architectures:
             _check_architecture(self, name)
+        _check_names(self)
         ProfileSettings.from_dict(self.analysis)
         check_analyses(self.analyses)
         if self.max_iterations < 1:
@@ -194,7 +194,13 @@ class BenchmarkSettings:
         _check_sizes(self)
 
 
-OPTIONAL = ('analyses',)
+MD_CODE_SUFFIX = '_md'
+"""After the name of an architecture in the name of the code of its runs."""
+FEWEST_SIZES = 2
+"""With one size of the training sets, their names do not tell it."""
+SEED_STRIDE = 1000
+"""Between the seeds of two runs of one model, so that no seed of another model comes between them."""
+OPTIONAL = ('analyses', 'set_sizes')
 """Settings that older ones lack."""
 PARTS: Mapping[str, type] = {
     'reference': ReferencePart,
@@ -203,6 +209,15 @@ PARTS: Mapping[str, type] = {
     'production': ProductionPart,
 }
 """Parts of the settings by name, besides those of the architectures."""
+
+
+def _architecture_part(key: str, values: Any) -> ArchitecturePart:
+    """Return how an architecture is trained; an unknown name is answered with the nearest."""
+    if not isinstance(values, Mapping) or not values.get('architecture'):
+        load_member(ARCHITECTURES, key)
+    part = part_from_dict(ArchitecturePart, key, values)
+    load_member(ARCHITECTURES, part.architecture or key)
+    return part
 
 
 def _check_charge_states(settings: BenchmarkSettings) -> None:
@@ -215,6 +230,11 @@ def _check_charge_states(settings: BenchmarkSettings) -> None:
             f'charge_states are {list(settings.charge_states)}; give different numbers of ions, none negative'
         )
     for name, states in settings.training_sets.items():
+        if not isinstance(states, (list, tuple)):
+            raise BenchmarkSettingsError(
+                f"training set '{name}' is {states!r}, it must list charge states; short forms are written out by "
+                'aiida_edl.workflows.launch.benchmark_settings'
+            )
         if not states:
             raise BenchmarkSettingsError(f"training set '{name}' is empty; give at least one charge state")
         if absent := sorted(set(states) - set(settings.charge_states)):
@@ -234,15 +254,33 @@ def _check_reference(settings: BenchmarkSettings) -> None:
 
 
 def _check_architecture(settings: BenchmarkSettings, name: str) -> None:
-    part, member = settings.architectures[name], load_member(ARCHITECTURES, name)
-    member.make_hyperparameters({**hyperparameter_protocol(name, part.protocol), **part.hyperparameters})
+    part, architecture = settings.architectures[name], settings.architecture_of(name)
+    member = load_member(ARCHITECTURES, architecture)
+    member.make_hyperparameters({**hyperparameter_protocol(architecture, part.protocol), **part.hyperparameters})
     engine, md = load_member(MD_ENGINES, settings.md_engine(name)), MDSettings.from_dict(settings.production.md)
     if reason := refuse_engine(member, engine, md, part.model_format):
         raise BenchmarkSettingsError(reason)
 
 
+def _check_names(settings: BenchmarkSettings) -> None:
+    """Check that names can be part of labels, and that no two models have the same."""
+    for name in (*settings.architectures, *settings.training_sets):
+        if not re.fullmatch(r'[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*', name):
+            raise BenchmarkSettingsError(
+                f"'{name}' cannot name an architecture or a training set; use letters, digits and single underscores"
+            )
+    keys = [model.key for model in settings.models()]
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise BenchmarkSettingsError(
+            f'several models would be called {twice}; give another name to an architecture or a training set'
+        )
+
+
 def _check_sizes(settings: BenchmarkSettings) -> None:
     split, per_run = settings.split, settings.labelling.frames_per_run
+    if sizes := list(settings.set_sizes):
+        _check_set_sizes(settings, sizes)
     per_state = per_run * settings.reference.replicas
     needed = split.n_training + split.n_validation + split.n_test
     if needed > per_state:
@@ -263,6 +301,17 @@ def _check_sizes(settings: BenchmarkSettings) -> None:
         )
 
 
+def _check_set_sizes(settings: BenchmarkSettings, sizes: list[int]) -> None:
+    """Check the sizes of the training sets: nested sets share the largest."""
+    largest_mix = max(len(states) for states in settings.training_sets.values())
+    whole = all(isinstance(size, int) for size in sizes)
+    if not whole or len(set(sizes)) < len(sizes) or min(sizes) < largest_mix or max(sizes) != settings.split.n_training:
+        raise BenchmarkSettingsError(
+            f'set_sizes are {sizes}; give different numbers from {largest_mix}, one frame of each charge state of a '
+            f'set, to split.n_training = {settings.split.n_training}, which must be among them'
+        )
+
+
 def validate_settings(settings: Dict, _: Any) -> str | None:
     """Return one sentence if a setting does not exist, has a wrong value or does not fit the others."""
     try:
@@ -276,7 +325,7 @@ def validate_settings(settings: Dict, _: Any) -> str | None:
 
 def md_code_name(architecture: str) -> str:
     """Return under which name the code of the runs with an architecture is given, if it is not that of its training."""
-    return f'{architecture}_md'
+    return f'{architecture}{MD_CODE_SUFFIX}'
 
 
 def conversion_code_name(environment: str) -> str:
@@ -284,14 +333,15 @@ def conversion_code_name(environment: str) -> str:
     return f'conversion_{environment}'
 
 
-def conversion_environments_of(settings: BenchmarkSettings, architecture: str) -> tuple[str, ...]:
+def conversion_environments_of(settings: BenchmarkSettings, key: str) -> tuple[str, ...]:
     """Return the environments, besides its own, in which the potentials of an architecture are converted.
 
     :param settings: checked settings.
-    :param architecture: entry-point name.
+    :param key: key of the architecture in the settings.
     """
-    member, engine = load_member(ARCHITECTURES, architecture), load_member(MD_ENGINES, settings.md_engine(architecture))
-    return conversion_environments(member, engine, settings.architectures[architecture].model_format)
+    member = load_member(ARCHITECTURES, settings.architecture_of(key))
+    engine = load_member(MD_ENGINES, settings.md_engine(key))
+    return conversion_environments(member, engine, settings.architectures[key].model_format)
 
 
 def validate_codes(inputs: Mapping[str, Any], _: Any) -> str | None:
@@ -309,8 +359,11 @@ def validate_codes(inputs: Mapping[str, Any], _: Any) -> str | None:
     }
     needed = {'reference', *architectures, *conversions}
     if missing := sorted(needed - set(inputs['codes'])):
-        known = [name for name in missing if name in registered_names(ARCHITECTURES)]
-        commands = {name: load_member(ARCHITECTURES, name).install_command for name in known}
+        commands = {
+            name: load_member(ARCHITECTURES, settings.architecture_of(name)).install_command
+            for name in missing
+            if name in architectures
+        }
         commands |= {
             name: f'aiida-edl environment create {conversions[name]}' for name in missing if name in conversions
         }

@@ -7,11 +7,13 @@ from typing import Any
 
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import submit
-from aiida.orm import AbstractCode, Dict, ProcessNode, QueryBuilder, WorkChainNode, load_code
+from aiida.orm import AbstractCode, Dict, Int, ProcessNode, QueryBuilder, WorkChainNode, load_code
 
 from aiida_edl.architectures.protocols import available_protocols, protocol_document, training_protocol
 from aiida_edl.calculations.exit_codes import FIRST_WARNING
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
+from aiida_edl.science.structures.metal_water_interface import find_packmol
+from aiida_edl.science.training_mixes import resolve_training_sets
 from aiida_edl.workflows.benchmark_settings import (
     BenchmarkSettings,
     conversion_code_name,
@@ -41,6 +43,7 @@ def benchmark_settings(
         the protocol does not name gets the seeds of the others, and the rest from a protocol of its own.
     :raises aiida_edl.workflows.protocols.mixin.ProtocolError: for an unknown protocol or key.
     :raises aiida_edl.registry.UnknownNameError: for an unknown architecture.
+    :raises aiida_edl.science.training_mixes.TrainingMixError: for training sets that the charge states do not give.
     """
     name = protocol or ChargedInterfaceBenchmarkWorkChain.get_default_protocol()
     settings = {'protocol': name, **ChargedInterfaceBenchmarkWorkChain.get_protocol_inputs(name, overrides)}
@@ -51,7 +54,18 @@ def benchmark_settings(
             key: known.get(key) or proposed_architecture(key, like['protocol'], like['seeds'], like['device'])
             for key in architectures
         }
-    return settings
+    return written_out(settings)
+
+
+def written_out(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in which short forms of training sets are written out: what is stored says what was trained.
+
+    :param settings: all settings.
+    """
+    return {
+        **settings,
+        'training_sets': resolve_training_sets(settings['training_sets'], settings['charge_states']),
+    }
 
 
 def proposed_architecture(name: str, protocol: str, seeds: Sequence[int], device: str) -> dict[str, Any]:
@@ -80,7 +94,12 @@ def code_labels(settings: BenchmarkSettings, given: Mapping[str, str]) -> dict[s
     :raises aiida_edl.workflows.environments.codes.CodeError: if several computers have one.
     """
     others = [] if 'default' in given else [name for name in settings.architectures if name not in given]
-    found = {name: label for name in others if (label := code_of_architecture(name)) is not None}
+    found = {}
+    for name in others:
+        architecture = settings.architecture_of(name)
+        label = given.get(architecture) or code_of_architecture(architecture)
+        if label is not None:
+            found[name] = label
     for environment in {key for name in settings.architectures for key in conversion_environments_of(settings, name)}:
         if (name := conversion_code_name(environment)) not in given:
             found[name] = python_of_environment(environment, name)
@@ -102,22 +121,26 @@ def find_code(label: str, install_command: str) -> AbstractCode:
         raise LaunchError(f"code '{label}' names several codes; give its full label, label@computer") from None
 
 
-def architecture_code(name: str, codes: Mapping[str, str]) -> AbstractCode:
+def architecture_code(name: str, codes: Mapping[str, str], architecture: str = '') -> AbstractCode:
     """Return the code by which an architecture is trained.
 
-    :param name: entry-point name.
+    :param name: its key in the settings.
     :param codes: labels of codes, see :func:`benchmark_builder`.
+    :param architecture: its entry-point name, if that is not the key.
     :raises LaunchError: if none is given for it, or there is no such code.
     """
-    label = codes.get(name) or codes.get('default')
-    install_command = load_member(ARCHITECTURES, name).install_command
+    label = codes.get(name) or codes.get(architecture) or codes.get('default')
+    install_command = load_member(ARCHITECTURES, architecture or name).install_command
     if label is None:
         raise LaunchError(f"no code is given for architecture '{name}'; install it with: {install_command}")
     return find_code(label, install_command)
 
 
 def benchmark_builder(
-    settings: Mapping[str, Any], codes: Mapping[str, str], options: Mapping[str, Any] | None = None
+    settings: Mapping[str, Any],
+    codes: Mapping[str, str],
+    options: Mapping[str, Any] | None = None,
+    max_active: int | None = None,
 ) -> Any:
     """Return a builder of the benchmark.
 
@@ -126,6 +149,7 @@ def benchmark_builder(
         used for architectures that are not named. ``<architecture>_md`` is the code of its runs, if it is another;
         ``conversion_<environment>`` converts potentials.
     :param options: scheduler options by name of the code, or ``default``.
+    :param max_active: models that are assessed at once at most; None for all.
     :raises ValueError: with one sentence, before anything is stored.
     """
     builder = ChargedInterfaceBenchmarkWorkChain.get_builder()
@@ -134,8 +158,9 @@ def benchmark_builder(
     engine = load_member(MD_ENGINES, settings['reference']['engine'])
     nodes = {'reference': find_code(codes['reference'], engine.install_command)}
     for name in settings['architectures']:
-        nodes[name] = architecture_code(name, codes)
-        if (of_runs := codes.get(md_code_name(name))) is not None:
+        architecture = checked.architecture_of(name)
+        nodes[name] = architecture_code(name, codes, architecture)
+        if (of_runs := codes.get(md_code_name(name)) or codes.get(md_code_name(architecture))) is not None:
             engine = load_member(MD_ENGINES, checked.md_engine(name))
             nodes[md_code_name(name)] = find_code(of_runs, engine.install_command)
         for environment in conversion_environments_of(checked, name):
@@ -146,15 +171,18 @@ def benchmark_builder(
     builder.codes = nodes
     if options:
         builder.options = Dict(dict(options))
+    if max_active is not None:
+        builder.max_active = Int(max_active)
     return builder
 
 
-def launch_benchmark(
+def launch_benchmark(  # noqa: PLR0917  (all but the first two by name)
     settings: Mapping[str, Any],
     codes: Mapping[str, str],
     options: Mapping[str, Any] | None = None,
     label: str = '',
     should_repeat: bool = False,
+    max_active: int | None = None,
 ) -> ProcessNode:
     """Submit a benchmark to the daemon, or return the one with the same inputs that runs or has finished.
 
@@ -166,8 +194,12 @@ def launch_benchmark(
     :param options: scheduler options.
     :param label: label of the process node.
     :param should_repeat: submit a new one even if one with the same inputs has finished.
+    :param max_active: models that are assessed at once at most; None for all.
+    :raises ValueError: if the inputs are refused.
+    :raises aiida_edl.science.structures.metal_water_interface.PackingError: if packmol is missing.
     """
-    builder = benchmark_builder(settings, codes, options)
+    find_packmol()
+    builder = benchmark_builder(settings, codes, options, max_active)
     known = known_benchmark(builder.settings.get_dict(), {name: code.uuid for name, code in builder.codes.items()})
     if known is not None and not (should_repeat and known.is_terminated):
         return known

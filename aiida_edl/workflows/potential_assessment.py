@@ -18,7 +18,7 @@ from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
 from aiida_edl.science.analysis.parity import charge_ranges, missing_charge_state
-from aiida_edl.workflows.assessment_analysis import AssessmentAnalysisMixin, define_analysis
+from aiida_edl.workflows.assessment_analysis import AssessmentAnalysisMixin, define_analysis, define_further_runs
 from aiida_edl.workflows.assessment_checks import format_of, validate_assessment
 from aiida_edl.workflows.conversion import ConversionWorkChain
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
@@ -56,6 +56,7 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
             default=lambda: Int(-1),
             help='The frame of each that is used; negative counts from the end.',
         )
+        define_further_runs(spec)
         spec.input('max_iterations', valid_type=Int, default=lambda: Int(5), help='How often a job is started at most.')
         spec.input(
             'engine',
@@ -108,7 +109,11 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
             if_(cls.should_compare)(cls.compare_ways),
             if_(cls.is_to_be_run)(cls.judge),
             if_(cls.should_run)(cls.run_potential, cls.inspect_runs),
-            if_(cls.should_analyse)(cls.analyse, cls.collect_profiles),
+            if_(cls.should_analyse)(
+                cls.analyse,
+                cls.collect_profiles,
+                if_(cls.should_join_runs)(cls.join_runs, cls.collect_joined_profiles),
+            ),
             cls.conclude,
         )
         spec.exit_code(510, 'ERROR_SUB_PROCESS_FAILED', message='{process} failed with exit status {status}: {detail}')
@@ -321,21 +326,32 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
         """Return whether there are runs to do and the potential has passed the parity gate for them."""
         return bool(self.ctx.is_accepted)
 
+    def _runs(self) -> dict[str, dict[str, Any]]:
+        """Return structure, frame and settings of each run by its label."""
+        common = {'frame_index': self.inputs.frame_index, 'settings': self.inputs.md_settings}
+        runs = {label: {'structure': structure, **common} for label, structure in self.inputs.structures.items()}
+        frames, settings = self.inputs.get('further_frames', {}), self.inputs.get('further_settings', {})
+        for label, structure in self.inputs.get('further_structures', {}).items():
+            runs[label] = {
+                'structure': structure,
+                'frame_index': frames.get(label, self.inputs.frame_index),
+                'settings': settings.get(label, self.inputs.md_settings),
+            }
+        return dict(sorted(runs.items()))
+
     def run_potential(self) -> ToContext:
         """Run the potential from each structure."""
         children = {}
-        for label, structure in sorted(self.inputs.structures.items()):
+        for label, run in self._runs().items():
             child = self.try_submit(
                 MolecularDynamicsWorkChain,
                 f'MD at {label}',
                 md={
                     **self._device(),
+                    **run,
                     'potential': self.ctx.potential_to_run,
                     'code': self._run_code(),
-                    'structure': structure,
-                    'frame_index': self.inputs.frame_index,
                     'engine': self.inputs.engine,
-                    'settings': self.inputs.md_settings,
                     'metadata': {'options': self._run_options()},
                 },
                 parity=self.ctx.verdict,
@@ -348,7 +364,7 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
 
     def inspect_runs(self) -> None:
         """Take the trajectories of what finished; remember what failed."""
-        for label in sorted(self.inputs.structures):
+        for label in self._runs():
             run = self.ctx.get(f'md_{label}')
             if run is None:
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -94,6 +95,7 @@ def test_query_table_is_that_of_the_report(call, benchmark, tmp_path):
 def test_benchmark_status(call, benchmark):
     lines = call('benchmark', 'status', benchmark.process.pk).splitlines()
     assert lines[0].startswith('structures: 2 of 2 done')
+    assert re.fullmatch(r'0 of \d+ jobs came from the cache, \d+ were computed', lines[-2])
     assert 'finished with exit status 700' in lines[-1]
 
 
@@ -113,6 +115,30 @@ def test_dry_run_prints_settings(call):
     text = call('benchmark', 'run', '--dry-run', '--set', 'split.seed=7')
     assert '  seed: 7' in text
     assert 'charge_states:' in text
+
+
+def test_dry_run_says_how_much_is_asked_for(call):
+    last = call('benchmark', 'run', '--dry-run').splitlines()[-1]
+    assert last == (
+        '# 12 models on 3 training sets, 16 runs of them and 2 of the reference: about 46 jobs; restarts, conversions '
+        'and parity gates come on top'
+    )
+
+
+def test_members_of_a_benchmark_are_grouped(call, benchmark):
+    text = call('benchmark', 'group', benchmark.process.pk, '--study', 'from_the_command_line')
+    assert 'edl/from_the_command_line/structures/0' in text
+
+
+def test_seed_that_is_no_number_is_refused(call, benchmark):
+    text = call('benchmark', 'extend', benchmark.process.pk, '--seeds', '1,two', exit_code=2)
+    assert "'two' is no seed; give numbers with commas, e.g. --seeds 4,5" in text
+
+
+def test_process_that_is_no_benchmark_cannot_be_extended(call, benchmark):
+    child = benchmark.process.called[0]
+    text = call('benchmark', 'extend', child.pk, '--seeds', '3', exit_code=1)
+    assert f'{child.process_label}<{child.pk}> is no benchmark; give the process of one' in text
 
 
 def test_architectures_can_be_chosen(call):

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 import pytest
+import yaml
 
 from aiida_edl.registry import UnknownNameError
 from aiida_edl.workflows.benchmark_settings import BenchmarkSettings
 from aiida_edl.workflows.launch import benchmark_settings
+from aiida_edl.workflows.training import TrainingWorkChain
+
+STUDY = Path(__file__).parent / 'test_benchmark_settings'
 
 
 def settings(**overrides):
     return BenchmarkSettings.from_dict(benchmark_settings('fast', overrides))
 
 
-@pytest.mark.parametrize('protocol', ['fast', 'balanced', 'study'])
+@pytest.mark.parametrize('protocol', ['fast', 'balanced', 'study', 'paper_a'])
 def test_protocols_are_right(protocol):
     assert BenchmarkSettings.from_dict(benchmark_settings(protocol)).protocol == protocol
 
@@ -25,6 +31,84 @@ def test_models_of_the_matrix():
     assert 'mace_mixed_seed_01' in keys
     assert 'deep_potential_single_2_seed_02' in keys
     assert len(keys) == len(set(keys)) == 12
+
+
+def test_short_forms_of_training_sets_are_written_out():
+    chosen = settings(charge_states=[0, 1, 2], training_sets={'single': True, 'leave_one_out': True})
+    assert sorted(chosen.training_sets) == ['single_0', 'single_1', 'single_2', 'without_0', 'without_1', 'without_2']
+    assert chosen.labels_of('without_1') == ['0', '2Na']
+    assert chosen.sets_of_atomic_energies() == ['single_0', 'single_1', 'single_2']
+
+
+def test_short_form_that_is_not_written_out_is_refused():
+    raw = {**benchmark_settings('fast'), 'training_sets': {'single': True}}
+    message = (
+        "training set 'single' is True, it must list charge states; short forms are written out by "
+        'aiida_edl.workflows.launch.benchmark_settings'
+    )
+    with pytest.raises(ValueError, match=f'^{re.escape(message)}$'):
+        BenchmarkSettings.from_dict(raw)
+
+
+def test_one_architecture_under_two_keys():
+    part = benchmark_settings('fast')['architectures']['mace']
+    other = {**part, 'architecture': 'mace', 'hyperparameters': {'n_interactions': 1}}
+    chosen = settings(architectures={'deep_potential': None, 'one_layer': other})
+    assert {model.architecture for model in chosen.models()} == {'mace', 'one_layer'}
+    assert (chosen.architecture_of('one_layer'), chosen.architecture_of('mace')) == ('mace', 'mace')
+
+
+def test_several_sizes_are_part_of_the_name_and_move_no_start():
+    several = settings(set_sizes=[24, 96])
+    models = {model.key: model for model in several.models()}
+    assert len(models) == 24
+    assert models['mace_mixed_size_24_seed_01'].tags()['training_set'] == 'mixed_size_24'
+    (alone,) = [model for model in settings().models() if model.key == 'mace_mixed_seed_01']
+    assert several.start(models['mace_mixed_size_96_seed_01']) == settings().start(alone)
+    assert several.start(models['mace_mixed_size_24_seed_01']) != settings().start(alone)
+
+
+def test_one_size_is_not_part_of_the_name():
+    assert [model.key for model in settings(set_sizes=[96]).models()] == [model.key for model in settings().models()]
+
+
+def test_further_runs_start_elsewhere_with_seeds_of_their_own():
+    chosen = settings(production={'replicas': 2})
+    model = next(chosen.models())
+    assert chosen.start(model, 1) == settings().start(model)
+    assert chosen.production_md(model, 1) == settings().production_md(model)
+    assert chosen.start(model, 2) != chosen.start(model, 1)
+    assert chosen.production_md(model, 2)['seed'] == model.seed + 1000
+
+
+def test_what_older_settings_ask_for_has_not_changed():
+    """Seeds, starts, splits and hyperparameters of a study of before: its results are in the cache."""
+    found = BenchmarkSettings.from_dict(benchmark_settings('fast', yaml.safe_load((STUDY / 'study.yaml').read_text())))
+    expected = json.loads((STUDY / 'inputs.json').read_text())
+    assert found.structures() == expected['structures']
+    runs = [(f'{label}_{replica:02d}', label, replica) for label, replica in found.reference_runs()]
+    assert {key: found.reference_md(replica) for key, _, replica in runs} == expected['reference_md']
+    assert {key: found.selection(label, replica) for key, label, replica in runs} == expected['selection']
+    assert {name: found.split_settings(name) for name in found.training_sets} == expected['splits']
+    assert sorted(found.sets_of_atomic_energies()) == sorted(expected['splits'])
+    models = {
+        model.key: {
+            'tags': model.tags(),
+            'start': list(found.start(model)),
+            'md': found.production_md(model),
+            'engine': found.md_engine(model.architecture),
+            'labels': found.labels_of(model.training_set),
+            'hyperparameters': hyperparameters_of(found, model.architecture),
+        }
+        for model in found.models()
+    }
+    assert models == expected['models']
+
+
+def hyperparameters_of(found, key):
+    part = found.architectures[key]
+    given = dict(part.hyperparameters)
+    return TrainingWorkChain.get_protocol_hyperparameters(found.architecture_of(key), part.protocol, given)
 
 
 def test_charge_labels():
@@ -108,8 +192,8 @@ def test_test_frames_do_not_depend_on_the_training_set():
         ),
         (
             {'architectures': {'mace': {'seed': 1}}},
-            "unknown setting of mace 'seed': did you mean 'seeds'? Known: device, engine, gradient_updates, "
-            'hyperparameters, model_format, precision, protocol, seeds.',
+            "unknown setting of mace 'seed': did you mean 'seeds'? Known: architecture, device, engine, "
+            'gradient_updates, hyperparameters, model_format, precision, protocol, seeds.',
         ),
         (
             {'architectures': {'mace': {'engine': 'electrode'}}},
@@ -133,6 +217,24 @@ def test_test_frames_do_not_depend_on_the_training_set():
         (
             {'production': {'md': {'temprature': 300.0}}},
             "unknown MD setting 'temprature': did you mean 'temperature'?",
+        ),
+        (
+            {'set_sizes': [48, 64]},
+            'set_sizes are [48, 64]; give different numbers from 2, one frame of each charge state of a set, to '
+            'split.n_training = 96, which must be among them',
+        ),
+        (
+            {'training_sets': {'mixed': [0, 2], 'all-of-them': [0, 2]}},
+            "'all-of-them' cannot name an architecture or a training set; use letters, digits and single underscores",
+        ),
+        ({'production': {'replicas': 0}}, "setting 'replicas' of production is 0, at least 1"),
+        (
+            {'architectures': {'mine': {'architecture': 'mase'}}},
+            "settings ['device', 'gradient_updates', 'hyperparameters', 'precision', 'protocol', 'seeds'] of mine are ",
+        ),
+        (
+            {'training_sets': {'leave_one_out': True}},
+            'leave_one_out of charge states [0, 2] would be single ones; give at least 3 charge states, or ask for ',
         ),
         ({'production': {'md': {'time_step': -1.0}}}, "MD setting 'time_step' is -1.0, it must be positive"),
     ],

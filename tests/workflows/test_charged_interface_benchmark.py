@@ -7,13 +7,16 @@ import sys
 import pytest
 from aiida.engine import run_get_node
 from aiida.manage.caching import enable_caching
-from aiida.orm import CalcFunctionNode, CalcJobNode, Dict, InstalledCode, load_computer
-from benchmark_cases import small_settings
+from aiida.orm import CalcFunctionNode, CalcJobNode, Dict, InstalledCode, Int, load_computer, load_node
+from benchmark_cases import SHORT_MD, small_settings
 from calculation_cases import register_toy
 from toy.run_length import register_run_length
 
+from aiida_edl.provenance.graph import called_processes
+from aiida_edl.science.structures.metal_water_interface import PackingError
 from aiida_edl.workflows.charged_interface_benchmark import ChargedInterfaceBenchmarkWorkChain
 
+BEFORE = ('structures', 'reference dynamics', 'labelling')
 MODELS = [f'least_squares_{name}_seed_{seed:02d}' for name in ('mixed', 'single_0', 'single_2') for seed in (1, 2)]
 
 
@@ -131,3 +134,77 @@ def test_another_seed_is_computed(benchmark, python_code):
     assert sorted(child.inputs.seed.value for child in trained) == [3, 3, 3]
     assert 'build_interface' not in {child.process_label for child in computed}
     assert 'analyses' not in other.outputs
+
+
+@pytest.fixture(scope='module')
+def matrix(benchmark, python_code):
+    """Return a benchmark with sizes, a key of one's own, two runs of each model, and one model at a time."""
+    part = small_settings()['architectures']['least_squares']
+    settings = small_settings(
+        training_sets={'mixed': True},
+        set_sizes=[4, 8],
+        production={'md': SHORT_MD, 'replicas': 2},
+        architectures={
+            'mace': None,
+            'deep_potential': None,
+            'plain': {**part, 'architecture': 'least_squares', 'seeds': [1]},
+        },
+    )
+    codes = {'reference': python_code, 'plain': python_code}
+    with enable_caching():
+        chain = ChargedInterfaceBenchmarkWorkChain
+        return run_get_node(chain, settings=Dict(settings), codes=codes, max_active=Int(1)).node
+
+
+def test_models_of_all_sizes_are_made_under_the_key_of_the_settings(matrix):
+    assert (matrix.exit_status, matrix.exit_message) == (0, None)
+    assert sorted(matrix.outputs.potentials) == ['plain_mixed_size_4_seed_01', 'plain_mixed_size_8_seed_01']
+
+
+def test_training_sets_are_nested_and_the_largest_is_that_of_one_size(matrix, benchmark):
+    splits = matrix.outputs.splits
+    small, large = (set(splits[f'mixed_size_{size}'].get_array('training').tolist()) for size in (4, 8))
+    assert small < large
+    assert large == set(benchmark.outputs.splits.mixed.get_array('training').tolist())
+
+
+def test_errors_are_drawn_up_against_the_size(matrix):
+    assert matrix.outputs.errors_over_size.plain_mixed.get_array('size').tolist() == [4, 8]
+
+
+def test_profiles_are_those_of_all_runs_and_of_each(matrix):
+    profiles, key = matrix.outputs.profiles, 'plain_mixed_size_8_seed_01_at_2Na'
+    assert {key, f'{key}_replica_01', f'{key}_replica_02'} <= set(profiles)
+    frames = [profiles[f'{key}{run}'].base.attributes.get('n_frames') for run in ('', '_replica_01', '_replica_02')]
+    assert frames == [40, 20, 20]
+
+
+def test_only_so_many_models_are_assessed_at_once(matrix):
+    children = [child for child in matrix.called if child.process_label == 'PotentialAssessmentWorkChain']
+    first, second = sorted(children, key=lambda child: child.ctime)
+    assert second.ctime > first.mtime
+
+
+def test_what_comes_before_the_training_sets_is_taken_from_the_cache(matrix):
+    """Other training sets have other atomic energies, so that potentials are trained again."""
+    jobs = [called for called in called_processes(matrix) if called.is_calculation and called.stage in BEFORE]
+    nodes = [load_node(called.pk) for called in jobs]
+    assert len([node for node in nodes if isinstance(node, CalcJobNode)]) >= 4
+    assert [node for node in nodes if not node.base.caching.is_created_from_cache] == []
+
+
+def test_surface_charges_are_listed(benchmark):
+    rows = benchmark.outputs.charge_states.get_dict()['rows']
+    assert [(row['charge_label'], row['metal_charge']) for row in rows] == [('0', 0.0), ('2Na', -2.0)]
+    area = rows[1]['area']
+    assert rows[1]['surface_charge_microcoulomb_per_cm2'] == pytest.approx(-2 * 1602.176634 / area, rel=1e-9)
+
+
+def test_interface_that_cannot_be_packed_ends_in_one_sentence(python_code, monkeypatch):
+    def nothing():
+        raise PackingError('packmol was not found')
+
+    monkeypatch.setattr('aiida_edl.science.structures.metal_water_interface.find_packmol', nothing)
+    node = run_benchmark(python_code, structure={'repeat': [2, 2, 2], 'n_water': 5})
+    assert node.exit_status == 461
+    assert node.exit_message == 'The interface of charge label 0 was not built: packmol was not found'
