@@ -26,6 +26,7 @@ from aiida_edl.md_engines.lammps_output import (
     read_run,
 )
 from aiida_edl.md_engines.lammps_script import (
+    LARGEST_SEED,
     STORE_MODEL_FORCES,
     explosion_lines,
     lammps_seed,
@@ -209,11 +210,18 @@ def _start_lines(job: MDJob, schedule: Schedule) -> list[str]:
 
 
 def _equilibration_lines(settings: MDSettings, schedule: Schedule) -> list[str]:
-    """Return the two parts of the equilibration; LAMMPS skips what a checkpoint has behind it."""
+    """Return the two parts of the equilibration; LAMMPS skips what a checkpoint has behind it.
+
+    Bonds that were minimised stay cold for longer than any run where velocities are rescaled, which moves no heat
+    between fast and slow motion; friction and noise on each atom bring all to one temperature. Nothing is stored yet,
+    so their forces are in no label.
+    """
     if not settings.equilibration_steps:
         return []
     temperature = f'{settings.temperature:.10g} {settings.temperature:.10g}'
     relaxed = schedule.begin + math.ceil(RELAXATION_FRACTION * settings.equilibration_steps)
+    # The step is part of the seed: random numbers are not in a checkpoint, and a restart must not repeat them.
+    seed = f'$((step+{settings.seed % LARGEST_SEED})%{LARGEST_SEED}+1)'
     return [
         f'fix relax_motion mobile nve/limit {RELAXATION_DISPLACEMENT:g}',
         f'fix relax_heat mobile temp/csvr {temperature} {RELAXATION_TIME:g} {lammps_seed(settings.seed)}',
@@ -222,8 +230,7 @@ def _equilibration_lines(settings: MDSettings, schedule: Schedule) -> list[str]:
         'unfix relax_motion',
         'unfix relax_heat',
         'fix motion mobile nve',
-        f'fix heat mobile temp/csvr {temperature} {settings.relaxation_time:.10g} {lammps_seed(settings.seed)}',
-        'compute_modify heat_temp extra/dof 0',
+        f'fix heat mobile langevin {temperature} {settings.relaxation_time:.10g} {seed}',
         f'if "$(step) < {schedule.production}" then "run {schedule.production} upto"',
         'unfix motion',
         'unfix heat',

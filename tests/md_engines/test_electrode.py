@@ -17,6 +17,7 @@ from aiida_edl.md_engines.base import MDJob, MDOutcome, MDResult, MDSettings, MD
 from aiida_edl.md_engines.testing import CHECKS, ConformanceCase
 from aiida_edl.registry import MD_ENGINES, load_member
 from aiida_edl.science import units
+from aiida_edl.science.analysis.atom_groups import assign_hydrogens, atom_groups
 from aiida_edl.science.frames import Frame, FrameSet
 
 ENGINE = electrode.ElectrodeEngine()
@@ -137,6 +138,15 @@ def test_without_a_wall_its_force_constant_is_zero():
 def test_nve_has_no_thermostat_in_production():
     lines = script(settings=replace(SETTINGS, ensemble='nve', equilibration_steps=0))
     assert not [line for line in lines if 'csvr' in line]
+
+
+def test_equilibration_gives_heat_to_each_atom_and_production_does_not():
+    lines = [line for line in script() if line.startswith('fix') and ('csvr' in line or 'langevin' in line)]
+    assert [line.split()[1:4:2] for line in lines] == [
+        ['relax_heat', 'temp/csvr'],
+        ['heat', 'langevin'],
+        ['production_heat', 'temp/csvr'],
+    ]
 
 
 def test_velocities_of_the_frame_are_kept():
@@ -356,3 +366,22 @@ def test_mean_temperature_is_that_of_the_thermostat(tmp_path):
     result = run(tmp_path, job(replace(SETTINGS, equilibration_steps=2000, steps=40000, sampling_interval=20)))
     # 25 mobile atoms: one sample scatters by √(2/75) = 16 %; 20 ps hold 200 relaxation times, hence 3 σ = 5 %
     assert result.series['temperature'].mean() == pytest.approx(SETTINGS.temperature, rel=0.05)
+
+
+@pytest.mark.slow
+def test_fast_and_slow_motion_have_one_temperature_after_the_equilibration(tmp_path):
+    """Stiff bonds exchange heat with the rest over 100 ps and more; rescaled velocities left them 100 K too cold."""
+    frames = run(tmp_path, job(replace(SETTINGS, equilibration_steps=20000, steps=20000))).trajectory
+    n_atoms = int(frames.offsets[1])
+    velocities = frames.velocities.reshape(-1, n_atoms, 3)
+    positions = frames.positions.reshape(-1, n_atoms, 3)
+    groups = atom_groups(frames.numbers[:n_atoms])
+    assigned = assign_hydrogens(positions[:, groups.oxygen], positions[:, groups.hydrogen], frames.cells, frames.pbc)
+    owners = groups.oxygen[assigned.owners[0]]
+    along = assigned.bonds / np.linalg.norm(assigned.bonds, axis=-1, keepdims=True)
+    closing = np.sum((velocities[:, groups.hydrogen] - velocities[:, owners]) * along, axis=-1)
+    oxygen_mass, hydrogen_mass = 15.999, 1.008
+    reduced = oxygen_mass * hydrogen_mass / (oxygen_mass + hydrogen_mass) * units.ATOMIC_MASS
+    # Two bonds that share an oxygen are coupled, so that each has its reduced mass; 16 bonds and 100 independent
+    # samples of them leave an error of √(2/1600) = 4 %, and 12 % are three of it.
+    assert np.mean(closing**2) * reduced / units.BOLTZMANN == pytest.approx(SETTINGS.temperature, rel=0.12)
