@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from aiida.orm import ArrayData
 
+from aiida_edl.provenance.analysed_runs import PROFILES
+from aiida_edl.provenance.curves import CURVE_FIGURES
 from aiida_edl.science.analysis.error_metrics import ErrorRow
 from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles
 from aiida_edl.science.analysis.model_spread import model_spread
@@ -94,6 +96,36 @@ def profiles_node(label: str, architecture: str, training_set: str, seed: int) -
     node = ArrayData(profiles.arrays())
     node.base.attributes.set_many(profiles.scalars())
     return node
+
+
+def analysis_nodes(key: str) -> dict[str, ArrayData]:
+    """Return what further analyses found in a run: every array that the report draws, and the quality of the run."""
+    random = np.random.default_rng(zlib.crc32(key.encode()))
+    arrays: dict[str, dict[str, Any]] = {}
+    for curve in (curve for figure in CURVE_FIGURES.values() for curve in figure.curves):
+        if curve.analysis == PROFILES:
+            continue
+        found = arrays.setdefault(curve.analysis, {})
+        x = np.linspace(0.0, 10.0, 30) if curve.x != 'z' else np.linspace(0.2, 9.8, 29)
+        shape = x.shape if curve.row is None else (3, *x.shape)
+        found[curve.x] = x
+        found[curve.y] = np.exp(-x / 3.0) + 0.02 * random.standard_normal(shape)
+        found[f'{curve.y}_error'] = np.full(shape, 0.02)
+    nodes = {name: ArrayData(values) for name, values in arrays.items()}
+    nodes['interface_dynamics'].base.attributes.set_many(
+        {'dipole_normal_variance': 1.2, 'dipole_normal_variance_error': 0.1, 'n_frames': 20, 'boundary': 'vacuum'}
+    )
+    quality = ArrayData({'element_temperature': np.array([330.0, 329.0]), 'element_temperature_error': np.ones(2)})
+    scalars = {
+        'is_physical': True,
+        'is_censored': True,
+        'survival_time': 2000.0,
+        'reasons': [],
+        'outside_fraction': None,
+    }
+    numbers = {'temperature': 331.0, 'temperature_error': 2.0, 'energy_drift': 0.01, 'energy_drift_error': 0.02}
+    quality.base.attributes.set_many({**scalars, **numbers})
+    return {**nodes, 'run_quality': quality}
 
 
 def _row(scope: str, name: str, state: str, scale: float, shift: float) -> dict[str, Any]:

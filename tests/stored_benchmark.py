@@ -25,7 +25,14 @@ from aiida.orm import (
     load_node,
 )
 from aiida.tools.archive import create_archive, import_archive
-from profiles_by_hand import error_rows, penalty_answer, profiles_node, ranking_answer, spread_answer
+from profiles_by_hand import (
+    analysis_nodes,
+    error_rows,
+    penalty_answer,
+    profiles_node,
+    ranking_answer,
+    spread_answer,
+)
 
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
@@ -204,6 +211,7 @@ def _reference(study: StoredBenchmark, n_ions: int) -> None:
     study.call_function(
         'interface_profiles', 'interface_profiles', {'trajectory': trajectory}, {'result': profiles}, analysis
     )
+    _further_analyses(study, analysis, trajectory, f'reference_{key}')
     study.nodes |= {f'structure_{label}': structure, f'labelled_{label}': labelled, f'trajectory_{label}': trajectory}
     study.nodes.setdefault('profiles', {})[f'reference_{key}'] = profiles
     study.nodes.setdefault('rejected', {})[key] = rejected
@@ -262,6 +270,7 @@ def _training(study: StoredBenchmark, chain: Any, architecture: str, training_se
             'dataset': study.nodes['dataset'],
             'split': study.nodes['splits'][training_set],
             'architecture': Str(architecture),
+            'hyperparameters': Dict({'batch_size': 2, 'cutoff_radius': cutoff}),
             'seed': Int(seed),
         },
         {'potential': potential, 'learning_curve': curve, 'training_summary': summary(60.0, {'torch': '2.13.0'})},
@@ -322,6 +331,13 @@ def _assessment(study: StoredBenchmark, architecture: str, training_set: str, se
             'interface_profiles', 'interface_profiles', {'trajectory': trajectory}, {'result': profiles}, analysis
         )
         study.nodes['profiles'][f'{key}_at_{label}'] = profiles
+        _further_analyses(study, analysis, trajectory, f'{key}_at_{label}')
+
+
+def _further_analyses(study: StoredBenchmark, caller: Any, trajectory: DatasetData, key: str) -> None:
+    for name, node in analysis_nodes(key).items():
+        study.call_function(name, f'analysis_{name}', {'trajectory': trajectory}, {'result': node}, caller)
+        study.nodes.setdefault('analyses', {})[f'{name}__{key}'] = node
 
 
 def _tags(key: str) -> dict[str, Any]:
@@ -414,12 +430,12 @@ def _store_benchmark(computer: Computer) -> StoredBenchmark:
     study.call_function(
         'receptive_field_ranking',
         'receptive_field_ranking',
-        {'penalty': penalty, 'spread': answer, **potentials},
+        {'penalty': penalty, 'spread': answer, 'tags': Dict(models), **potentials},
         {'result': ranking},
     )
     study.nodes |= {'answer': answer, 'penalty': penalty, 'ranking': ranking}
     returned = {'dataset': study.nodes['dataset'], 'answer': answer, 'penalty': penalty, 'ranking': ranking}
-    for namespace in ('rejected', 'splits', 'potentials', 'errors', 'profiles'):
+    for namespace in ('rejected', 'splits', 'potentials', 'errors', 'profiles', 'analyses'):
         returned |= {f'{namespace}__{key}': node for key, node in study.nodes[namespace].items()}
     study.return_from(study.process, returned)
     for node in reversed(study.unsealed):

@@ -263,6 +263,10 @@ def group(process: ProcessNode, study: str, style: str) -> None:
 @benchmark.command('report')
 @BENCHMARK
 @click.option('--output', type=FOLDER, default=Path('report'), show_default=True, help='Where the files go.')
-def report(process: ProcessNode, output: Path) -> None:
+@click.option(
+    '--figure', 'figures', multiple=True, metavar='NAME', help='Only this figure with its numbers; repeatable.'
+)
+@click.option('--table', 'tables', multiple=True, metavar='NAME', help='Only this table; repeatable.')
+def report(process: ProcessNode, output: Path, figures: tuple[str, ...], tables: tuple[str, ...]) -> None:
     """Write the report of the benchmark PROCESS: a page, figures, and the tables behind them."""
-    click.echo(write_report(process, output).sentence)
+    click.echo(write_report(process, output, figures, tables).sentence)

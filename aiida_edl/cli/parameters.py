@@ -12,7 +12,7 @@ import yaml
 from aiida.cmdline.params.types import NodeParamType, ProcessParamType
 
 from aiida_edl.provenance.rows import as_dicts
-from aiida_edl.provenance.tables import FORMATS
+from aiida_edl.provenance.table_formats import FORMATS
 
 STUDY = click.option(
     '--study', type=ProcessParamType(), help='Limit the answer to what this process called, e.g. a benchmark.'

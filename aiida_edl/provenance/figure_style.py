@@ -17,12 +17,27 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 WIDTH = 4.8
 """Width of every figure [inch]: letters of 9 points stay readable on a phone."""
-COLOURS: Mapping[str, str] = {'mixed': '#d9622b', 'single': '#2a86c8', 'other': '#8c8c8c'}
+COLOURS: Mapping[str, str] = {
+    'mixed': '#d9622b',
+    'single': '#2a86c8',
+    'without': '#9a6bb5',
+    'pair': '#3f9b76',
+    'other': '#8c8c8c',
+}
 """Colour by kind of training: orange and blue are told apart by all, and lie at half lightness for both backgrounds."""
-LINE_STYLES = ('-', (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)))
+LINE_STYLES = (
+    '-',
+    (0, (4, 1.5)),
+    (0, (1, 1.2)),
+    (0, (4, 1.2, 1, 1.2)),
+    (0, (8, 2)),
+    (0, (4, 1.2, 1, 1.2, 1, 1.2)),
+    (0, (2, 2)),
+    (0, (8, 1.5, 2, 1.5)),
+)
 """Line style by architecture, in order of name."""
-MARKERS = ('o', 's', '^', 'D', 'v', 'P')
-"""Marker by charge state."""
+MARKERS = ('o', 's', '^', 'D', 'v', 'P', 'X', '*')
+"""Marker by charge state or architecture."""
 SVG_INK = '#123456'
 """Stands for the colour of the text of the page; replaced when the figure is written."""
 PAPER_INK = '#1a1a1a'

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -42,9 +42,11 @@ CREATE = {'type': LinkType.CREATE.value}
 SUMMARY_LABELS = ('training_summary', 'evaluation_summary', 'md_summary', 'label_summary')
 """Outputs in which engines state times and versions."""
 FIGURE_SOURCES = {
-    'interface_profiles': 'orientation, ions',
+    'interface_profiles': 'orientation, ions, densities, angles',
     'model_spread': 'spread',
     'error_metrics': 'errors, energy shifts',
+    'training_penalty': 'force ratios',
+    'receptive_field_ranking': 'receptive fields',
     'TrainingCalculation': 'learning curves',
 }
 """Figures of the report by the calculation that makes their numbers."""
@@ -216,6 +218,27 @@ def best_force_rmse_per_architecture(study: ProcessNode | None = None) -> list[d
     columns: tuple[str, ...] = ('architecture', 'training_set', 'charge_state', 'seed', 'force_rmse_ev_per_angstrom')
     columns += ('force_rmse_error_ev_per_angstrom', 'energy_rmse_ev_per_atom', 'n_frames', 'potential')
     return [{column: row[column] for column in columns} for _, row in sorted(best.items())]
+
+
+def hyperparameters(potentials: Iterable[TrainedPotential]) -> dict[str, dict[str, Any]]:
+    """Return the hyperparameters of each architecture; where its trainings differ, the list of values that occur.
+
+    :param potentials: potentials of a study.
+    """
+    architectures = {row.training: row.architecture for row in potentials}
+    query = QueryBuilder().append(CalcJobNode, filters={'uuid': {'in': list(architectures) or ['']}}, project='uuid')
+    edges = {'label': 'hyperparameters'}
+    query.append(Dict, with_outgoing=CalcJobNode, edge_filters=edges, project='attributes')
+    found: dict[str, dict[str, list[Any]]] = {}
+    for training, values in query.all():
+        known = found.setdefault(architectures[training], {})
+        for name, value in values.items():
+            if value not in known.setdefault(name, []):
+                known[name].append(value)
+    return {
+        architecture: {name: kept[0] if len(kept) == 1 else kept for name, kept in sorted(values.items())}
+        for architecture, values in sorted(found.items())
+    }
 
 
 def summaries(processes: list[CalledProcess]) -> dict[int, dict[str, Any]]:

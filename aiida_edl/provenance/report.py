@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from aiida.orm import ProcessNode
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from aiida_edl.provenance import report_text
+from aiida_edl.provenance import methods, report_text
 from aiida_edl.provenance.archive import plugin_versions
+from aiida_edl.provenance.curves import CURVE_FIGURES
 from aiida_edl.provenance.figure_style import RenderedFigure
 from aiida_edl.provenance.figures import FIGURES, render_figures
 from aiida_edl.provenance.graph import called_processes
@@ -21,7 +23,11 @@ from aiida_edl.provenance.progress import format_seconds
 from aiida_edl.provenance.queries import best_force_rmse_per_architecture
 from aiida_edl.provenance.results import BenchmarkResults, collect
 from aiida_edl.provenance.rows import as_dicts
-from aiida_edl.provenance.tables import TABLES, shown, to_csv
+from aiida_edl.provenance.table_formats import printed
+from aiida_edl.provenance.table_text import shown, to_csv
+from aiida_edl.provenance.tables import TABLES
+from aiida_edl.provenance.tables_analyses import excluded_rows, quality_rows
+from aiida_edl.registry import unknown_name_message
 
 PAGE = 'report.html'
 """Name of the page."""
@@ -32,15 +38,20 @@ TEMPLATE = 'report.html.j2'
 class ReportFiles:
     """What was written."""
 
-    page: Path
+    page: Path | None
+    """None if only single figures or tables were asked for."""
     figures: tuple[Path, ...]
     """PNG and SVG of each figure."""
     tables: tuple[Path, ...]
     """CSV of each table."""
+    texts: tuple[Path, ...]
+    """CSV of each table, and LaTeX of those that fit on a page."""
 
     @property
     def sentence(self) -> str:
         """The result in one sentence."""
+        if self.page is None:
+            return '\n'.join(str(path) for path in (*self.figures, *self.texts))
         return f'{self.page}: report with {len(self.figures) // 2} figures and {len(self.tables)} tables'
 
 
@@ -48,36 +59,69 @@ class ReportError(ValueError):
     """A process of which no report can be written."""
 
 
-def write_report(study: ProcessNode, folder: Path) -> ReportFiles:
-    """Write the report of a benchmark; existing files are replaced.
+def write_report(
+    study: ProcessNode, folder: Path, figures: Sequence[str] = (), tables: Sequence[str] = ()
+) -> ReportFiles:
+    """Write the report of a benchmark, or single figures and tables of it; existing files are replaced.
 
     :param study: process node of the benchmark, finished or not.
     :param folder: where the files go: ``report.html`` and ``figures/``.
-    :raises ReportError: if the process has called nothing.
+    :param figures: names of figures; with these or ``tables``, only what is named is written, and no page.
+    :param tables: names of tables.
+    :raises ReportError: if the process has called nothing, or it has no numbers for a named figure or table.
     """
     if not called_processes(study):
         raise ReportError(f'process {study.uuid} ({study.process_label}) has called nothing; give that of a benchmark')
     results = collect(study)
-    figures = render_figures(results)
+    is_whole = not figures and not tables
+    drawn = render_figures(results, tuple(figures)) if is_whole or figures else {}
+    wished = [*tables, *(FIGURES[name].table for name in figures if name in FIGURES)]
+    rows = {name: make(results) for name, make in TABLES.items() if is_whole or name in wished}
+    rows = {name: found for name, found in rows.items() if found}
+    _check_wishes('figure', figures, FIGURES, drawn)
+    _check_wishes('table', tables, TABLES, rows)
     inside = folder / 'figures'
     inside.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    for name, figure in figures.items():
-        written += [inside / f'{name}.png', inside / f'{name}.svg']
-        written[-2].write_bytes(figure.png)
-        written[-1].write_text(figure.standalone_svg, encoding='utf-8')
-    tables: list[Path] = []
-    for name, make_rows in TABLES.items():
-        if rows := make_rows(results):
-            tables.append(inside / f'{name}.csv')
-            tables[-1].write_text(to_csv(rows), encoding='utf-8')
-    page = folder / PAGE
-    best = best_force_rmse_per_architecture(study)
-    page.write_text(_page(results, figures, best), encoding='utf-8')
-    return ReportFiles(page, tuple(written), tuple(tables))
+    written = [path for name, figure in drawn.items() for path in _write_figure(inside, name, figure)]
+    texts = [path for name, found in rows.items() for path in _write_table(inside, name, found)]
+    page = None
+    if is_whole:
+        page = folder / PAGE
+        best = best_force_rmse_per_architecture(study)
+        page.write_text(_page(results, drawn, best, list(rows)), encoding='utf-8')
+    return ReportFiles(page, tuple(written), tuple(path for path in texts if path.suffix == '.csv'), tuple(texts))
 
 
-def _page(results: BenchmarkResults, figures: dict[str, RenderedFigure], best: list[dict[str, Any]]) -> str:
+def _check_wishes(kind: str, wishes: Sequence[str], known: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Refuse what does not exist, and what the benchmark has no numbers for."""
+    for name in wishes:
+        if name not in known:
+            raise ReportError(unknown_name_message(kind, name, list(known)))
+        if name not in found:
+            raise ReportError(f"the benchmark has no numbers for {kind} '{name}'; it has {sorted(found)}")
+
+
+def _write_figure(folder: Path, name: str, figure: RenderedFigure) -> tuple[Path, Path]:
+    """Write one figure as PNG and SVG."""
+    image, drawing = folder / f'{name}.png', folder / f'{name}.svg'
+    image.write_bytes(figure.png)
+    drawing.write_text(figure.standalone_svg, encoding='utf-8')
+    return image, drawing
+
+
+def _write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> list[Path]:
+    """Write one table as CSV, and for print unless it is too long for that."""
+    written = [folder / f'{name}.csv']
+    written[0].write_text(to_csv(rows), encoding='utf-8')
+    if text := printed(name, rows, name.replace('_', ' ').capitalize()):
+        written.append(folder / f'{name}.tex')
+        written[1].write_text(text, encoding='utf-8')
+    return written
+
+
+def _page(
+    results: BenchmarkResults, figures: Mapping[str, RenderedFigure], best: list[dict[str, Any]], tables: list[str]
+) -> str:
     """Return the page; paths of this machine, which messages may hold, are replaced."""
     environment = Environment(
         loader=PackageLoader('aiida_edl.provenance'), autoescape=select_autoescape(['html', 'j2']), trim_blocks=True
@@ -99,6 +143,13 @@ def _page(results: BenchmarkResults, figures: dict[str, RenderedFigure], best: l
         text=report_text,
         figures={name: _embedded(name, figure) for name, figure in figures.items()},
         kinds=FIGURES,
+        curves=CURVE_FIGURES,
+        tables=tables,
+        methods=methods.methods_sentences(results, plugin_versions()),
+        claims=TABLES['paper_claims'](results),
+        quality=quality_rows(results),
+        contrasts=TABLES['structure_contrasts'](results),
+        excluded=excluded_rows(results),
         best=[{title: row[column] for column, title in best_columns.items()} for row in best],
         cost=as_dicts(results.cost),
         rejected=as_dicts(results.rejected),

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from aiida_edl.provenance.analysed_runs import QUALITY
 from aiida_edl.provenance.progress import format_seconds
 from aiida_edl.provenance.results import BenchmarkResults, kind_of, model_name
-from aiida_edl.provenance.tables import receptive_field_rows, shown
+from aiida_edl.provenance.table_text import shown
+from aiida_edl.provenance.tables import receptive_field_rows
 from aiida_edl.science.analysis.spread_verdict import Decision
 
 MEV = 1000.0
@@ -26,9 +28,11 @@ def answer_sentences(results: BenchmarkResults) -> list[str]:
         return [f'The benchmark has no answer: {state_sentence(results)}']
     sentences = [str(row['sentence']) for row in results.answer['comparisons'] if row['architecture'] == 'all']
     verdict = str(results.answer['verdict'])
-    for sentence in sentences:
-        verdict = verdict.replace(sentence, '')
-    return [verdict.strip(), *sentences]
+    if not sentences:
+        return [verdict]
+    lead, _, rest = verdict.partition(sentences[0])
+    tail = rest.rpartition(sentences[-1])[2] if len(sentences) > 1 else rest
+    return [part.strip() for part in (lead, *sentences, tail) if part.strip()]
 
 
 def state_sentence(results: BenchmarkResults) -> str:
@@ -210,6 +214,32 @@ def energy_shift_sentences(results: BenchmarkResults) -> list[str]:
                 f'({model_name(worst)} at {worst["charge_state"]}).'
             )
     return sentences
+
+
+def penalty_sentences(results: BenchmarkResults) -> list[str]:
+    """Return what mixed training costs in forces and energies, in words.
+
+    :param results: what the benchmark has found.
+    """
+    return [str(results.penalty['verdict'])] if results.penalty else ['Force errors were not compared.']
+
+
+def ranking_sentences(results: BenchmarkResults) -> list[str]:
+    """Return how the cost of mixed training goes with the receptive field, in words.
+
+    :param results: what the benchmark has found.
+    """
+    return [str(row['sentence']) for row in results.ranking.get('correlations', [])]
+
+
+def quality_sentence(results: BenchmarkResults) -> str:
+    """Return how many runs stayed within physics, in one sentence."""
+    runs = results.runs_of(QUALITY)
+    bad = sum(run.scalars.get('is_physical') is False for run in runs)
+    return (
+        f'{len(runs) - bad} of {len(runs)} runs stayed within physics by the rule of the analysis {QUALITY}; the '
+        'others count in no average.'
+    )
 
 
 def sampling_summary_rows(results: BenchmarkResults) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from aiida_edl.architectures.base import LearningCurve
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.provenance import queries
+from aiida_edl.provenance.analysed_runs import PROFILES, AnalysedRun, collect_analyses, of_profiles
 from aiida_edl.provenance.graph import CalledProcess, batches, called_processes
 from aiida_edl.provenance.progress import settings_of
 from aiida_edl.provenance.rows import Cost, Failure, Rejected, TrainedPotential
@@ -72,6 +74,34 @@ class BenchmarkResults:
     failures: tuple[Failure, ...]
     versions: Mapping[str, tuple[str, ...]]
     """Versions of the engines by distribution."""
+    penalty: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Result of ``training_penalty``; empty if there is none."""
+    ranking: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Result of ``receptive_field_ranking``; empty if there is none."""
+    structures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Result of ``compare_structures``; empty if there is none."""
+    capacitance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Result of ``capacitance``; empty if there is none."""
+    analyses: tuple[AnalysedRun, ...] = ()
+    """What further analyses found in each run."""
+    trainings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """Hyperparameters by architecture; where trainings differ, all values that occur."""
+
+    def runs_of(self, analysis: str) -> tuple[AnalysedRun, ...]:
+        """Return what an analysis found in each run.
+
+        :param analysis: its name, e.g. ``interface_profiles``.
+        """
+        if analysis == PROFILES:
+            return of_profiles(self.profiles)
+        return tuple(run for run in self.analyses if run.analysis == analysis)
+
+    @property
+    def excluded_tags(self) -> frozenset[ModelTag]:
+        """Runs that left physics and do not count."""
+        known = [field.name for field in dataclasses.fields(ModelTag)]
+        rows = self.answer.get('excluded', [])
+        return frozenset(ModelTag.from_dict({name: row[name] for name in known}) for row in rows)
 
     @property
     def charge_labels(self) -> tuple[str, ...]:
@@ -114,10 +144,12 @@ def collect(study: ProcessNode) -> BenchmarkResults:
     :param study: process node of the benchmark, finished or not.
     """
     processes = called_processes(study)
-    potentials = tuple(queries.trained_potentials(study))
+    names = _names(processes)
+    potentials = tuple(_renamed(item, names) for item in queries.trained_potentials(study))
     answer, profiles = _answer_and_profiles(processes)
     dataset = _dataset(processes)
     states = dataset.base.attributes.get(DatasetData.KEY_CHARGE_STATES) if dataset else _states_of_structures(processes)
+    labels = [str(state['label']) for state in states]
     versions: dict[str, set[str]] = {}
     for summary in queries.summaries(processes).values():
         for name, number in (summary.get('versions') or {}).items():
@@ -131,14 +163,43 @@ def collect(study: ProcessNode) -> BenchmarkResults:
         potentials=potentials,
         profiles=profiles,
         learning_curves=_learning_curves(potentials),
-        errors=tuple(queries.all_errors(study)),
+        errors=tuple({**row, **names.get(row['potential'], {})} for row in queries.all_errors(study)),
         answer=answer,
         cost=tuple(queries.cost_per_stage(study)),
         rejected=tuple(queries.rejected_frames(study)),
         n_labelled=_n_labelled(processes),
         failures=tuple(queries.failed_processes(study)),
         versions={name: tuple(sorted(numbers)) for name, numbers in sorted(versions.items())},
+        penalty=_result(processes, 'training_penalty'),
+        ranking=_result(processes, 'receptive_field_ranking'),
+        structures=_result(processes, 'compare_structures'),
+        capacitance=_result(processes, 'capacitance'),
+        analyses=collect_analyses(study, potentials, labels),
+        trainings=queries.hyperparameters(potentials),
     )
+
+
+def _names(processes: list[CalledProcess]) -> dict[str, dict[str, Any]]:
+    """Return architecture and training set of each potential as the comparison calls them, by its UUID.
+
+    A matrix may hold one architecture under two keys, and one training set in two sizes; the nodes know neither.
+    """
+    found = _of_function(processes, 'receptive_field_ranking')
+    if not found:
+        return {}
+    function = QueryBuilder().append(CalcFunctionNode, filters={'id': found[-1]}).first(flat=True)
+    inputs = {entry.link_label: entry.node for entry in function.base.links.get_incoming(link_type=LinkType.INPUT_CALC)}
+    tags = inputs['tags'].get_dict() if 'tags' in inputs else {}
+    return {
+        inputs[key].uuid: {name: values[name] for name in ('architecture', 'training_set') if name in values}
+        for key, values in tags.items()
+        if key in inputs
+    }
+
+
+def _renamed(item: TrainedPotential, names: Mapping[str, Mapping[str, Any]]) -> TrainedPotential:
+    """Return a potential under the names of the comparison."""
+    return dataclasses.replace(item, **names.get(item.potential, {}))
 
 
 def _study(node: ProcessNode) -> Study:
@@ -167,6 +228,12 @@ def _outputs(processes: list[int], kind: type, label: str | None = None) -> list
         query = QueryBuilder().append(CalcFunctionNode, filters={'id': {'in': identifiers}}, tag='function')
         found += query.append(kind, with_incoming='function', edge_filters=edges).all(flat=True)
     return found
+
+
+def _result(processes: list[CalledProcess], name: str) -> dict[str, Any]:
+    """Return the dictionary that the last call of a calcfunction made; empty if there was none."""
+    found = _outputs(_of_function(processes, name)[-1:], Dict)
+    return dict(found[-1].get_dict()) if found else {}
 
 
 def _dataset(processes: list[CalledProcess]) -> DatasetData | None:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from aiida_edl.provenance.results import BenchmarkResults, kind_of
-from aiida_edl.science.analysis.model_tags import ModelProfile
+from aiida_edl.provenance.curves import CURVE_FIGURES
+from aiida_edl.provenance.paper_claims import claim_rows
+from aiida_edl.provenance.results import BenchmarkResults
+from aiida_edl.provenance.tables_analyses import (
+    analysis_rows,
+    curve_rows,
+    energy_shift_mean_rows,
+    excluded_rows,
+    force_ratio_rows,
+    hyperparameter_rows,
+    nested_rows,
+    quality_rows,
+    ranking_rows,
+    tag_columns,
+)
 
-Row = Mapping[str, Any]
 FEMTOSECOND_PER_PICOSECOND = 1000.0
 
 
@@ -33,7 +43,7 @@ def profile_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
         }
         for index, z in enumerate(profiles.coarse_z):
             values = {name: _number(array[index]) for name, array in columns.items()}
-            rows.append({**_tag(item), 'z_angstrom': round(float(z), 6), **values})
+            rows.append({**tag_columns(item.tag), 'z_angstrom': round(float(z), 6), **values})
     return rows
 
 
@@ -100,7 +110,7 @@ def sampling_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
         profiles = item.profiles
         rows.append(
             {
-                **_tag(item),
+                **tag_columns(item.tag),
                 'length_ps': _number(profiles.n_frames * profiles.frame_interval / FEMTOSECOND_PER_PICOSECOND),
                 'frames': profiles.n_frames,
                 'independent_samples': _number(profiles.n_effective),
@@ -142,78 +152,22 @@ TABLES: Mapping[str, Callable[[BenchmarkResults], list[dict[str, Any]]]] = {
     'learning_curves': learning_curve_rows,
     'sampling': sampling_rows,
     'receptive_fields': receptive_field_rows,
+    'force_ratios': force_ratio_rows,
+    'energy_shift_means': energy_shift_mean_rows,
+    'receptive_field_ranking': ranking_rows,
+    'excluded_runs': excluded_rows,
+    'run_quality': quality_rows,
+    'structure_distributions': partial(nested_rows, source='structures', table='distributions'),
+    'structure_numbers': partial(nested_rows, source='structures', table='numbers'),
+    'structure_contrasts': partial(nested_rows, source='structures', table='contrasts'),
+    'capacitance': partial(nested_rows, source='capacitance', table='series'),
+    'capacitance_points': partial(nested_rows, source='capacitance', table='points'),
+    'analyses': analysis_rows,
+    'hyperparameters': hyperparameter_rows,
+    'paper_claims': claim_rows,
+    **{name: partial(curve_rows, name=name) for name, kind in CURVE_FIGURES.items() if not kind.table},
 }
 """Tables by name."""
-
-
-def to_csv(rows: Sequence[Row]) -> str:
-    """Return rows as CSV with a header; absent values are empty.
-
-    :param rows: rows with the same columns.
-    """
-    buffer = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator='\n')
-        writer.writeheader()
-        writer.writerows(rows)
-    return buffer.getvalue()
-
-
-def to_json(rows: Sequence[Row]) -> str:
-    """Return rows as JSON."""
-    return json.dumps(list(rows), indent=2, ensure_ascii=False, default=str)
-
-
-def to_text(rows: Sequence[Row], maximum_width: int = 48) -> str:
-    """Return rows as a table for a terminal, numbers with four digits.
-
-    :param rows: rows with the same columns.
-    :param maximum_width: longer entries are cut [characters].
-    """
-    if not rows:
-        return 'no rows'
-    columns = list(rows[0])
-    cells = [[_cut(shown(row.get(column)), maximum_width) for column in columns] for row in rows]
-    widths = [max(len(column), *(len(line[index]) for line in cells)) for index, column in enumerate(columns)]
-    lines = [columns, ['-' * width for width in widths], *cells]
-    return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
-
-
-FORMATS: Mapping[str, Callable[[Sequence[Row]], str]] = {'table': to_text, 'json': to_json, 'csv': to_csv}
-"""How rows can be printed."""
-
-
-def shown(value: Any) -> str:
-    """Return a value for people.
-
-    >>> shown(0.123456), shown(-0.0), shown(None), shown(['0', '2Na'])
-    ('0.1235', '0', '–', '0, 2Na')
-    """
-    if value is None:
-        return '–'
-    if isinstance(value, bool):
-        return 'yes' if value else 'no'
-    if isinstance(value, float):
-        return f'{value + 0.0:.4g}'  # no minus before zero
-    if isinstance(value, (list, tuple)):
-        return ', '.join(shown(entry) for entry in value)
-    return str(value)
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f'{text[: width - 1]}…'
-
-
-def _tag(item: ModelProfile) -> dict[str, Any]:
-    """Return what a run was made with."""
-    tag = item.tag
-    return {
-        'charge_state': tag.charge_state,
-        'architecture': tag.architecture,
-        'training_set': tag.training_set,
-        'kind': 'reference' if tag.is_reference else kind_of(tag.training_set),
-        'seed': tag.seed,
-    }
 
 
 def _number(value: Any) -> float | None:

@@ -6,8 +6,9 @@ from typing import Any
 
 from aiida.orm import ArrayData, Dict
 
-from aiida_edl.calculations.excluded_runs import QUALITY_PREFIX
+from aiida_edl.calculations.excluded_runs import QUALITY_PREFIX, REPLICA
 from aiida_edl.calculations.exit_codes import has_results
+from aiida_edl.calculations.functions.capacitance import capacitance
 from aiida_edl.calculations.functions.compare_structures import compare_structures
 from aiida_edl.calculations.functions.model_spread import model_spread
 from aiida_edl.calculations.functions.receptive_field_ranking import receptive_field_ranking
@@ -16,6 +17,8 @@ from aiida_edl.workflows.partial_failures import PartialFailuresMixin
 
 QUALITY = 'run_quality'
 """Name of the analysis that says whether a run stayed within physics."""
+POTENTIAL = 'potential_profile'
+"""Name of the analysis from which capacitances follow."""
 STRUCTURE = 'interface_structure'
 """Name of the analysis whose results are compared with the reference."""
 
@@ -49,6 +52,9 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
         spec.output(
             'ranking', valid_type=Dict, required=False, help='What mixed training costs, by receptive field [Å].'
         )
+        spec.output(
+            'capacitance', valid_type=Dict, required=False, help='Capacitance of each model from its charge states.'
+        )
 
     def compare_models(self) -> Any:
         """Compare the models with each other and with the reference."""
@@ -67,6 +73,7 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
         self.out('answer', answer)
         self._compare_structures()
         self._compare_errors(answer)
+        self._find_capacitances()
         if self.failures:
             return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
         return None
@@ -86,22 +93,38 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
             analyses = _analyses(self.ctx.get(f'reference_analysis_{label}_{replica:02d}'))
             if name in analyses:
                 found[f'reference_{label}_{replica:02d}'] = analyses[name]
-        return {key: node for key, node in found.items() if key in self.ctx.model_profiles}
+        return {key: node for key, node in found.items() if REPLICA.sub('', key) in self.ctx.model_profiles}
 
     def _compare_structures(self) -> None:
         """Compare the static structure of the models with that of the reference, where it was analysed."""
-        structures = self._results(STRUCTURE)
+        structures = {key: node for key, node in self._results(STRUCTURE).items() if key in self.ctx.tags}
         tags = {key: self.ctx.tags[key] for key in structures}
         if all(tag['is_reference'] for tag in tags.values()):
             return
         qualities = {
-            f'{QUALITY_PREFIX}{key}': node for key, node in self._results(QUALITY).items() if key in structures
+            f'{QUALITY_PREFIX}{key}': node
+            for key, node in self._results(QUALITY).items()
+            if REPLICA.sub('', key) in structures
         }
         inputs = {'tags': Dict(tags), **structures, **qualities}
         try:
             self.out('structures', self.call_once(compare_structures, 'compare_structures', **inputs))
         except ValueError as error:  # cells of one charge state that allow different ranges
             self.note_failure(f'comparison of structures ({error})')
+
+    def _find_capacitances(self) -> None:
+        """Find the capacitance of each model and of the reference, where the potential was analysed."""
+        potentials = {key: node for key, node in self._results(POTENTIAL).items() if key in self.ctx.tags}
+        if not potentials:
+            return
+        tags = {
+            key: {'charge_state': self.ctx.tags[key]['charge_state'], 'series': _series(self.ctx.tags[key])}
+            for key in potentials
+        }
+        try:
+            self.out('capacitance', self.call_once(capacitance, 'capacitance', tags=Dict(tags), **potentials))
+        except ValueError as error:  # potentials that were solved in different ways
+            self.note_failure(f'capacitance ({error})')
 
     def _compare_errors(self, answer: Dict) -> None:
         """Compare the errors on the test frames, and rank the architectures by receptive field."""
@@ -110,16 +133,22 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
             child = self.ctx.get(model.key)
             if child is None or not has_results(child.exit_status):
                 continue
-            potentials[model.key] = child.outputs.potential
+            potentials[model.key], tags[model.key] = child.outputs.potential, model.tags()
             if 'errors' in child.outputs:
-                errors[model.key], tags[model.key] = child.outputs.errors, model.tags()
+                errors[model.key] = child.outputs.errors
         if not errors:
             return
-        penalty = self.call_once(training_penalty, 'training_penalty', tags=Dict(tags), **errors)
+        tested = Dict({key: tags[key] for key in errors})
+        penalty = self.call_once(training_penalty, 'training_penalty', tags=tested, **errors)
         self.out('penalty', penalty)
         inputs = {'penalty': penalty, 'spread': answer, 'tags': Dict(tags), **potentials}
         ranking = self.call_once(receptive_field_ranking, 'receptive_field_ranking', **inputs)
         self.out('ranking', ranking)
+
+
+def _series(tag: dict[str, Any]) -> str:
+    """Return the name of the runs that differ from one another by their charge alone."""
+    return f'{tag["architecture"]}, {tag["training_set"]}, seed {tag["seed"]}'
 
 
 def _analyses(child: Any) -> Any:

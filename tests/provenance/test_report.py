@@ -17,6 +17,10 @@ from aiida_edl.provenance.report import ReportError, write_report
 from aiida_edl.provenance.results import collect
 from aiida_edl.provenance.tables import TABLES
 
+COMPARED = {'structure_distributions', 'structure_numbers', 'structure_contrasts', 'capacitance', 'capacitance_points'}
+NOT_IN_THE_STORED_BENCHMARK = {'excluded_runs', *COMPARED}
+"""Tables without rows in it: no run is excluded, and no comparison of structures or capacitance was made."""
+
 
 @pytest.fixture(scope='module')
 def results(benchmark):
@@ -36,7 +40,8 @@ def page(files):
 def test_every_figure_has_png_svg_and_table(files):
     names = {path.name for path in files.figures}
     assert names == {f'{name}.{suffix}' for name in FIGURES for suffix in ('png', 'svg')}
-    assert {path.stem for path in files.tables} == set(TABLES)
+    assert {path.stem for path in files.tables} == set(TABLES) - NOT_IN_THE_STORED_BENCHMARK
+    assert {FIGURES[name].table for name in FIGURES} <= {path.stem for path in files.tables}
 
 
 def test_page_needs_nothing_from_elsewhere(page):
@@ -120,11 +125,94 @@ def test_table_of_profiles_holds_every_run(files):
 
 
 def test_report_without_answer(results):
-    import dataclasses
-
     partial = dataclasses.replace(results, answer={}, profiles=())
     assert report_text.answer_sentences(partial)[0].startswith('The benchmark has no answer: it is finished')
+    partial = dataclasses.replace(partial, analyses=(), penalty={}, ranking={})
     assert set(render_figures(partial)) == {'errors', 'energy_shifts', 'learning_curves'}
+
+
+def test_single_figure_comes_with_its_table_and_no_page(benchmark, tmp_path):
+    files = write_report(benchmark.process, tmp_path, figures=('force_ratios',))
+    assert sorted(path.name for path in (tmp_path / 'figures').iterdir()) == [
+        'force_ratios.csv',
+        'force_ratios.png',
+        'force_ratios.svg',
+        'force_ratios.tex',
+    ]
+    assert not (tmp_path / 'report.html').exists()
+    assert str(tmp_path / 'figures' / 'force_ratios.tex') in files.sentence
+
+
+def test_single_table_is_written(benchmark, tmp_path):
+    write_report(benchmark.process, tmp_path, tables=('paper_claims',))
+    assert {path.name for path in (tmp_path / 'figures').iterdir()} == {'paper_claims.csv', 'paper_claims.tex'}
+
+
+@pytest.mark.parametrize(
+    ('wishes', 'message'),
+    [
+        ({'figures': ('spred',)}, r"unknown figure 'spred': did you mean 'spread'\? Known: .*"),
+        ({'tables': ('excluded_runs',)}, "the benchmark has no numbers for table 'excluded_runs'; it has \\[\\]"),
+    ],
+)
+def test_what_does_not_exist_is_refused(benchmark, tmp_path, wishes, message):
+    with pytest.raises(ReportError, match=f'^{message}$'):
+        write_report(benchmark.process, tmp_path, **wishes)
+
+
+def test_page_names_the_command_of_every_figure_and_table(page, files):
+    for name in FIGURES:
+        assert f'--figure {name}' in page
+    for path in files.tables:
+        assert f'--table {path.stem}' in page
+
+
+def test_methods_come_from_the_graph(page):
+    for words in (
+        'the charge states are 0 (0.0 µC/cm²), 2Na (-95.3 µC/cm²).',
+        'deep_potential: 4 models, seeds 1, 2, 400 gradient updates, receptive field 4.5 Å (batch_size 2;',
+        '1 ps in steps of 0.5 fs at 330 K',
+        'mace-torch 0.3.16',
+        'core-hours in all',
+    ):
+        assert words in page
+
+
+def test_quality_of_every_run_is_counted(results):
+    assert report_text.quality_sentence(results) == (
+        '10 of 10 runs stayed within physics by the rule of the analysis run_quality; the others count in no average.'
+    )
+
+
+def test_runs_that_left_physics_are_not_drawn(results):
+    (first, *_) = [run for run in results.runs_of('interface_profiles') if not run.tag.is_reference]
+    row = {**dataclasses.asdict(first.tag), 'reason': 'the film evaporated'}
+    partial = dataclasses.replace(results, answer={**results.answer, 'excluded': [row]})
+    assert partial.excluded_tags == {first.tag}
+    assert TABLES['excluded_runs'](partial) == [row]
+
+
+def test_answer_ends_with_what_does_not_count(results):
+    first, second = 'One sentence.', 'Another one.'
+    comparisons = [{'architecture': 'all', 'sentence': text} for text in (first, second)]
+    answer = {'verdict': f'Counts. {first} {second} Not counted: 2.', 'comparisons': comparisons}
+    sentences = report_text.answer_sentences(dataclasses.replace(results, answer=answer))
+    assert sentences == ['Counts.', first, second, 'Not counted: 2.']
+
+
+def test_numbers_of_analyses_have_their_errors(results):
+    rows = [row for row in TABLES['analyses'](results) if row['quantity'] == 'dipole_normal_variance']
+    assert {(row['value'], row['error']) for row in rows} == {(1.2, 0.1)}
+    assert len(rows) == 10
+    lists = {row['quantity'] for row in TABLES['analyses'](results) if row['analysis'] == 'run_quality'}
+    assert {'element_temperature[1]', 'element_temperature[2]'} <= lists
+
+
+def test_comparisons_of_analyses_are_tables(results):
+    rows = [{'series': 'mace', 'differential_capacitance': 9.0, 'points': [1, 2]}]
+    partial = dataclasses.replace(results, capacitance={'series': rows}, structures={'contrasts': [{'pair': 'O-O'}]})
+    assert TABLES['capacitance'](partial) == [{'series': 'mace', 'differential_capacitance': 9.0}]
+    assert TABLES['structure_contrasts'](partial) == [{'pair': 'O-O'}]
 
 
 def test_process_that_called_nothing_is_refused(benchmark, tmp_path):

@@ -12,6 +12,8 @@ from aiida_edl.science.analysis.model_spread import ALL, OBSERVABLES
 from aiida_edl.science.analysis.receptive_field_ranking import RankedPoint
 from aiida_edl.science.analysis.training_penalty import ALL_STATES, WHOLE, Contrast
 
+SQUARED_UNITS = {'1': '1', '1/Å³': 'Å⁻⁶'}
+"""Units of variances by those of the profiles."""
 LEVEL = 0.95
 """Level of the intervals in the tables."""
 
@@ -39,7 +41,7 @@ def penalties_by_architecture(
         rows = [row for row in comparisons if row['observable'] == observable and row['architecture'] != ALL]
         if points := _spread_points(rows, receptive_fields):
             name = observable.replace('_', ' ')
-            squared = '1' if unit == '1' else f'({unit})²'
+            squared = SQUARED_UNITS[unit]
             series.append((f'excess variance of {name}, mixed less single', squared, points))
     return series
 

@@ -67,6 +67,17 @@ def test_run_of_bad_quality_is_listed_and_not_counted():
     assert {row['n_models'] for row in result['groups']} == {2}
 
 
+def test_one_bad_replica_excludes_the_joined_run():
+    bad, fine = (ArrayData({'temperature': np.zeros(1)}) for _ in range(2))
+    bad.base.attributes.set_many({'is_physical': False, 'reasons': [{'sentence': 'the film evaporated'}]})
+    fine.base.attributes.set('is_physical', True)
+    tags = {f'mixed_{seed}': tag('mixed', seed) for seed in range(3)}
+    profiles = {key: profile(0.1) for key in tags}
+    qualities = {'quality_mixed_1_replica_01': fine, 'quality_mixed_1_replica_02': bad}
+    result = model_spread(tags=Dict(tags), **profiles, **qualities).get_dict()
+    assert [(row['seed'], row['reason']) for row in result['excluded']] == [(1, 'the film evaporated')]
+
+
 def test_profile_without_tags_is_refused():
     message = r"^each profile needs tags and each tag a profile; only one of them is given for \['b'\]$"
     with pytest.raises(ValueError, match=message):

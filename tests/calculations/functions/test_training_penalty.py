@@ -81,6 +81,16 @@ def test_receptive_fields_come_from_the_potentials(penalty):
     assert '2 architectures cannot decide' in result['verdict']
 
 
+def test_one_architecture_under_two_names_is_ranked_by_name(penalty):
+    potentials = {'one': potential('grace', 3.0), 'two': potential('grace', 6.0)}
+    tags = Dict({'one': {'architecture': 'grace'}, 'two': {'architecture': 'mace'}})
+    result = receptive_field_ranking(penalty=penalty, tags=tags, **potentials).get_dict()
+    assert [(row['architecture'], row['receptive_field_angstrom']) for row in result['points']] == [
+        ('grace', 6.0),
+        ('mace', 12.0),
+    ]
+
+
 def test_one_architecture_of_two_receptive_fields_is_refused(penalty):
     potentials = {'one': potential('mace', 3.0), 'two': potential('mace', 5.0)}
     message = '^the potentials of mace differ in receptive field; rank those of one each$'

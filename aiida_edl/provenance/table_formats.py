@@ -1,0 +1,99 @@
+"""The forms in which a table can be printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from aiida_edl.provenance.latex import to_latex
+from aiida_edl.provenance.table_text import Row, to_csv, to_json, to_text
+
+FORMATS: Mapping[str, Callable[[Sequence[Row]], str]] = {
+    'table': to_text,
+    'json': to_json,
+    'csv': to_csv,
+    'latex': to_latex,
+}
+"""How rows can be printed."""
+PRINTED_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    'errors': (
+        'architecture',
+        'training_set',
+        'seed',
+        'charge_state',
+        'force_rmse_ev_per_angstrom',
+        'force_rmse_error_ev_per_angstrom',
+        'energy_rmse_ev_per_atom',
+        'energy_rmse_error_ev_per_atom',
+    ),
+    'spread': (
+        'charge_state',
+        'observable',
+        'training_set',
+        'architecture',
+        'n_models',
+        'spread_rms',
+        'noise_rms',
+        'excess_variance',
+        'excess_variance_low',
+        'excess_variance_high',
+    ),
+    'comparisons': (
+        'charge_state',
+        'observable',
+        'architecture',
+        'n_mixed_models',
+        'n_single_models',
+        'variance_difference',
+        'variance_difference_low',
+        'variance_difference_high',
+        'decision',
+    ),
+    'force_ratios': (
+        'contrast',
+        'architecture',
+        'charge_state',
+        'n_models',
+        'n_baseline_models',
+        'ratio',
+        'ratio_low',
+        'ratio_high',
+        'adjusted_p_value',
+        'finding',
+    ),
+    'energy_shift_means': (
+        'architecture',
+        'training_set',
+        'charge_state',
+        'n_models',
+        'energy_signed_error_ev_per_atom',
+        'energy_signed_error_error_ev_per_atom',
+        'adjusted_p_value',
+        'finding',
+    ),
+    'receptive_field_ranking': (
+        'quantity',
+        'architecture',
+        'receptive_field_angstrom',
+        'penalty',
+        'penalty_error',
+        'tau',
+        'smallest_p',
+        'trend',
+    ),
+}
+"""Columns that a page of print has room for, of tables with more."""
+PRINTED_ROWS = 80
+"""Longest table that is written for print; the others are CSV only."""
+
+
+def printed(name: str, rows: Sequence[Row], caption: str) -> str:
+    """Return a table for print, empty if it is too long for that.
+
+    :param name: name of the table.
+    :param rows: its rows.
+    :param caption: what stands above it.
+    """
+    if len(rows) > PRINTED_ROWS:
+        return ''
+    columns = PRINTED_COLUMNS.get(name) or tuple(rows[0])
+    return to_latex([{column: row.get(column) for column in columns} for row in rows], caption, f'tab:{name}')

@@ -1,0 +1,94 @@
+"""Verdicts on the claims of the paper follow from the numbers by the stated rules."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from aiida_edl.provenance.paper_claims import claim_rows
+from aiida_edl.provenance.results import BenchmarkResults, Study
+
+MOMENT = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+def results(**values) -> BenchmarkResults:
+    nothing = {'settings': {}, 'charge_states': (), 'level_of_theory': '', 'n_frames': 0, 'potentials': ()}
+    nothing |= {'profiles': (), 'learning_curves': (), 'errors': (), 'answer': {}, 'cost': (), 'rejected': ()}
+    nothing |= {'n_labelled': 0, 'failures': (), 'versions': {}}
+    return BenchmarkResults(study=Study('', '', '', 0, '', MOMENT, MOMENT), **{**nothing, **values})
+
+
+def verdict(claim: str, **values) -> str:
+    (row,) = [row for row in claim_rows(results(**values)) if row['claim'].startswith(claim)]
+    return row['verdict']
+
+
+def comparison(made: str, observable: str = 'mean_cosine') -> dict:
+    names = {'architecture': 'all', 'observable': observable, 'charge_state': '2Na', 'decision': made}
+    numbers = {'variance_difference': 0.1, 'variance_difference_low': 0.05, 'variance_difference_high': 0.2}
+    return {**names, **numbers}
+
+
+def group(low: float, high: float, n_models: int = 6) -> dict:
+    names = {'architecture': 'all', 'observable': 'mean_cosine', 'charge_state': '2Na', 'training_set': 'single_2'}
+    numbers = {'spread_rms': 0.1, 'noise_rms': 0.1, 'excess_variance': (low + high) / 2, 'n_models': n_models}
+    return {**names, **numbers, 'excess_variance_low': low, 'excess_variance_high': high}
+
+
+def test_without_numbers_nothing_is_tested_and_no_value_of_the_paper_is_invented():
+    rows = claim_rows(results())
+    assert {row['verdict'] for row in rows} == {'not tested'}
+    assert all('not known' in row['paper'] or row['claim'].startswith('5') for row in rows)
+
+
+@pytest.mark.parametrize(
+    ('decisions', 'expected'),
+    [
+        (['mixed_spreads_more', 'mixed_spreads_more'], 'reproduced'),
+        (['mixed_spreads_more', 'md_too_short'], 'undecided'),
+        (['mixed_spreads_more', 'single_spreads_more'], 'undecided'),
+        (['single_spreads_more'], 'not reproduced'),
+        (['too_few_models'], 'undecided'),
+        (['nothing_to_compare'], 'not tested'),
+    ],
+)
+def test_disagreement_of_mixed_models(decisions, expected):
+    assert verdict('2.', answer={'comparisons': [comparison(made) for made in decisions]}) == expected
+
+
+def test_density_of_oxygen_is_not_part_of_the_claim():
+    rows = [comparison('mixed_spreads_more', 'oxygen_number_density')]
+    assert verdict('2.', answer={'comparisons': rows}) == 'not tested'
+
+
+@pytest.mark.parametrize(
+    ('trend', 'expected'),
+    [('falls', 'reproduced'), ('rises', 'not reproduced'), ('too_few_architectures', 'undecided')],
+)
+def test_receptive_field(trend, expected):
+    row = {'quantity': 'forces', 'tau': -1.0, 'p_falls': 0.04, 'smallest_p': 0.04, 'n_architectures': 4, 'trend': trend}
+    assert verdict('3.', ranking={'correlations': [row]}) == expected
+
+
+@pytest.mark.parametrize(
+    ('groups', 'expected'),
+    [
+        ([group(-0.001, 0.005)], 'reproduced'),
+        ([group(-0.001, 0.05)], 'undecided'),
+        ([group(0.001, 0.05)], 'not reproduced'),
+        ([group(-0.001, 0.005), group(0.001, 0.05)], 'not reproduced'),
+        ([group(0.001, 0.05, n_models=3)], 'undecided'),
+    ],
+)
+def test_agreement_of_single_charge_models(groups, expected):
+    assert verdict('4.', answer={'groups': groups}) == expected
+
+
+def test_surface_charge_falls_with_every_ion():
+    states = [
+        {'label': label, 'surface_charge_microcoulomb_per_cm2': value, 'ions': {}}
+        for label, value in (('0', 0.0), ('1Na', -13.4))
+    ]
+    assert verdict('1a', charge_states=tuple(states)) == 'reproduced'
+    assert verdict('1a', charge_states=tuple(states[::-1])) == 'not reproduced'
