@@ -60,6 +60,7 @@ STAGE_OF_PROCESS = {
     'potential_profile': 'analysis',
     'run_quality': 'analysis',
     'convergence': 'analysis',
+    'survival_of_runs': 'comparison',
     'model_spread': 'comparison',
     'compare_structures': 'comparison',
     'training_penalty': 'comparison',

@@ -8,10 +8,12 @@ from typing import Any
 from aiida.engine import ToContext
 from aiida.orm import ArrayData, Dict, Int
 
-from aiida_edl.calculations.exit_codes import has_results
+from aiida_edl.calculations.exit_codes import MD_EXPLODED, has_results
 from aiida_edl.calculations.functions.join_datasets import join_datasets
+from aiida_edl.calculations.functions.run_quality import run_quality
 from aiida_edl.calculations.molecular_dynamics import validate_settings as validate_md_settings
 from aiida_edl.data.dataset import DatasetData
+from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.workflows.benchmark_models import REPLICA, replica_suffix
 from aiida_edl.workflows.interface_analysis import InterfaceAnalysisWorkChain, validate_settings
 from aiida_edl.workflows.partial_failures import PartialFailuresMixin
@@ -134,6 +136,25 @@ class AssessmentAnalysisMixin(PartialFailuresMixin):
         if 'training_frames' in self.inputs:
             given['training'] = self.inputs.training_frames
         return given
+
+    def judge_exploded_run(self, label: str, run: Any) -> None:
+        """Judge what an exploded run left, or survivals would be counted of those alone that survived.
+
+        :param label: charge label of the run.
+        :param run: the process that ran it.
+        """
+        settings = self.inputs.get('analyses', {}).get(QUALITY)
+        if settings is None or run.exit_status != MD_EXPLODED.status or 'trajectory' not in run.outputs:
+            return
+        told = {'trajectory': run.outputs.trajectory, 'settings': Dict({**settings.get_dict(), 'outcome': 'exploded'})}
+        if 'series' in run.outputs:
+            told['series'] = run.outputs.series
+        try:
+            quality = self.call_once(run_quality, f'quality_of_exploded_{label}', **told)
+        except NotAnalysableError as error:
+            self.note_failure(f'{QUALITY} of the exploded run at {label} ({error})')
+            return
+        self.out(f'analyses.{QUALITY}.{self._name_of_run(label)}', quality)
 
     def collect_profiles(self) -> None:
         """Take the profiles of what finished; an analysis that found nothing is remembered."""

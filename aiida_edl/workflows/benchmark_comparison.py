@@ -12,6 +12,7 @@ from aiida_edl.calculations.functions.capacitance import capacitance
 from aiida_edl.calculations.functions.compare_structures import compare_structures
 from aiida_edl.calculations.functions.model_spread import model_spread
 from aiida_edl.calculations.functions.receptive_field_ranking import receptive_field_ranking
+from aiida_edl.calculations.functions.survival_of_runs import survival_of_runs
 from aiida_edl.calculations.functions.training_penalty import training_penalty
 from aiida_edl.workflows.partial_failures import PartialFailuresMixin
 
@@ -56,6 +57,13 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
             'capacitance', valid_type=Dict, required=False, help='Capacitance of each model from its charge states.'
         )
 
+        spec.output_namespace(
+            'survivals',
+            valid_type=ArrayData,
+            dynamic=True,
+            help='How long runs stay physical, by architecture and training set, exploded ones counted [fs].',
+        )
+
     def compare_models(self) -> Any:
         """Compare the models with each other and with the reference."""
         for label, replica in self.settings.reference_runs():
@@ -74,6 +82,7 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
         self._compare_structures()
         self._compare_errors(answer)
         self._find_capacitances()
+        self._estimate_survivals()
         if self.failures:
             return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
         return None
@@ -81,6 +90,16 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
     def _qualities(self) -> dict[str, ArrayData]:
         """Return what is known of the quality of each run that gave a profile, by link label."""
         return {f'{QUALITY_PREFIX}{key}': node for key, node in self._results(QUALITY).items()}
+
+    def _estimate_survivals(self) -> None:
+        """Estimate how long the runs of each architecture and training set stay physical, all seeds together."""
+        groups: dict[str, dict[str, ArrayData]] = {}
+        for model in self.settings.models():
+            name = model.key.removesuffix(f'_seed_{model.seed:02d}')
+            for label, quality in _analyses(self.ctx.get(model.key)).get(QUALITY, {}).items():
+                groups.setdefault(name, {})[f'{model.key}_at_{label}'] = quality
+        for name, qualities in sorted(groups.items()):
+            self.out(f'survivals.{name}', self.call_once(survival_of_runs, f'survival_{name}', **qualities))
 
     def _results(self, name: str) -> dict[str, ArrayData]:
         """Return the results of a further analysis of each run that gave a profile, by the label of the run."""

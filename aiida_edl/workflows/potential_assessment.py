@@ -373,6 +373,7 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
                 self.ctx.labels.append(label)
             else:
                 self.note_failed_child(run, f'MD at {label}')
+                self.judge_exploded_run(label, run)
 
     def conclude(self) -> Any:
         """Say whether anything failed."""

@@ -29,7 +29,7 @@ class Benchmark(BenchmarkComparisonMixin):
             reference_analysis_2Na_01=analysed,
         )
         self.settings = SimpleNamespace(
-            models=lambda: [SimpleNamespace(key='mace_mixed_seed_01')], reference_runs=lambda: [('2Na', 1)]
+            models=lambda: [SimpleNamespace(key='mace_mixed_seed_01', seed=1)], reference_runs=lambda: [('2Na', 1)]
         )
         self.called: list[tuple[Any, dict[str, Any]]] = []
         self.given: dict[str, Any] = {}
@@ -81,3 +81,17 @@ def test_structures_that_do_not_compare_are_a_failure_of_that_part(monkeypatch):
     benchmark._compare_structures()
     assert benchmark.failures == ['comparison of structures (distributions end elsewhere)']
     assert benchmark.given == {}
+
+
+def test_survivals_count_every_run_whose_quality_is_known():
+    benchmark = Benchmark({'run_quality': 'exploded'}, {'run_quality': 'of the reference'})
+    benchmark.ctx['model_profiles'] = {}  # an exploded run has none
+    benchmark._estimate_survivals()
+    assert benchmark.called == [(module.survival_of_runs, {MODEL: 'exploded'})]
+    assert benchmark.given == {'survivals.mace_mixed': 'compared'}
+
+
+def test_without_qualities_no_survival_is_estimated():
+    benchmark = Benchmark({'interface_structure': 'a'}, {})
+    benchmark._estimate_survivals()
+    assert (benchmark.called, benchmark.given) == ([], {})
