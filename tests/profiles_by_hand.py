@@ -98,6 +98,11 @@ def profiles_node(label: str, architecture: str, training_set: str, seed: int) -
     return node
 
 
+ANALYSES = sorted({curve.analysis for figure in CURVE_FIGURES.values() for curve in figure.curves} - {PROFILES})
+ANALYSES += ['run_quality']
+"""Further analyses of every run of the stored benchmark: all that the report draws, and the quality."""
+
+
 def analysis_nodes(key: str) -> dict[str, ArrayData]:
     """Return what further analyses found in a run: every array that the report draws, and the quality of the run."""
     random = np.random.default_rng(zlib.crc32(key.encode()))

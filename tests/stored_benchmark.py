@@ -26,6 +26,7 @@ from aiida.orm import (
 )
 from aiida.tools.archive import create_archive, import_archive
 from profiles_by_hand import (
+    ANALYSES,
     analysis_nodes,
     error_rows,
     penalty_answer,
@@ -59,6 +60,22 @@ SETTINGS = {
     },
     'production': {'engine': 'ase', 'md': {'steps': 2000, 'time_step': 0.5, 'temperature': 330.0}},
     'analysis': {},
+    'analyses': {name: {} for name in ANALYSES},
+}
+
+
+STRUCTURES = {
+    'distributions': [{'training_set': 'mixed', 'architecture': 'mace', 'pair': 'O-O', 'integral': 0.2}],
+    'numbers': [{'training_set': 'mixed', 'architecture': 'mace', 'quantity': 'coverage', 'value': 8.0}],
+    'groups': [],
+    'contrasts': [{'charge_state': '2Na', 'pair': 'O-O', 'difference': 0.1}],
+    'without_reference': [],
+}
+CAPACITANCE = {
+    'statements': {'mace, mixed, seed 1': 'mace, mixed, seed 1: the differential capacitance is 9 ± 2 µF/cm².'},
+    'points': [{'series': 'mace, mixed, seed 1', 'charge_state': '2Na', 'potential_drop': -1.0}],
+    'intervals': [],
+    'series': [{'series': 'mace, mixed, seed 1', 'differential_capacitance': 9.0}],
 }
 
 
@@ -435,6 +452,16 @@ def _store_benchmark(computer: Computer) -> StoredBenchmark:
     )
     study.nodes |= {'answer': answer, 'penalty': penalty, 'ranking': ranking}
     returned = {'dataset': study.nodes['dataset'], 'answer': answer, 'penalty': penalty, 'ranking': ranking}
+    for name, source, tables in (
+        ('compare_structures', 'interface_structure', STRUCTURES),
+        ('capacitance', 'potential_profile', CAPACITANCE),
+    ):
+        found = {
+            key.split('__')[1]: node for key, node in study.nodes['analyses'].items() if key.startswith(f'{source}__')
+        }
+        returned[name.removeprefix('compare_')] = Dict(tables)
+        inputs = {'tags': Dict({key: tags[key] for key in found}), **found}
+        study.call_function(name, name, inputs, {'result': returned[name.removeprefix('compare_')]})
     for namespace in ('rejected', 'splits', 'potentials', 'errors', 'profiles', 'analyses'):
         returned |= {f'{namespace}__{key}': node for key, node in study.nodes[namespace].items()}
     study.return_from(study.process, returned)

@@ -14,6 +14,10 @@ from aiida_edl.provenance.graph import STAGES, CalledProcess, called_processes
 
 ENDED = ('finished', 'excepted', 'killed')
 """States after which a process does nothing more."""
+COMPARISONS = ('model_spread', 'training_penalty', 'receptive_field_ranking')
+"""Comparisons that end every benchmark."""
+COMPARED_ANALYSES = ('interface_structure', 'potential_profile')
+"""Analyses whose results are compared in one step more."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def planned_calculations(settings: dict[str, Any]) -> dict[str, int]:
         'evaluation': 2 * n_models,
         'production dynamics': n_runs,
         'analysis': (n_references + n_runs) * (1 + len(settings.get('analyses', {}))),
-        'comparison': 1,
+        'comparison': len(COMPARISONS) + sum(name in settings.get('analyses', {}) for name in COMPARED_ANALYSES),
     }
 
 

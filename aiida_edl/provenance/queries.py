@@ -46,6 +46,10 @@ FIGURE_SOURCES = {
     'model_spread': 'spread',
     'error_metrics': 'errors, energy shifts',
     'training_penalty': 'force ratios',
+    'angular_distributions': 'angles in layers',
+    'potential_profile': 'potential, electric field',
+    'interface_structure': 'radial distributions',
+    'interface_dynamics': 'survival, reorientation',
     'receptive_field_ranking': 'receptive fields',
     'TrainingCalculation': 'learning curves',
 }

@@ -121,15 +121,27 @@ def test_figures_depending_on_the_data_set(benchmark):
     for row in rows:
         counts[row.figure] = counts.get(row.figure, 0) + 1
     # The reference profiles do not follow from the labels.
-    assert counts == {'errors, energy shifts': 6, 'learning curves': 6, 'orientation, ions': 8, 'spread': 1}
+    of_runs = ('orientation, ions, densities, angles', 'angles in layers', 'potential, electric field')
+    of_runs += ('radial distributions', 'survival, reorientation')
+    assert counts == {
+        **dict.fromkeys(('errors, energy shifts', 'learning curves'), 6),
+        **dict.fromkeys(of_runs, 8),
+        **dict.fromkeys(('spread', 'force ratios', 'receptive fields'), 1),
+    }
 
 
 def test_figures_depending_on_one_potential(benchmark):
     rows = queries.figures_depending_on(benchmark.nodes['potentials']['mace_single_2_seed_01'])
     assert [(row.figure, row.made_by) for row in rows] == [
+        ('angles in layers', 'angular_distributions'),
         ('errors, energy shifts', 'error_metrics'),
-        ('orientation, ions', 'interface_profiles'),
+        ('force ratios', 'training_penalty'),
+        ('orientation, ions, densities, angles', 'interface_profiles'),
+        ('potential, electric field', 'potential_profile'),
+        ('radial distributions', 'interface_structure'),
+        ('receptive fields', 'receptive_field_ranking'),
         ('spread', 'model_spread'),
+        ('survival, reorientation', 'interface_dynamics'),
     ]
 
 
