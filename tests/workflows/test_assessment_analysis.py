@@ -20,7 +20,7 @@ class Assessment(AssessmentAnalysisMixin):
 
     def __init__(self, **analyses: Dict) -> None:
         self.inputs = {'analyses': analyses}
-        self.ctx = SimpleNamespace()
+        self.ctx: dict[str, Any] = {}
         self.called: list[tuple[Any, dict[str, Any]]] = []
         self.given: dict[str, Any] = {}
 
