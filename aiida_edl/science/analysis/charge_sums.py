@@ -11,14 +11,15 @@ from aiida_edl.science.analysis import surface_planes
 from aiida_edl.science.analysis.atom_groups import Integers, complete_cells
 from aiida_edl.science.analysis.fixed_charges import induced_charges
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
+from aiida_edl.science.analysis.pass_arrays import Charges
 from aiida_edl.science.analysis.planar_bins import FrameBlocks, PlanarBins, Rows
 from aiida_edl.science.analysis.potential_settings import PotentialSettings
 from aiida_edl.science.analysis.surface_planes import Surface
 from aiida_edl.science.analysis.trajectory_parts import TrajectoryPart
 from aiida_edl.science.frames import Floats, FrameSet
 
-ATOMS_AT_ONCE = 100_000
-"""Atoms of one chunk of frames; bounds the memory."""
+ATOMS_AT_ONCE = 300_000
+"""Atoms of one chunk of frames; bounds the memory, and makes the work on each chunk as such small."""
 MINIMUM_VACUUM = 6.0
 """Gap between atoms that is vacuum [Å]; layers of metal and liquid are closer."""
 MARGIN = 1.0
@@ -109,6 +110,10 @@ class ChargeSums:
 
     grids: tuple[ChargeGrid, ...]
     """Bins of each wet surface."""
+    all_charge: Floats
+    """Holds ``charge``, which is made of views of it, shape ``(n_surfaces, n_blocks, most_bins)``."""
+    all_moment: Floats
+    """Holds ``moment``."""
     charge: tuple[Floats, ...]
     """Of each surface, charge per area summed over the frames of each block [e/Å²], shape ``(n_blocks, n_bins)``."""
     moment: tuple[Floats, ...]
@@ -128,14 +133,37 @@ class ChargeSums:
         :param grids: bins of each surface.
         """
         n_frames = len(blocks.block_of_frame)
-        shapes = [(len(blocks), grid.bins.n_bins) for grid in grids]
+        n_bins = [grid.bins.n_bins for grid in grids]
+        all_charge, all_moment = np.zeros((2, len(grids), len(blocks), max(n_bins)))
         return cls(
             grids=grids,
-            charge=tuple(np.zeros(shape) for shape in shapes),
-            moment=tuple(np.zeros(shape) for shape in shapes),
+            all_charge=all_charge,
+            all_moment=all_moment,
+            charge=tuple(array[:, :n] for array, n in zip(all_charge, n_bins, strict=True)),
+            moment=tuple(array[:, :n] for array, n in zip(all_moment, n_bins, strict=True)),
             surface_charge=np.zeros((n_frames, len(grids))),
             area=np.zeros(n_frames),
             at_cut=np.zeros(n_frames, dtype=np.int64),
+        )
+
+    def target(self, fixed: Floats | None) -> Charges:
+        """Return what the compiled pass fills.
+
+        :param fixed: as in :meth:`add`; the pass is given the charges of the frames later.
+        """
+        grids = self.grids
+        return Charges(
+            values=np.zeros((1, 0)) if fixed is None else np.array(fixed[None], dtype=np.float64),
+            is_fixed=fixed is not None,
+            width=float(grids[0].width),
+            below=np.array([grid.n_below for grid in grids], dtype=np.int64),
+            bins=np.array([grid.bins.n_bins for grid in grids], dtype=np.int64),
+            lengths=np.array([grid.length for grid in grids], dtype=np.float64),
+            margin=MARGIN if grids[0].is_vacuum else -1.0,
+            charge=self.all_charge,
+            moment=self.all_moment,
+            surface_charge=self.surface_charge,
+            at_cut=self.at_cut,
         )
 
     def add(
@@ -146,7 +174,7 @@ class ChargeSums:
         blocks: FrameBlocks,
         fixed: Floats | None,
     ) -> None:
-        """Add the frames ``span[0]:span[1]`` of one part of the trajectory.
+        """Add the frames ``span[0]:span[1]`` of one part of the trajectory without the compiled pass.
 
         :param frames: the trajectory.
         :param part: the part, whose frames have the same atoms.
@@ -164,7 +192,7 @@ class ChargeSums:
         places = SurfaceHeights.of_frames(frames, span, part.surfaces)
         self.area[frame_rows] = places.areas
         if fixed is None:
-            heights, charges = places.heights, _charges_of_frames(frames, span)
+            heights, charges = places.heights, charges_of_frames(frames, span)
             metal = _charges_by_surface(charges, places, part)
             sheets = np.zeros_like(metal)
         else:
@@ -186,7 +214,7 @@ class ChargeSums:
                 self.at_cut[frame_rows] = near.sum(axis=1)
 
 
-def _charges_of_frames(frames: FrameSet, span: tuple[int, int]) -> Floats:
+def charges_of_frames(frames: FrameSet, span: tuple[int, int]) -> Floats:
     """Return the charges that the frames carry [e], shape ``(n_frames, n_atoms)``.
 
     :raises NotAnalysableError: if they carry none, or a frame has a net charge.

@@ -4,7 +4,7 @@ Imported by :func:`~aiida_edl.science.analysis.kernels.compiled_kernels` alone, 
 Each kernel has one signature, so it is compiled once and kept in the cache of numba; numbers are in double precision.
 """
 
-# ruff: noqa: PLR0912, PLR0917, C901  (numba takes no dataclasses, and calls within inner loops cost more than the work)
+# ruff: noqa: PLR0917  (numba takes no dataclasses, and calls within inner loops cost more than the work)
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from aiida_edl.science.analysis.surface_planes import LAYER_GAP
+
 PAIR_MARGIN = 1e-9
 """Relative safety of the triangle inequality, far above rounding in double precision."""
 
 
 @njit('float64(float64[:, ::1])', cache=True)
-def _squared_half_height(inverse: Any) -> Any:
+def squared_half_height(inverse: Any) -> Any:
     """Return the square of half the smallest height of a cell [Å²]; shorter vectors are their own minimum images."""
     largest = 0.0
     for axis in range(3):
@@ -30,7 +32,7 @@ def _squared_half_height(inverse: Any) -> Any:
     'float64(float64, float64, float64, float64[:, ::1], float64[:, ::1], boolean[::1], float64, float64[::1])',
     cache=True,
 )
-def _minimum_image(x: Any, y: Any, z: Any, cell: Any, inverse: Any, pbc: Any, short: Any, out: Any) -> Any:
+def minimum_image(x: Any, y: Any, z: Any, cell: Any, inverse: Any, pbc: Any, short: Any, out: Any) -> Any:
     """Write a vector folded back by whole cell vectors [Å] to ``out``, and return its squared length [Å²]."""
     out[0], out[1], out[2] = x, y, z
     squared = x * x + y * y + z * z
@@ -83,14 +85,15 @@ def _sort_into_slabs(
 
 
 @njit(
-    'boolean(float64[:, :], int64[::1], float64[:, ::1], float64[:, ::1], boolean[::1], float64, float64[:, ::1], '
+    'float64(float64[:, :], int64[::1], float64[:, ::1], float64[:, ::1], boolean[::1], float64, float64[:, ::1], '
     'int64[::1])',
     cache=True,
+    fastmath={'nnan', 'nsz'},
 )
-def _has_pair_within(
+def smallest_squared_distance(
     positions: Any, oxygen: Any, cell: Any, inverse: Any, pbc: Any, limit: Any, fractions: Any, starts: Any
 ) -> Any:
-    """Return whether two oxygen atoms are closer than a distance whose square is ``limit`` [Å²].
+    """Return the smallest squared distance of two oxygen atoms [Å²], or ``limit`` if that is less.
 
     Only pairs in the same or in neighbouring slabs along the third cell vector are compared, which are thick enough.
 
@@ -104,7 +107,7 @@ def _has_pair_within(
     aa, bb, cc = metric[0, 0], metric[1, 1], metric[2, 2]
     ab, ac, bc = 2.0 * metric[0, 1], 2.0 * metric[0, 2], 2.0 * metric[1, 2]
     half_a, half_b, half_c = (0.5 if pbc[0] else np.inf), (0.5 if pbc[1] else np.inf), (0.5 if pbc[2] else np.inf)
-    is_found = False
+    smallest = limit
     for slab in range(n_slabs):
         beyond = slab + 1 if slab + 1 < n_slabs else (0 if pbc[2] and n_slabs > 1 else -1)
         for i in range(starts[slab], starts[slab + 1]):
@@ -120,10 +123,83 @@ def _has_pair_within(
                     b -= 1.0 if b > half_b else (-1.0 if b < -half_b else 0.0)
                     c -= 1.0 if c > half_c else (-1.0 if c < -half_c else 0.0)
                     squared = aa * a * a + bb * b * b + cc * c * c + ab * a * b + ac * a * c + bc * b * c
-                    is_found |= squared < limit
-        if is_found:
-            return True
-    return False
+                    smallest = squared if squared < smallest else smallest
+    return smallest
+
+
+@njit(
+    'float64(float64[:, :], int64[::1], float64[:, :], int64[::1], float64[:, ::1], float64[:, ::1], boolean[::1], '
+    'float64, int64[::1], int64[::1], float64[:, ::1])',
+    cache=True,
+)
+def carry_owners(
+    oxygens: Any,
+    oxygen: Any,
+    hydrogens: Any,
+    hydrogen: Any,
+    cell: Any,
+    inverse: Any,
+    pbc: Any,
+    short: Any,
+    before: Any,
+    owners: Any,
+    bonds: Any,
+) -> Any:
+    """Write the bonds of one frame to the owners of the one before, and return the longest, squared [Å²]."""
+    longest = 0.0
+    for i in range(hydrogen.size):
+        owner = before[i]
+        squared = minimum_image(
+            hydrogens[hydrogen[i], 0] - oxygens[oxygen[owner], 0],
+            hydrogens[hydrogen[i], 1] - oxygens[oxygen[owner], 1],
+            hydrogens[hydrogen[i], 2] - oxygens[oxygen[owner], 2],
+            cell,
+            inverse,
+            pbc,
+            short,
+            bonds[i],
+        )
+        owners[i] = owner
+        longest = max(longest, squared)
+    return longest
+
+
+@njit(
+    'void(float64[:, :], int64[::1], float64[:, :], int64[::1], float64[:, ::1], float64[:, ::1], boolean[::1], '
+    'float64, int64[::1], float64[:, ::1])',
+    cache=True,
+)
+def search_owners(
+    oxygens: Any,
+    oxygen: Any,
+    hydrogens: Any,
+    hydrogen: Any,
+    cell: Any,
+    inverse: Any,
+    pbc: Any,
+    short: Any,
+    owners: Any,
+    bonds: Any,
+) -> None:
+    """Write the nearest oxygen of each hydrogen of one frame and the bonds, by comparing all pairs."""
+    vector = np.empty(3)
+    for i in range(hydrogen.size):
+        nearest = np.inf
+        for j in range(oxygen.size):
+            squared = minimum_image(
+                hydrogens[hydrogen[i], 0] - oxygens[oxygen[j], 0],
+                hydrogens[hydrogen[i], 1] - oxygens[oxygen[j], 1],
+                hydrogens[hydrogen[i], 2] - oxygens[oxygen[j], 2],
+                cell,
+                inverse,
+                pbc,
+                short,
+                vector,
+            )
+            if squared < nearest:
+                nearest = squared
+                owners[i] = j
+                bonds[i, 0], bonds[i, 1], bonds[i, 2] = vector[0], vector[1], vector[2]
 
 
 @njit(
@@ -160,46 +236,19 @@ def assign(
     :param counts: result, number of hydrogen of each oxygen, from zero, shape ``(n_frames, n_oxygen)``.
     """
     n_frames, n_oxygen, n_hydrogen = owners.shape[0], oxygen.size, hydrogen.size
-    starts, fractions, vector = np.zeros(n_oxygen + 2, dtype=np.int64), np.empty((3, n_oxygen)), np.empty(3)
+    starts, fractions = np.zeros(n_oxygen + 2, dtype=np.int64), np.empty((3, n_oxygen))
     for frame in range(n_frames):
         cell, inverse, periodic = cells[frame], inverses[frame], pbc[frame]
-        is_settled, short = frame > 0, _squared_half_height(inverse)
+        places, protons, own, bond = oxygens[frame], hydrogens[frame], owners[frame], bonds[frame]
+        is_settled, short = frame > 0, squared_half_height(inverse)
         if is_settled:
-            longest = 0.0
-            for i in range(n_hydrogen):
-                owner = owners[frame - 1, i]
-                squared = _minimum_image(
-                    hydrogens[frame, hydrogen[i], 0] - oxygens[frame, oxygen[owner], 0],
-                    hydrogens[frame, hydrogen[i], 1] - oxygens[frame, oxygen[owner], 1],
-                    hydrogens[frame, hydrogen[i], 2] - oxygens[frame, oxygen[owner], 2],
-                    cell,
-                    inverse,
-                    periodic,
-                    short,
-                    bonds[frame, i],
-                )
-                owners[frame, i] = owner
-                longest = max(longest, squared)
+            before = owners[frame - 1]
+            longest = carry_owners(places, oxygen, protons, hydrogen, cell, inverse, periodic, short, before, own, bond)
             limit = 4.0 * (1.0 + PAIR_MARGIN) * longest
-            is_settled = not _has_pair_within(oxygens[frame], oxygen, cell, inverse, periodic, limit, fractions, starts)
+            squared = smallest_squared_distance(places, oxygen, cell, inverse, periodic, limit, fractions, starts)
+            is_settled = squared >= limit
         if not is_settled:
-            for i in range(n_hydrogen):
-                nearest = np.inf
-                for j in range(n_oxygen):
-                    squared = _minimum_image(
-                        hydrogens[frame, hydrogen[i], 0] - oxygens[frame, oxygen[j], 0],
-                        hydrogens[frame, hydrogen[i], 1] - oxygens[frame, oxygen[j], 1],
-                        hydrogens[frame, hydrogen[i], 2] - oxygens[frame, oxygen[j], 2],
-                        cell,
-                        inverse,
-                        periodic,
-                        short,
-                        vector,
-                    )
-                    if squared < nearest:
-                        nearest = squared
-                        owners[frame, i] = j
-                        bonds[frame, i, 0], bonds[frame, i, 1], bonds[frame, i, 2] = vector[0], vector[1], vector[2]
+            search_owners(places, oxygen, protons, hydrogen, cell, inverse, periodic, short, own, bond)
         for i in range(n_hydrogen):
             counts[frame, owners[frame, i]] += 1
 
@@ -254,161 +303,21 @@ def add_to_bins(values: Any, width: Any, maximum: Any, of_frame: Any, weights: A
             sums[row, place] += weights[frame, member] if has_own_weights else weights[frame, 0]
 
 
-@njit('float64(float64[::1], int64[::1], float64, boolean, float64)', cache=True)
-def _plane_height(heights: Any, layer: Any, period: Any, is_periodic: Any, gap: Any) -> Any:
-    """Return the mean height of a layer by minimum image, without members farther than ``gap`` from its median [Å]."""
+@njit('float64(float64[::1], int64[::1], float64, boolean)', cache=True)
+def plane_height(heights: Any, layer: Any, period: Any, is_periodic: Any) -> Any:
+    """Return the mean height of a layer by minimum image, without members farther than the gap from its median [Å]."""
     anchor = heights[layer[0]]
     relative = np.empty(layer.size)
     for i in range(layer.size):
         relative[i] = heights[layer[i]] - anchor
         if is_periodic:
             relative[i] -= np.rint(relative[i] / period) * period
-    if relative.max() - relative.min() <= gap:  # then all are within the gap of the median
+    if relative.max() - relative.min() <= LAYER_GAP:  # then all are within the gap of the median
         return anchor + relative.sum() / layer.size
     median = np.median(relative)
     total, count = 0.0, 0
     for value in relative:
-        if abs(value - median) <= gap:
+        if abs(value - median) <= LAYER_GAP:
             total += value
             count += 1
     return anchor + (total / count if count else relative.sum() / layer.size)
-
-
-OXYGEN, HYDROGEN, ION, WATER, ORIENTATION, COSINE, COUNT = range(7)
-"""Rows of the profiles of :func:`add_profiles`."""
-
-
-@njit(
-    'void(float64[:, ::1], int64[::1], int64, float64[::1], boolean[::1], float64, int64[::1], int64[::1], int64[::1], '
-    'int64[:, ::1], float64[:, ::1], float64[::1], int64[::1], float64, float64, float64, float64, '
-    'float64[:, :, ::1], float64[:, ::1], float64[:, ::1])',
-    cache=True,
-)
-def add_profiles(
-    heights: Any,
-    layer: Any,
-    sign: Any,
-    periods: Any,
-    is_periodic: Any,
-    gap: Any,
-    oxygen: Any,
-    hydrogen: Any,
-    ions: Any,
-    counts: Any,
-    cosines: Any,
-    areas: Any,
-    of_frame: Any,
-    width: Any,
-    maximum: Any,
-    bound: Any,
-    angle_width: Any,
-    profiles: Any,
-    angles: Any,
-    layers: Any,
-) -> None:
-    """Add frames to the profiles above one surface.
-
-    :param heights: heights of all atoms [Å], shape ``(n_frames, n_atoms)``.
-    :param layer: indices of the outermost metal layer.
-    :param sign: +1 for the lower surface, -1 for the upper one.
-    :param periods: period of the height [Å], shape ``(n_frames,)``.
-    :param is_periodic: whether heights repeat, shape ``(n_frames,)``.
-    :param gap: distance from the median of the layer at which a member has left it [Å].
-    :param oxygen: indices of oxygen, as are those of hydrogen and of the ions.
-    :param counts: hydrogen of each oxygen, shape ``(n_frames, n_oxygen)``; two make a water.
-    :param cosines: cos θ of each oxygen against the lower normal, same shape.
-    :param areas: lateral areas [Å²], shape ``(n_frames,)``.
-    :param of_frame: row of each frame, shape ``(n_frames,)``.
-    :param width: width of the bins [Å].
-    :param maximum: end of the last bin [Å].
-    :param bound: height at which the first layer ends [Å].
-    :param angle_width: width of the bins of the angle [degree].
-    :param profiles: densities [1/Å³] and sums, in the order of :data:`OXYGEN` and so on, ``(7, n_rows, n_bins)``.
-    :param angles: first-layer waters by row and angle, shape ``(n_rows, n_angles)``.
-    :param layers: count of the first layer and its sum of cos θ by frame, shape ``(2, n_frames)``.
-    """
-    last, last_angle = profiles.shape[2] - 1, angles.shape[1] - 1
-    for frame in range(heights.shape[0]):
-        row, period, wraps = of_frame[frame], periods[frame], is_periodic[frame]
-        plane = _plane_height(heights[frame], layer, period, wraps, gap)
-        weight = 1.0 / (areas[frame] * width)
-        for j in range(oxygen.size):
-            above = sign * (heights[frame, oxygen[j]] - plane)
-            if wraps:
-                above -= np.floor(above / period) * period
-            is_inside = 0.0 <= above < maximum
-            place = min(int(above / width), last) if is_inside else 0
-            if is_inside:
-                profiles[OXYGEN, row, place] += weight
-            if counts[frame, j] != 2:
-                continue
-            if is_inside:
-                profiles[WATER, row, place] += weight
-            cosine = sign * cosines[frame, j]
-            if not np.isfinite(cosine):
-                continue
-            if is_inside:
-                profiles[ORIENTATION, row, place] += weight * cosine
-                profiles[COSINE, row, place] += cosine
-                profiles[COUNT, row, place] += 1.0
-            if 0.0 <= above < bound:
-                layers[0, frame] += 1.0
-                layers[1, frame] += cosine
-                angle = np.degrees(np.arccos(min(max(cosine, -1.0), 1.0)))
-                angles[row, min(int(angle / angle_width), last_angle)] += 1.0
-        for kind, members in ((HYDROGEN, hydrogen), (ION, ions)):
-            for j in range(members.size):
-                above = sign * (heights[frame, members[j]] - plane)
-                if wraps:
-                    above -= np.floor(above / period) * period
-                if 0.0 <= above < maximum:
-                    profiles[kind, row, min(int(above / width), last)] += weight
-
-
-@njit(
-    'void(float64[:, :], int64[:, ::1], float64[:, :], int64[:, :], int64, float64[::1], int64[:], float64, '
-    'float64[:, :, ::1], float64[:, ::1], float64[:, ::1])',
-    cache=True,
-)
-def add_angles(
-    above: Any,
-    counts: Any,
-    cosines: Any,
-    owners: Any,
-    sign: Any,
-    bounds: Any,
-    of_frame: Any,
-    width: Any,
-    angles: Any,
-    sums: Any,
-    numbers: Any,
-) -> None:
-    """Add vectors of waters to the distributions of their angle in layers above one surface.
-
-    :param above: heights of oxygen above the surface [Å], shape ``(n_frames, n_oxygen)``.
-    :param counts: hydrogen of each oxygen, same shape; two make a water.
-    :param cosines: cosine of each vector against the lower normal, shape ``(n_frames, n_vectors)``.
-    :param owners: oxygen of each vector, same shape.
-    :param sign: +1 for the lower surface, -1 for the upper one.
-    :param bounds: heights between which the layers lie [Å], shape ``(n_layers + 1,)``.
-    :param of_frame: row of each frame, shape ``(n_frames,)``.
-    :param width: width of the bins of the angle [degree].
-    :param angles: vectors by row, layer and angle, shape ``(n_rows, n_layers, n_angles)``.
-    :param sums: sums of the cosine, shape ``(n_rows, n_layers)``.
-    :param numbers: vectors, same shape.
-    """
-    last = angles.shape[2] - 1
-    for frame in range(cosines.shape[0]):
-        row = of_frame[frame]
-        for i in range(cosines.shape[1]):
-            owner, cosine = owners[frame, i], sign * cosines[frame, i]
-            height = above[frame, owner]
-            if counts[frame, owner] != 2 or not (bounds[0] <= height < bounds[-1]) or not np.isfinite(cosine):
-                continue
-            layer = 0
-            while height >= bounds[layer + 1]:
-                layer += 1
-            angle = np.degrees(np.arccos(min(max(cosine, -1.0), 1.0)))
-            angles[row, layer, min(int(angle / width), last)] += 1.0
-            sums[row, layer] += cosine
-            numbers[row, layer] += 1.0

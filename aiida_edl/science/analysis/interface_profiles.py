@@ -19,19 +19,12 @@ from aiida_edl.science.analysis.density_profile import WATER_MASS, atomic_mass, 
 from aiida_edl.science.analysis.planar_bins import FrameBlocks, coarsened, ratio_over_replicas
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
 from aiida_edl.science.analysis.profile_sums import ProfileSums
-from aiida_edl.science.analysis.trajectory_parts import (
-    analysed_blocks,
-    frame_interval,
-    replica_ranges,
-    trajectory_parts,
-)
+from aiida_edl.science.analysis.trajectory_parts import AnalysedTrajectory
+from aiida_edl.science.analysis.z_pass import WantedSums
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.science.uncertainty import Estimate
 
 __all__ = ['InterfaceProfiles', 'ProfileSettings', 'interface_profiles']
-
-ATOMS_AT_ONCE = 300_000
-"""Atoms of one chunk of frames; bounds the memory, and is large enough that the work on each chunk as such is small."""
 
 
 @dataclass(frozen=True)
@@ -156,19 +149,24 @@ def interface_profiles(frames: FrameSet, settings: ProfileSettings | None = None
         error.
     """
     settings = settings or ProfileSettings()
-    replicas = replica_ranges(frames, settings)
-    blocks = analysed_blocks(replicas)
-    parts, symbol = trajectory_parts(frames, replicas, settings, settings.ion)
-    sums = ProfileSums.empty(blocks, settings)
-    for part in parts:
-        frames_at_once = max(1, ATOMS_AT_ONCE // int(frames.offsets[part.start + 1] - frames.offsets[part.start]))
-        for start in range(part.start, part.stop, frames_at_once):
-            sums.add(frames, part, (start, min(start + frames_at_once, part.stop)), blocks, settings)
-    replica_of_frame = np.repeat(np.arange(len(replicas)), [stop - start for start, stop in replicas])
+    trajectory = AnalysedTrajectory.of(frames, settings, settings.ion)
+    sums = ProfileSums.empty(trajectory.blocks, settings)
+    WantedSums(profiles=(sums, settings)).add(trajectory)
+    return profiles_of(sums, trajectory, settings)
+
+
+def profiles_of(sums: ProfileSums, trajectory: AnalysedTrajectory, settings: ProfileSettings) -> InterfaceProfiles:
+    """Return the profiles that follow from the sums over a trajectory.
+
+    :param sums: sums over all its frames.
+    :param trajectory: the trajectory, with the surfaces that were averaged.
+    :param settings: with what the sums were made.
+    """
+    blocks, symbol = trajectory.blocks, trajectory.symbol
     values: dict[str, Any] = {
         **_densities(sums, blocks, symbol, settings),
         **_orientations(sums, blocks, settings),
-        **_first_layer(sums, replica_of_frame),
+        **_first_layer(sums, trajectory.replica_of_frame),
     }
     values |= {
         'z': settings.bins.centres,
@@ -177,11 +175,11 @@ def interface_profiles(frames: FrameSet, settings: ProfileSettings | None = None
         'irregular_oxygen_counts': sums.irregular,
         'irregular_oxygen_fraction': float(sums.irregular.sum() / sums.oxygen_count.sum()),
         'ion': symbol,
-        'n_surfaces': len(parts[0].surfaces),
+        'n_surfaces': trajectory.n_surfaces,
         'area': float(sums.area.mean()),
         'n_frames': len(sums.area),
-        'n_replicas': len(replicas),
-        'frame_interval': frame_interval(frames, replicas),
+        'n_replicas': len(trajectory.replicas),
+        'frame_interval': trajectory.frame_interval,
     }
     return InterfaceProfiles(settings=settings, **values)
 

@@ -21,6 +21,14 @@ def compiled_kernels() -> Any | None:
         return None
 
 
+@cache
+def compiled_pass() -> Any | None:
+    """Return the module of the compiled pass over a trajectory, or None without numba."""
+    if compiled_kernels() is None:
+        return None
+    return importlib.import_module('aiida_edl.science.analysis.compiled_pass')
+
+
 def writable(array: NDArray[Any], order: str = '') -> NDArray[Any]:
     """Return an array that a kernel takes: as it is, or a copy if it is read-only or in single precision.
 

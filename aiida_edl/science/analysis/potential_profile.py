@@ -25,19 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiida_edl.science import units
-from aiida_edl.science.analysis.charge_sums import ChargeGrid, ChargeSums, SurfaceHeights, charge_grids, frame_chunks
-from aiida_edl.science.analysis.fixed_charges import charges_of_atoms
+from aiida_edl.science.analysis.atom_groups import Integers
+from aiida_edl.science.analysis.charge_sums import ChargeGrid, ChargeSums, SurfaceHeights, charge_grids
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.analysis.planar_bins import FrameBlocks, ratio_over_replicas
 from aiida_edl.science.analysis.planar_poisson import planar_potential, region_mean
 from aiida_edl.science.analysis.potential_settings import PotentialSettings
-from aiida_edl.science.analysis.trajectory_parts import (
-    TrajectoryPart,
-    analysed_blocks,
-    frame_interval,
-    replica_ranges,
-    trajectory_parts,
-)
+from aiida_edl.science.analysis.trajectory_parts import AnalysedTrajectory, TrajectoryPart
+from aiida_edl.science.analysis.z_pass import WantedSums
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.science.uncertainty import Estimate
 
@@ -163,28 +158,30 @@ def potential_profile(frames: FrameSet, settings: PotentialSettings | None = Non
         suit the boundary, or a replica is too short for an error.
     """
     settings = settings or PotentialSettings()
-    replicas = replica_ranges(frames, settings)
-    blocks = analysed_blocks(replicas)
     # The charge of the metal depends on all its surfaces, whichever is analysed.
-    parts, _ = trajectory_parts(frames, replicas, dataclasses.replace(settings, surfaces='average'), None)
+    trajectory = AnalysedTrajectory.of(frames, dataclasses.replace(settings, surfaces='average'), None)
+    trajectory.restricted(settings.surfaces)
+    sums = ChargeSums.empty(trajectory.blocks, charge_grids(frames, trajectory.parts, settings))
+    WantedSums(charges=(sums, settings)).add(trajectory)
+    return potential_of(sums, trajectory, settings)
+
+
+def potential_of(sums: ChargeSums, trajectory: AnalysedTrajectory, settings: PotentialSettings) -> PotentialProfile:
+    """Return what follows from the sums over a trajectory.
+
+    :param sums: sums over all its frames.
+    :param trajectory: the trajectory, with all wet surfaces.
+    :param settings: with what the sums were made, and which surfaces are averaged.
+    :raises NotAnalysableError: if grid or regions do not lie within the cell.
+    """
+    frames, blocks, parts = trajectory.frames, trajectory.blocks, trajectory.parts
     chosen = [i for i, item in enumerate(parts[0].surfaces) if settings.surfaces in ('average', item.name)]
-    if not chosen:
-        raise NotAnalysableError(
-            f"the setting 'surfaces' asks for the {settings.surfaces} surface, but only the "
-            f'{parts[0].surfaces[0].name} one is wet'
-        )
-    is_fixed = settings.charge_source == 'fixed' or (settings.charge_source == 'auto' and frames.charges is None)
-    sums = ChargeSums.empty(blocks, charge_grids(frames, parts, settings))
-    for part in parts:
-        fixed = charges_of_atoms(frames.frame(part.start).numbers, settings.charges) if is_fixed else None
-        for span in frame_chunks(frames, part):
-            sums.add(frames, part, span, blocks, fixed)
     bulk = settings.bulk_region if settings.has_bulk_region else _central_liquid(frames, parts[0])
     _check_regions(sums.grids, bulk, settings)
-    values = _solved(sums, blocks, chosen, bulk, settings) | _surface_charge(sums, replicas, chosen)
+    values = _solved(sums, blocks, chosen, bulk, settings) | _surface_charge(sums, trajectory.replica_of_frame, chosen)
     values |= {
         'boundary': 'vacuum' if sums.grids[0].is_vacuum else 'periodic',
-        'charge_source': 'fixed' if is_fixed else 'frames',
+        'charge_source': 'fixed' if settings.are_fixed(frames) else 'frames',
         'bulk_lower': float(bulk[0]),
         'bulk_upper': float(bulk[1]),
         'frames_at_cut': int(np.count_nonzero(sums.at_cut)),
@@ -192,8 +189,8 @@ def potential_profile(frames: FrameSet, settings: PotentialSettings | None = Non
         'n_wet_sides': len(parts[0].surfaces),
         'area': float(sums.area.mean()),
         'n_frames': len(sums.area),
-        'n_replicas': len(replicas),
-        'frame_interval': frame_interval(frames, replicas),
+        'n_replicas': len(trajectory.replicas),
+        'frame_interval': trajectory.frame_interval,
     }
     return PotentialProfile(settings=settings, **values)
 
@@ -307,10 +304,9 @@ def _of_surface(
     }
 
 
-def _surface_charge(sums: ChargeSums, replicas: list[tuple[int, int]], chosen: list[int]) -> dict[str, float]:
+def _surface_charge(sums: ChargeSums, of_frame: Integers, chosen: list[int]) -> dict[str, float]:
     """Return the charge of the analysed surfaces, by field name."""
     values = sums.surface_charge[:, chosen].mean(axis=1)[:, None]
-    of_frame = np.repeat(np.arange(len(replicas)), [stop - start for start, stop in replicas])
     estimate = ratio_over_replicas(values, np.ones_like(values), of_frame)
     mean, error = float(estimate.mean[0]), float(estimate.error[0])
     factor = units.MICROCOULOMB_PER_CM2_PER_E_PER_ANGSTROM2

@@ -13,6 +13,7 @@ from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.analysis.atom_groups import HYDROGENS_PER_WATER
 from aiida_edl.science.analysis.planar_bins import PlanarBins
 from aiida_edl.science.analysis.profile_settings import SURFACE_CHOICES
+from aiida_edl.science.frames import FrameSet
 from aiida_edl.typed_fields import checked_fields
 
 BOUNDARIES = ('auto', 'periodic', 'vacuum')
@@ -117,6 +118,10 @@ class PotentialSettings:
     def has_bulk_region(self) -> bool:
         """Whether the bulk region is given."""
         return tuple(self.bulk_region) != (0.0, 0.0)
+
+    def are_fixed(self, frames: FrameSet) -> bool:
+        """Return whether charges are fixed by element, rather than those that the frames carry."""
+        return self.charge_source == 'fixed' or (self.charge_source == 'auto' and frames.charges is None)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PotentialSettings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +11,15 @@ from aiida_edl.science.analysis import surface_planes
 from aiida_edl.science.analysis.angular_distribution import angle_sums
 from aiida_edl.science.analysis.atom_groups import HYDROGENS_PER_WATER, Integers, assign_hydrogens_of, complete_cells
 from aiida_edl.science.analysis.density_profile import number_density_sums
-from aiida_edl.science.analysis.kernels import compiled_kernels
+from aiida_edl.science.analysis.pass_arrays import Profiles, angle_table
 from aiida_edl.science.analysis.planar_bins import FrameBlocks, Rows
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
 from aiida_edl.science.analysis.trajectory_parts import TrajectoryPart
 from aiida_edl.science.analysis.water_orientation import cosines_of, in_first_layer, layer_sums, orientation_sums
 from aiida_edl.science.frames import Floats, FrameSet
+
+NAMES = ('oxygen', 'hydrogen', 'ion', 'water', 'orientation', 'cosine', 'count')
+"""Of the profiles, in the order of the compiled pass."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class _Places:
 class ProfileSums:
     """Sums that grow, in place, as frames are added; divided by the number of surfaces already."""
 
+    fine: Floats
+    """The seven profiles that follow, which are views of it, shape ``(7, n_blocks, n_bins)``."""
     oxygen: Floats
     """Number density of oxygen summed over the frames of each block [1/Å³], shape ``(n_blocks, n_bins)``."""
     hydrogen: Floats
@@ -58,6 +62,8 @@ class ProfileSums:
     """Number of waters, shape ``(n_blocks, n_bins)``."""
     angle: Floats
     """Number of first-layer waters by angle, shape ``(n_blocks, n_angles)``."""
+    layers: Floats
+    """The two sums that follow, which are views of it, shape ``(2, n_frames)``."""
     layer_count: Floats
     """Waters in the first layer of each frame, shape ``(n_frames,)``."""
     layer_cosine: Floats
@@ -77,18 +83,41 @@ class ProfileSums:
         :param settings: bins.
         """
         n_frames = len(blocks.block_of_frame)
-        profiles = {
-            name: np.zeros((len(blocks), settings.bins.n_bins))
-            for name in ('oxygen', 'hydrogen', 'ion', 'water', 'orientation', 'cosine', 'count')
-        }
+        layers = np.zeros((2, n_frames))
+        fine = np.zeros((len(NAMES), len(blocks), settings.bins.n_bins))
         return cls(
-            **profiles,
+            fine=fine,
+            **dict(zip(NAMES, fine, strict=True)),
             angle=np.zeros((len(blocks), settings.angle_bins.n_bins)),
-            layer_count=np.zeros(n_frames),
-            layer_cosine=np.zeros(n_frames),
+            layers=layers,
+            layer_count=layers[0],
+            layer_cosine=layers[1],
             irregular=np.zeros(n_frames, dtype=np.int64),
             oxygen_count=np.zeros(n_frames, dtype=np.int64),
             area=np.zeros(n_frames),
+        )
+
+    def target(self, part: TrajectoryPart, rows: slice, settings: ProfileSettings) -> Profiles:
+        """Return what the compiled pass fills, and set what does not depend on positions.
+
+        :param part: part of the trajectory, with all surfaces of the pass.
+        :param rows: rows of its frames.
+        :param settings: bins, first layer, and which of the surfaces count.
+        """
+        self.oxygen_count[rows] = part.groups.oxygen.size
+        chosen = np.array([settings.surfaces in ('average', surface.name) for surface in part.surfaces])
+        return Profiles(
+            surfaces=chosen,
+            share=1.0 / int(chosen.sum()),
+            width=float(settings.bin_width),
+            maximum=float(settings.z_max),
+            bound=float(settings.first_layer_bound),
+            angle_width=float(settings.angle_bin_width),
+            table=angle_table(settings.angle_bin_width),
+            fine=self.fine,
+            angles=self.angle,
+            layers=self.layers,
+            irregular=self.irregular,
         )
 
     def add(
@@ -99,7 +128,7 @@ class ProfileSums:
         blocks: FrameBlocks,
         settings: ProfileSettings,
     ) -> None:
-        """Add the frames ``span[0]:span[1]`` of one part of the trajectory.
+        """Add the frames ``span[0]:span[1]`` of one part of the trajectory without the compiled pass.
 
         :param frames: the trajectory.
         :param part: the part, whose frames have the same atoms.
@@ -126,52 +155,12 @@ class ProfileSums:
         heights = surface_planes.heights_along(positions, normals)
         lower_cosines = cosines_of(hydrogen, normals)
         places = _Places(heights, periods, pbc[:, 2], areas, lower_cosines, hydrogen.hydrogen_counts)
-        if (kernels := compiled_kernels()) is not None:
-            self._add_compiled(kernels, places, part, (frame_rows, here, rows), settings)
-        else:
-            self._add_by_numpy(places, part, (frame_rows, here, rows), settings)
-
-    def _add_compiled(
-        self,
-        kernels: Any,
-        places: _Places,
-        part: TrajectoryPart,
-        where: tuple[slice, slice, Rows],
-        settings: ProfileSettings,
-    ) -> None:
-        """Add frames to the profiles by compiled code."""
-        (frame_rows, here, rows), groups, bins = where, part.groups, settings.bins
-        profiles = np.zeros((7, rows.count, bins.n_bins))
-        angles = np.zeros((rows.count, settings.angle_bins.n_bins))
-        layers = np.zeros((2, len(places.areas)))
-        for surface in part.surfaces:
-            kernels.add_profiles(
-                places.heights,
-                surface.layer,
-                surface.sign,
-                places.periods,
-                np.ascontiguousarray(places.is_periodic),
-                surface_planes.LAYER_GAP,
-                *(groups.oxygen, groups.hydrogen, part.ions),
-                *(places.hydrogen_counts, places.cosines, places.areas, rows.of_frame),
-                *(bins.width, bins.maximum, settings.first_layer_bound, settings.angle_bin_width),
-                *(profiles, angles, layers),
-            )
-        share = 1.0 / len(part.surfaces)
-        for name, index in (('oxygen', kernels.OXYGEN), ('hydrogen', kernels.HYDROGEN), ('ion', kernels.ION)):
-            getattr(self, name)[here] += share * profiles[index]
-        self.water[here] += share * profiles[kernels.WATER]
-        self.orientation[here] += share * profiles[kernels.ORIENTATION]
-        self.cosine[here] += profiles[kernels.COSINE]
-        self.count[here] += profiles[kernels.COUNT]
-        self.angle[here] += angles
-        self.layer_count[frame_rows] += share * layers[0]
-        self.layer_cosine[frame_rows] += share * layers[1]
+        self._add_by_numpy(places, part, (frame_rows, here, rows), settings)
 
     def _add_by_numpy(
         self, places: _Places, part: TrajectoryPart, where: tuple[slice, slice, Rows], settings: ProfileSettings
     ) -> None:
-        """Add frames to the profiles without compiled code."""
+        """Add frames whose atoms are placed to the profiles."""
         (frame_rows, here, rows), groups, bins = where, part.groups, settings.bins
         heights, periods, areas = places.heights, places.periods, places.areas
         is_water, lower_cosines = places.hydrogen_counts == HYDROGENS_PER_WATER, places.cosines

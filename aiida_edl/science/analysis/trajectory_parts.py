@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from dataclasses import dataclass
 from typing import Protocol
@@ -49,6 +50,63 @@ class TrajectoryPart:
     """Indices of the ions that are profiled, shape ``(n_ions,)``."""
     surfaces: tuple[Surface, ...]
     """Wet surfaces that are analysed, one or two."""
+
+
+@dataclass(frozen=True)
+class AnalysedTrajectory:
+    """A trajectory, and what of it is analysed."""
+
+    frames: FrameSet
+    """All frames."""
+    replicas: list[tuple[int, int]]
+    """Result of :func:`replica_ranges`."""
+    blocks: FrameBlocks
+    """Blocks of the analysed frames."""
+    parts: list[TrajectoryPart]
+    """Ranges of frames with the same atoms."""
+    symbol: str
+    """Chemical symbol of the ion; ``''`` if there is none."""
+
+    @classmethod
+    def of(cls, frames: FrameSet, settings: PartSettings, ion: str | None) -> AnalysedTrajectory:
+        """Return what is analysed of a trajectory.
+
+        :param frames: the trajectory.
+        :param settings: frames and surfaces to take.
+        :param ion: as in :func:`trajectory_parts`.
+        :raises NotAnalysableError: if there is nothing to analyse, see the functions of this module.
+        """
+        replicas = replica_ranges(frames, settings)
+        blocks = analysed_blocks(replicas)
+        parts, symbol = trajectory_parts(frames, replicas, settings, ion)
+        return cls(frames, replicas, blocks, parts, symbol)
+
+    def restricted(self, surfaces: str) -> AnalysedTrajectory:
+        """Return the same with the chosen surfaces alone.
+
+        :param surfaces: ``'average'``, ``'lower'`` or ``'upper'``.
+        :raises NotAnalysableError: if that surface is not wet.
+        """
+        parts = [
+            dataclasses.replace(part, surfaces=_chosen_surfaces(part.surfaces, surfaces, part.start))
+            for part in self.parts
+        ]
+        return dataclasses.replace(self, parts=parts)
+
+    @property
+    def n_surfaces(self) -> int:
+        """Number of surfaces."""
+        return len(self.parts[0].surfaces)
+
+    @property
+    def replica_of_frame(self) -> Integers:
+        """Replica of each analysed frame, shape ``(n_frames,)``."""
+        return np.repeat(np.arange(len(self.replicas)), [stop - start for start, stop in self.replicas])
+
+    @property
+    def frame_interval(self) -> float:
+        """Time between frames [fs], NaN if unknown."""
+        return frame_interval(self.frames, self.replicas)
 
 
 def replica_ranges(frames: FrameSet, settings: PartSettings) -> list[tuple[int, int]]:
@@ -144,12 +202,17 @@ def _surfaces(frames: FrameSet, index: int, groups: AtomGroups, settings: PartSe
         raise NotAnalysableError(
             f'frame {index} has no metal surface that touches water: an interface cannot be profiled'
         )
-    if settings.surfaces == 'average':
+    return _chosen_surfaces(found, settings.surfaces, index)
+
+
+def _chosen_surfaces(found: tuple[Surface, ...], name: str, index: int) -> tuple[Surface, ...]:
+    """Return the surface of a name among the wet ones of a frame, or all for ``'average'``."""
+    if name == 'average':
         return found
-    chosen = tuple(surface for surface in found if surface.name == settings.surfaces)
+    chosen = tuple(surface for surface in found if surface.name == name)
     if not chosen:
         raise NotAnalysableError(
-            f"the setting 'surfaces' asks for the {settings.surfaces} surface, but in frame {index} only the "
+            f"the setting 'surfaces' asks for the {name} surface, but in frame {index} only the "
             f'{found[0].name} one is wet'
         )
     return chosen

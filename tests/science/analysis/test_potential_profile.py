@@ -278,7 +278,7 @@ def test_open_cell_has_no_periodic_boundary(trajectory):
 
 
 def test_dry_surface_cannot_be_chosen(trajectory):
-    message = r"^the setting 'surfaces' asks for the upper surface, but only the lower one is wet$"
+    message = r"^the setting 'surfaces' asks for the upper surface, but in frame 0 only the lower one is wet$"
     with pytest.raises(NotAnalysableError, match=message):
         potential_profile(trajectory, PotentialSettings(surfaces='upper'))
 
