@@ -119,15 +119,15 @@ def distributions_of(sums: AngularSums, trajectory: AnalysedTrajectory) -> Angul
     """
     settings, blocks, n_surfaces = sums.settings, trajectory.blocks, trajectory.n_surfaces
     n_layers, n_angles = settings.n_layers, settings.angle_bins.n_bins
-    replica_of_block = blocks.replica_of_block
+    replica_of_block, counts = blocks.replica_of_block, sums.counts
     values: dict[str, Any] = {}
     for index, kind in enumerate(KINDS):
-        every = np.repeat(sums.counts[index] * settings.angle_bin_width, n_angles, axis=1)
+        every = np.repeat(counts[index] * settings.angle_bin_width, n_angles, axis=1)
         shares = ratio_over_replicas(sums.angles[index].reshape(len(blocks), -1), every, replica_of_block)
-        cosine = ratio_over_replicas(sums.cosines[index], sums.counts[index], replica_of_block)
+        cosine = ratio_over_replicas(sums.cosines[index], counts[index], replica_of_block)
         values |= _pair(f'{kind}_distribution', shares, (n_layers, n_angles)) | _pair(f'{kind}_mean_cosine', cosine)
     frames_in_block = (blocks.frames_in_block[:, None] * n_surfaces).astype(np.float64)
-    count = ratio_over_replicas(sums.counts[0], frames_in_block, replica_of_block)
+    count = ratio_over_replicas(counts[0], frames_in_block, replica_of_block)
     return AngularDistributions(
         angle=settings.angle_bins.centres,
         layer_bounds=np.array(settings.layer_bounds, dtype=np.float64),

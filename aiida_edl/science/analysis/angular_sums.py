@@ -28,13 +28,18 @@ class AngularSums:
     """By kind of vector as in :data:`KINDS`, their number by angle, shape ``(2, n_blocks, n_layers, n_angles)``."""
     cosines: Floats
     """By kind, the sum of cos θ, shape ``(2, n_blocks, n_layers)``."""
-    counts: Floats
-    """By kind, their number, shape ``(2, n_blocks, n_layers)``."""
     irregular: Integers
     """Oxygen without exactly two hydrogen, and all oxygen, shape ``(2,)``."""
     blocks: FrameBlocks
     """Blocks of all analysed frames."""
     settings: AngularSettings
+    every: Angles
+    """What the compiled pass fills: the same sums, and in one more layer all that is in no layer or no water."""
+
+    @property
+    def counts(self) -> Floats:
+        """Number of vectors by kind, shape ``(2, n_blocks, n_layers)``."""
+        return np.asarray(self.angles.sum(axis=-1), dtype=np.float64)
 
     @classmethod
     def empty(cls, blocks: FrameBlocks, settings: AngularSettings) -> AngularSums:
@@ -43,26 +48,26 @@ class AngularSums:
         :param blocks: blocks of all analysed frames.
         :param settings: layers and angles.
         """
-        shape = (len(KINDS), len(blocks), settings.n_layers)
-        angles = np.zeros((*shape, settings.angle_bins.n_bins))
-        return cls(angles, np.zeros(shape), np.zeros(shape), np.zeros(2, dtype=np.int64), blocks, settings)
+        shape = (len(KINDS), len(blocks), settings.n_layers + 1)
+        every = Angles(
+            surfaces=np.zeros(0, dtype=bool),
+            bounds=np.array(settings.layer_bounds, dtype=np.float64),
+            width=float(settings.angle_bin_width),
+            table=angle_table(settings.angle_bin_width),
+            angles=np.zeros((*shape, settings.angle_bins.n_bins)),
+            cosines=np.zeros(shape),
+            irregular=np.zeros(2, dtype=np.int64),
+        )
+        angles, cosines = every.angles[:, :, :-1], every.cosines[:, :, :-1]
+        return cls(angles, cosines, every.irregular, blocks, settings, every)
 
     def target(self, surfaces: tuple[Surface, ...]) -> Angles:
         """Return what the compiled pass fills.
 
         :param surfaces: all surfaces of the pass.
         """
-        settings = self.settings
-        return Angles(
-            surfaces=np.array([settings.surfaces in ('average', surface.name) for surface in surfaces]),
-            bounds=np.array(settings.layer_bounds, dtype=np.float64),
-            width=float(settings.angle_bin_width),
-            table=angle_table(settings.angle_bin_width),
-            angles=self.angles,
-            cosines=self.cosines,
-            counts=self.counts,
-            irregular=self.irregular,
-        )
+        chosen = np.array([self.settings.surfaces in ('average', surface.name) for surface in surfaces])
+        return self.every._replace(surfaces=chosen)
 
     def add(self, frames: FrameSet, part: TrajectoryPart, span: tuple[int, int]) -> None:
         """Add the frames ``span[0]:span[1]`` of one part of the trajectory in place, without the compiled pass."""
@@ -97,7 +102,6 @@ class AngularSums:
         by_angle = self.settings.angle_bins.sums(angles[:, None], Rows(row, n_rows))
         self.angles[kind, first:stop] += by_angle.reshape(stop - first, n_layers, -1)
         self.cosines[kind, first:stop] += np.bincount(row, cosines, n_rows).reshape(-1, n_layers)
-        self.counts[kind, first:stop] += np.bincount(row, minlength=n_rows).reshape(-1, n_layers)
 
 
 def _bond_cosines(hydrogen: HydrogenAssignment, normals: Floats) -> Floats:

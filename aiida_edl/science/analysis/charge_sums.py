@@ -111,7 +111,7 @@ class ChargeSums:
     grids: tuple[ChargeGrid, ...]
     """Bins of each wet surface."""
     all_charge: Floats
-    """Holds ``charge``, which is made of views of it, shape ``(n_surfaces, n_blocks, most_bins)``."""
+    """Holds ``charge``, made of views of it, and one more bin, shape ``(n_surfaces, n_blocks, most_bins + 1)``."""
     all_moment: Floats
     """Holds ``moment``."""
     charge: tuple[Floats, ...]
@@ -134,7 +134,7 @@ class ChargeSums:
         """
         n_frames = len(blocks.block_of_frame)
         n_bins = [grid.bins.n_bins for grid in grids]
-        all_charge, all_moment = np.zeros((2, len(grids), len(blocks), max(n_bins)))
+        all_charge, all_moment = np.zeros((2, len(grids), len(blocks), max(n_bins) + 1))
         return cls(
             grids=grids,
             all_charge=all_charge,

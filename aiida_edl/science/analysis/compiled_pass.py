@@ -23,9 +23,12 @@ from aiida_edl.science.analysis.compiled_kernels import (
     smallest_squared_distance,
     squared_half_height,
 )
+from aiida_edl.science.analysis.pass_arrays import SPARE
 
 SKIN = 0.6
 """How far beyond twice the longest bond the oxygen atoms are searched for pairs [Å]: a choice of speed alone."""
+EDGE = 1e-9
+"""Distance from the edge of a bin, in widths, within which a product of rounded numbers does not settle the bin."""
 OXYGEN, HYDROGEN, ION, WATER, ORIENTATION, COSINE, COUNT = range(7)
 """Rows of the fine profiles."""
 
@@ -38,6 +41,8 @@ class _Waters(NamedTuple):
     counts: Any
     cosines: Any
     """cos θ of each oxygen against the lower normal."""
+    bond_cosines: Any
+    """Same of each bond."""
     reference: Any
     """Oxygen at the last search for pairs [Å]."""
     apart: Any
@@ -46,7 +51,7 @@ class _Waters(NamedTuple):
     starts: Any
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _angle_bin(cosine: Any, table: Any, width: Any, last: Any) -> Any:
     """Return the bin of an angle, by its cosine where that settles it."""
     place = table[min(max(int((cosine + 1.0) * (0.5 * table.size)), 0), table.size - 1)]
@@ -55,7 +60,7 @@ def _angle_bin(cosine: Any, table: Any, width: Any, last: Any) -> Any:
     return min(int(np.degrees(np.arccos(min(max(cosine, -1.0), 1.0))) / width), last)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _wrapped(height: Any, period: Any, wraps: Any) -> Any:
     """Return a height in ``[0, period)`` where heights repeat."""
     if not wraps or 0.0 <= height < period:
@@ -63,7 +68,22 @@ def _wrapped(height: Any, period: Any, wraps: Any) -> Any:
     return height - np.floor(height / period) * period
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
+def _bin(height: Any, width: Any, inverse: Any, maximum: Any, n_bins: Any, outside: Any) -> Any:
+    """Return the bin of a height, ``outside`` if it is in none.
+
+    A product is faster than a quotient, which decides at edges. There is no branch that depends on where the atom is,
+    because such branches cannot be foreseen.
+    """
+    quotient = height * inverse
+    place = int(quotient)
+    remainder = abs(quotient - np.rint(quotient))
+    if remainder < EDGE:
+        place = int(height / width)
+    return min(place, n_bins - 1) if 0.0 <= height < maximum else outside
+
+
+@njit(cache=True, error_model='numpy')
 def _are_apart(places: Any, oxygen: Any, geometry: Any, longest: Any, waters: Any) -> Any:
     """Return whether all pairs of oxygen are farther apart than two of the longest bonds.
 
@@ -93,7 +113,7 @@ def _are_apart(places: Any, oxygen: Any, geometry: Any, longest: Any, waters: An
     return waters.apart[0] > needed
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _find_waters(places: Any, atoms: Any, geometry: Any, normal: Any, is_first: Any, waters: Any) -> None:
     """Assign the hydrogen of one frame, and find the cosine of each dipole; see ``compiled_kernels.assign``."""
     cell, inverse, pbc, short = geometry
@@ -109,30 +129,29 @@ def _find_waters(places: Any, atoms: Any, geometry: Any, normal: Any, is_first: 
     sums = np.zeros((oxygen.size, 3))
     waters.counts[:] = 0
     for i in range(hydrogen.size):
-        owner = owners[i]
+        owner, x, y, z = owners[i], waters.bonds[i, 0], waters.bonds[i, 1], waters.bonds[i, 2]
         waters.counts[owner] += 1
-        sums[owner, 0] += waters.bonds[i, 0]
-        sums[owner, 1] += waters.bonds[i, 1]
-        sums[owner, 2] += waters.bonds[i, 2]
+        sums[owner, 0] += x
+        sums[owner, 1] += y
+        sums[owner, 2] += z
+        # NaN where an atom lies on its owner.
+        waters.bond_cosines[i] = (x * normal[0] + y * normal[1] + z * normal[2]) / np.sqrt(x * x + y * y + z * z)
     for j in range(oxygen.size):
         along = sums[j, 0] * normal[0] + sums[j, 1] * normal[1] + sums[j, 2] * normal[2]
         length = np.sqrt(sums[j, 0] ** 2 + sums[j, 1] ** 2 + sums[j, 2] ** 2)
         waters.cosines[j] = along / length if length > 0.0 else np.nan
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _add_profiles(heights: Any, above: Any, where: Any, atoms: Any, waters: Any, profiles: Any) -> None:
     """Add one frame to the profiles above one surface; ``above`` are the heights of oxygen above it [Å]."""
     row, frame, sign, plane, period, wraps, area = where
     fine, width, maximum = profiles.fine, profiles.width, profiles.maximum
-    last, last_angle = fine.shape[2] - 1, profiles.angles.shape[1] - 1
+    n_bins, last_angle, inverse = fine.shape[2] - SPARE, profiles.angles.shape[1] - 1, 1.0 / width
     weight = profiles.share / (area * width)
     for j in range(atoms.oxygen.size):
         height = above[j]
-        is_inside = 0.0 <= height < maximum
-        if not is_inside:
-            continue
-        place = min(int(height / width), last)
+        place = _bin(height, width, inverse, maximum, n_bins, n_bins + j % SPARE)
         fine[OXYGEN, row, place] += weight
         if waters.counts[j] != 2:
             continue
@@ -143,50 +162,45 @@ def _add_profiles(heights: Any, above: Any, where: Any, atoms: Any, waters: Any,
         fine[ORIENTATION, row, place] += weight * cosine
         fine[COSINE, row, place] += cosine
         fine[COUNT, row, place] += 1.0
-        if height < profiles.bound:  # at most the maximum
+        if 0.0 <= height < profiles.bound:
             profiles.layers[0, frame] += profiles.share
             profiles.layers[1, frame] += profiles.share * cosine
             angle = _angle_bin(cosine, profiles.table, profiles.angle_width, last_angle)
             profiles.angles[row, angle] += 1.0
     for kind, members in ((HYDROGEN, atoms.hydrogen), (ION, atoms.ions)):
-        for atom in members:
-            height = _wrapped(sign * (heights[atom] - plane), period, wraps)
-            if 0.0 <= height < maximum:
-                fine[kind, row, min(int(height / width), last)] += weight
+        sums = fine[kind, row]
+        for j in range(members.size):
+            height = _wrapped(sign * (heights[members[j]] - plane), period, wraps)
+            sums[_bin(height, width, inverse, maximum, n_bins, n_bins + j % SPARE)] += weight
 
 
-@njit(cache=True)
-def _add_angles(above: Any, row: Any, sign: Any, normal: Any, waters: Any, angles: Any) -> None:
-    """Add the dipoles and bonds of one frame to their distributions in layers above one surface."""
-    bounds, last = angles.bounds, angles.angles.shape[3] - 1
-    layers = np.full(above.size, -1, dtype=np.int64)
+@njit(cache=True, error_model='numpy')
+def _add_angles(above: Any, row: Any, sign: Any, waters: Any, angles: Any) -> None:
+    """Add the dipoles and bonds of one frame to their distributions in layers above one surface.
+
+    What is in no layer, or no water, goes into one more layer, so that no branch depends on where a water is.
+    """
+    bounds, last, n_layers = angles.bounds, angles.angles.shape[3] - 1, angles.angles.shape[2] - 1
+    layers = np.empty(above.size, dtype=np.int64)
     for j in range(above.size):
-        height = above[j]
-        if waters.counts[j] != 2 or not (bounds[0] <= height < bounds[-1]):
-            continue
-        layer = 0
-        while height >= bounds[layer + 1]:
-            layer += 1
-        layers[j] = layer
-        cosine = sign * waters.cosines[j]
-        if np.isfinite(cosine):
-            angles.angles[0, row, layer, _angle_bin(cosine, angles.table, angles.width, last)] += 1.0
-            angles.cosines[0, row, layer] += cosine
-            angles.counts[0, row, layer] += 1.0
-    for i in range(waters.owners.size):
-        layer = layers[waters.owners[i]]
-        if layer < 0:
-            continue
-        x, y, z = waters.bonds[i, 0], waters.bonds[i, 1], waters.bonds[i, 2]
-        squared = x * x + y * y + z * z
-        if squared > 0.0:
-            cosine = sign * (x * normal[0] + y * normal[1] + z * normal[2]) / np.sqrt(squared)
-            angles.angles[1, row, layer, _angle_bin(cosine, angles.table, angles.width, last)] += 1.0
-            angles.cosines[1, row, layer] += cosine
-            angles.counts[1, row, layer] += 1.0
+        layer = -1
+        for bound in bounds:
+            layer += above[j] >= bound
+        layers[j] = layer if layer >= 0 and waters.counts[j] == 2 else n_layers
+    for kind in range(2):
+        cosines = waters.cosines if kind == 0 else waters.bond_cosines
+        by_angle, sums = angles.angles[kind, row], np.zeros((4, n_layers + 1))
+        for i in range(cosines.size):
+            cosine, layer = sign * cosines[i], layers[i if kind == 0 else waters.owners[i]]
+            if np.isfinite(cosine):
+                by_angle[layer, _angle_bin(cosine, angles.table, angles.width, last)] += 1.0
+                # Four sums in turn, as an addition to one must wait for that before.
+                sums[i & 3, layer] += cosine
+        for layer in range(n_layers):
+            angles.cosines[kind, row, layer] += (sums[0, layer] + sums[1, layer]) + (sums[2, layer] + sums[3, layer])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _metal_charges(heights: Any, values: Any, planes: Any, atoms: Any, is_fixed: Any, period: Any, wraps: Any) -> Any:
     """Return the charge of the metal at each surface in one frame [e], shape ``(n_surfaces,)``."""
     charges, sign = np.zeros(planes.size), atoms.signs[0]
@@ -213,39 +227,52 @@ def _metal_charges(heights: Any, values: Any, planes: Any, atoms: Any, is_fixed:
     return charges
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _add_charges(heights: Any, values: Any, planes: Any, where: Any, atoms: Any, charges: Any) -> None:
     """Add the charges of one frame to the bins of each surface."""
     row, frame, period, wraps, area = where
     metal = _metal_charges(heights, values, planes, atoms, charges.is_fixed, period, wraps)
-    width, n_surfaces, n_atoms, weight = charges.width, planes.size, heights.size, 1.0 / area
+    width, weight, n_surfaces = charges.width, 1.0 / area, planes.size
+    inverse = 1.0 / width
     for surface in range(n_surfaces):
         charges.surface_charge[frame, surface] = metal[surface] / area
         below, n_bins, length = charges.below[surface], charges.bins[surface], charges.lengths[surface]
-        depth, sign, margin = below * width, atoms.signs[surface], charges.margin if surface == 0 else -1.0
+        depth, sign = below * width, atoms.signs[surface]
         origin, highest = planes[surface] - sign * depth, np.nextafter(length, 0.0)
         charge, moment = charges.charge[surface, row], charges.moment[surface, row]
-        for index in range(n_atoms + n_surfaces):
-            is_atom = index < n_atoms
-            if not is_atom and index - n_atoms == surface:
-                continue
-            value = values[index] if is_atom else (metal[index - n_atoms] if charges.is_fixed else 0.0)
-            if value == 0.0 and margin < 0.0:
-                continue
-            height = _wrapped(sign * ((heights[index] if is_atom else planes[index - n_atoms]) - origin), period, wraps)
-            height = min(height, highest)
-            if height < margin or (margin >= 0.0 and height > length - margin):
-                charges.at_cut[frame] += 1
-            if 0.0 <= height < n_bins * width:
-                place = min(int(height / width), n_bins - 1)
-                charge[place] += weight * value
-                moment[place] += weight * value * (height - depth)
-        if charges.is_fixed:
+        for atom in range(heights.size):
+            value = weight * values[atom]
+            if value != 0.0:
+                height = min(_wrapped(sign * (heights[atom] - origin), period, wraps), highest)
+                place = _bin(height, width, inverse, n_bins * width, n_bins, n_bins)
+                charge[place] += value
+                moment[place] += value * (height - depth)
+        for other in range(n_surfaces):
             # A sheet in the plane itself has no moment about it, and begins the first bin above it.
-            charge[below] += metal[surface] / area
+            value, place, height = weight * metal[other], below, depth
+            if other != surface:
+                height = min(_wrapped(sign * (planes[other] - origin), period, wraps), highest)
+                place = _bin(height, width, inverse, n_bins * width, n_bins, n_bins)
+            if charges.is_fixed:
+                charge[place] += value
+                moment[place] += value * (height - depth)
+    if charges.margin >= 0.0:
+        charges.at_cut[frame] = _count_at_cut(heights, planes, where, atoms, charges)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
+def _count_at_cut(heights: Any, planes: Any, where: Any, atoms: Any, charges: Any) -> Any:
+    """Return the number of atoms, and other planes, near the cut of a vacuum in one frame."""
+    (_, _, period, wraps, _), sign, length, margin = where, atoms.signs[0], charges.lengths[0], charges.margin
+    origin, count = planes[0] - sign * charges.below[0] * charges.width, 0
+    for index in range(heights.size + planes.size - 1):
+        place = heights[index] if index < heights.size else planes[index - heights.size + 1]
+        height = min(_wrapped(sign * (place - origin), period, wraps), np.nextafter(length, 0.0))
+        count += height < margin or height > length - margin
+    return count
+
+
+@njit(cache=True, error_model='numpy')
 def _add_frame(
     places: Any,
     heights: Any,
@@ -285,12 +312,12 @@ def _add_frame(
         if has_profiles and profiles.surfaces[surface]:
             _add_profiles(heights, above, (row, frame, sign, plane, period, wraps, area), atoms, waters, profiles)
         if has_angles and angles.surfaces[surface]:
-            _add_angles(above, row, sign, normal, waters, angles)
+            _add_angles(above, row, sign, waters, angles)
     if charges.charge.shape[1] > 0:
         _add_charges(heights, charges.values[of_charges], planes, (row, frame, period, wraps, area), atoms, charges)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def add_frames(
     positions: Any, rows: Any, first: Any, cells: Any, atoms: Any, profiles: Any, angles: Any, charges: Any
 ) -> None:
@@ -312,6 +339,7 @@ def add_frames(
         np.zeros((n_hydrogen, 3)),
         np.zeros(n_oxygen, dtype=np.int64),
         np.zeros(n_oxygen),
+        np.zeros(n_hydrogen),
         np.zeros((n_oxygen, 3)),
         np.zeros(1),
         np.empty((3, n_oxygen)),

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from aiida_edl.science.analysis.atom_groups import Integers
+SPARE = 8
+"""Bins beyond the last of a profile for what is outside, filled in turn, as an addition must wait for that before."""
 
 
 class Cells(NamedTuple):
@@ -59,7 +60,7 @@ class Profiles(NamedTuple):
     table: NDArray[Any]
     """Result of :func:`angle_table`."""
     fine: NDArray[Any]
-    """Shape ``(7, n_blocks, n_bins)``."""
+    """Shape ``(7, n_blocks, n_bins + SPARE)``."""
     angles: NDArray[Any]
     layers: NDArray[Any]
     """Count and sum of cos θ of the first layer in each frame, shape ``(2, n_frames)``."""
@@ -74,10 +75,9 @@ class Angles(NamedTuple):
     width: float
     table: NDArray[Any]
     angles: NDArray[Any]
-    """Shape ``(2, n_blocks, n_layers, n_angles)``."""
+    """Shape ``(2, n_blocks, n_layers + 1, n_angles)``; the last layer is for what is in none."""
     cosines: NDArray[Any]
-    """Shape ``(2, n_blocks, n_layers)``."""
-    counts: NDArray[Any]
+    """Shape ``(2, n_blocks, n_layers + 1)``."""
     irregular: NDArray[Any]
     """Oxygen without exactly two hydrogen, and all oxygen, shape ``(2,)``."""
 
@@ -99,13 +99,13 @@ class Charges(NamedTuple):
     margin: float
     """Distance from the cut of a vacuum within which atoms are counted [Å]; negative if there is no vacuum."""
     charge: NDArray[Any]
-    """Shape ``(n_surfaces, n_blocks, most_bins)``."""
+    """Shape ``(n_surfaces, n_blocks, most_bins + 1)``; the bin after the last of a surface is for what is outside."""
     moment: NDArray[Any]
     surface_charge: NDArray[Any]
     at_cut: NDArray[Any]
 
 
-def angle_table(width: float, n_cells: int = 2048) -> Integers:
+def angle_table(width: float, n_cells: int = 4096) -> NDArray[np.int16]:
     """Return the bin of the angle for each of equal cells of the cosine, -1 where an edge lies in the cell or near it.
 
     :param width: width of the bins of the angle [degree].
@@ -114,4 +114,4 @@ def angle_table(width: float, n_cells: int = 2048) -> Integers:
     edges = np.linspace(-1.0, 1.0, n_cells + 1)
     low, high = (np.degrees(np.arccos(np.clip(edges + shift, -1.0, 1.0))) / width for shift in (1e-9, -1e-9))
     first, last = np.floor(low[1:]).astype(np.int64), np.floor(high[:-1]).astype(np.int64)
-    return np.asarray(np.where(first == last, np.minimum(first, round(180.0 / width) - 1), -1), dtype=np.int64)
+    return np.asarray(np.where(first == last, np.minimum(first, round(180.0 / width) - 1), -1), dtype=np.int16)

@@ -11,7 +11,7 @@ from aiida_edl.science.analysis import surface_planes
 from aiida_edl.science.analysis.angular_distribution import angle_sums
 from aiida_edl.science.analysis.atom_groups import HYDROGENS_PER_WATER, Integers, assign_hydrogens_of, complete_cells
 from aiida_edl.science.analysis.density_profile import number_density_sums
-from aiida_edl.science.analysis.pass_arrays import Profiles, angle_table
+from aiida_edl.science.analysis.pass_arrays import SPARE, Profiles, angle_table
 from aiida_edl.science.analysis.planar_bins import FrameBlocks, Rows
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
 from aiida_edl.science.analysis.trajectory_parts import TrajectoryPart
@@ -45,7 +45,7 @@ class ProfileSums:
     """Sums that grow, in place, as frames are added; divided by the number of surfaces already."""
 
     fine: Floats
-    """The seven profiles that follow, which are views of it, shape ``(7, n_blocks, n_bins)``."""
+    """The profiles that follow are views of it; spare bins hold what is outside, ``(7, n_blocks, n_bins + 8)``."""
     oxygen: Floats
     """Number density of oxygen summed over the frames of each block [1/Å³], shape ``(n_blocks, n_bins)``."""
     hydrogen: Floats
@@ -84,10 +84,10 @@ class ProfileSums:
         """
         n_frames = len(blocks.block_of_frame)
         layers = np.zeros((2, n_frames))
-        fine = np.zeros((len(NAMES), len(blocks), settings.bins.n_bins))
+        fine = np.zeros((len(NAMES), len(blocks), settings.bins.n_bins + SPARE))
         return cls(
             fine=fine,
-            **dict(zip(NAMES, fine, strict=True)),
+            **dict(zip(NAMES, fine[..., :-SPARE], strict=True)),
             angle=np.zeros((len(blocks), settings.angle_bins.n_bins)),
             layers=layers,
             layer_count=layers[0],

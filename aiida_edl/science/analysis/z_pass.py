@@ -155,7 +155,7 @@ _NO_PROFILES = Profiles(
     maximum=1.0,
     bound=1.0,
     angle_width=1.0,
-    table=_INTEGERS,
+    table=np.zeros(0, dtype=np.int16),
     fine=np.zeros((7, 0, 0)),
     angles=np.zeros((0, 0)),
     layers=np.zeros((2, 0)),
@@ -165,10 +165,9 @@ _NO_ANGLES = Angles(
     surfaces=_BOOLS,
     bounds=np.zeros(0),
     width=1.0,
-    table=_INTEGERS,
+    table=np.zeros(0, dtype=np.int16),
     angles=np.zeros((2, 0, 0, 0)),
     cosines=np.zeros((2, 0, 0)),
-    counts=np.zeros((2, 0, 0)),
     irregular=_INTEGERS,
 )
 _NO_CHARGES = Charges(
