@@ -262,6 +262,7 @@ def charged_labels(tmp_path_factory) -> tuple[FrameSet, Labels]:
     return FrameSet.from_frames(frames), label(tmp_path_factory.mktemp('stencil'), frames, accurate)
 
 
+@pytest.mark.slow
 def test_slope_of_the_energy_is_the_electrode_potential(charged_labels):
     _, labels = charged_labels
     slope = (labels.energies[2] - labels.energies[0]) / 0.5
@@ -271,12 +272,14 @@ def test_slope_of_the_energy_is_the_electrode_potential(charged_labels):
     np.testing.assert_allclose(steps, (labels.electrode_potential[1:] + labels.electrode_potential[:-1]) / 2, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_metal_carries_the_charge_that_is_asked_for(charged_labels):
     frames, labels = charged_labels
     metal = np.where(frames.numbers == 79, labels.charges, 0.0)
     np.testing.assert_allclose(np.add.reduceat(metal, frames.offsets[:-1]), [-1.25, -1.0, -0.75], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_effective_charge_of_an_atom_is_its_fixed_charge(charged_labels):
     frames, labels = charged_labels
     forces = labels.forces.reshape(3, -1, 3)

@@ -32,7 +32,7 @@ def test_every_protocol_has_a_description():
 
 
 def test_unknown_protocol_names_the_nearest():
-    message = "unknown protocol 'fats': did you mean 'fast'? Known: balanced, fast, study."
+    message = "unknown protocol 'fats': did you mean 'fast'? Known: balanced, fast, paper_a, study."
     with pytest.raises(ProtocolError, match=f'^{message.replace("?", chr(92) + "?")}$'):
         Benchmark.get_protocol_inputs('fats')
 
