@@ -3,7 +3,7 @@
 Each is what its own function gives: :func:`~aiida_edl.science.analysis.interface_profiles.interface_profiles`,
 :func:`~aiida_edl.science.analysis.angular_distributions.angular_distributions` and
 :func:`~aiida_edl.science.analysis.potential_profile.potential_profile`. Together they read the file once, find waters
-and surface planes once, and so take a third of the time of the three.
+and surface planes once.
 """
 
 from __future__ import annotations
