@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from aiida.orm import ArrayData, Dict
@@ -76,7 +77,7 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
                 'charge_state': label,
                 'is_reference': True,
             }
-        profiles = {**self.ctx.model_profiles, **self._qualities()}
+        profiles = {**self.ctx.model_profiles, **self._qualities(self.ctx.model_profiles)}
         answer = self.call_once(model_spread, 'model_spread', tags=Dict(self.ctx.tags), **profiles)
         self.out('answer', answer)
         self._compare_structures()
@@ -87,9 +88,10 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
             return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
         return None
 
-    def _qualities(self) -> dict[str, ArrayData]:
-        """Return what is known of the quality of each run that gave a profile, by link label."""
-        return {f'{QUALITY_PREFIX}{key}': node for key, node in self._results(QUALITY).items()}
+    def _qualities(self, results: Container[str]) -> dict[str, ArrayData]:
+        """Return what is known of the quality of the runs with these labels, by link label."""
+        qualities = self._results(QUALITY).items()
+        return {f'{QUALITY_PREFIX}{key}': node for key, node in qualities if REPLICA.sub('', key) in results}
 
     def _estimate_survivals(self) -> None:
         """Estimate how long the runs of each architecture and training set stay physical, all seeds together."""
@@ -120,12 +122,7 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
         tags = {key: self.ctx.tags[key] for key in structures}
         if all(tag['is_reference'] for tag in tags.values()):
             return
-        qualities = {
-            f'{QUALITY_PREFIX}{key}': node
-            for key, node in self._results(QUALITY).items()
-            if REPLICA.sub('', key) in structures
-        }
-        inputs = {'tags': Dict(tags), **structures, **qualities}
+        inputs = {'tags': Dict(tags), **structures, **self._qualities(structures)}
         try:
             self.out('structures', self.call_once(compare_structures, 'compare_structures', **inputs))
         except ValueError as error:  # cells of one charge state that allow different ranges
@@ -137,11 +134,12 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
         if not potentials:
             return
         tags = {
-            key: {'charge_state': self.ctx.tags[key]['charge_state'], 'series': _series(self.ctx.tags[key])}
+            key: {'charge_state': self.ctx.tags[key]['charge_state'], **_series(self.ctx.tags[key])}
             for key in potentials
         }
+        inputs = {'tags': Dict(tags), **potentials, **self._qualities(potentials)}
         try:
-            self.out('capacitance', self.call_once(capacitance, 'capacitance', tags=Dict(tags), **potentials))
+            self.out('capacitance', self.call_once(capacitance, 'capacitance', **inputs))
         except ValueError as error:  # potentials that were solved in different ways
             self.note_failure(f'capacitance ({error})')
 
@@ -165,9 +163,15 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
         self.out('ranking', ranking)
 
 
-def _series(tag: dict[str, Any]) -> str:
-    """Return the name of the runs that differ from one another by their charge alone."""
-    return f'{tag["architecture"]}, {tag["training_set"]}, seed {tag["seed"]}'
+def _series(tag: dict[str, Any]) -> dict[str, str]:
+    """Return the runs that differ from one another by their charge alone, and the series that do by their seed.
+
+    Runs of the reference at one charge state are replicas of one series, not models of several seeds.
+    """
+    if tag['is_reference']:
+        return {'series': 'reference'}
+    group = f'{tag["architecture"]}, {tag["training_set"]}'
+    return {'series': f'{group}, seed {tag["seed"]}', 'group': group}
 
 
 def _analyses(child: Any) -> Any:

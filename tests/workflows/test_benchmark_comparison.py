@@ -83,6 +83,18 @@ def test_structures_that_do_not_compare_are_a_failure_of_that_part(monkeypatch):
     assert benchmark.given == {}
 
 
+def test_capacitances_are_found_with_qualities_by_seed_and_reference_replicas_as_one():
+    benchmark = Benchmark({'potential_profile': 'a', 'run_quality': 'b'}, {'potential_profile': 'c'})
+    benchmark._find_capacitances()
+    ((function, inputs),) = benchmark.called
+    assert function is module.capacitance
+    assert inputs.pop('tags').get_dict() == {
+        MODEL: {'charge_state': '2Na', 'series': 'mace, mixed, seed 1', 'group': 'mace, mixed'},
+        REFERENCE: {'charge_state': '2Na', 'series': 'reference'},
+    }
+    assert inputs == {MODEL: 'a', REFERENCE: 'c', f'quality_{MODEL}': 'b'}
+
+
 def test_survivals_count_every_run_whose_quality_is_known():
     benchmark = Benchmark({'run_quality': 'exploded'}, {'run_quality': 'of the reference'})
     benchmark.ctx['model_profiles'] = {}  # an exploded run has none

@@ -31,8 +31,24 @@ def test_capacitance_follows_from_tagged_profiles():
     tags = {'a': {'charge_state': '0', 'series': 'mace'}, 'b': {'charge_state': '1Na', 'series': 'mace'}}
     result = capacitance(tags=Dict(tags), a=profile(0.0, 0.0), b=profile(-10.0, -0.5)).get_dict()
     assert result['series'][0]['capacitance'] == pytest.approx(20.0)
-    assert result['statements']['mace'].startswith('20 ± ')
+    assert result['statements']['mace'].startswith('mace: C = 20 µF/cm² ')
     assert [row['charge_state'] for row in result['points']] == ['1Na', '0']
+
+
+def test_run_that_left_physics_does_not_count():
+    tags = {
+        'a': {'charge_state': '0', 'series': 'mace, seed 1', 'group': 'mace'},
+        'b': {'charge_state': '1Na', 'series': 'mace, seed 1', 'group': 'mace'},
+        'c': {'charge_state': '2Na', 'series': 'mace, seed 1', 'group': 'mace'},
+    }
+    quality = ArrayData()
+    quality.base.attributes.set_many({'is_physical': False, 'reasons': [{'sentence': 'it boiled'}]})
+    profiles = {'a': profile(0.0, 0.0), 'b': profile(-10.0, -0.5), 'c': profile(-20.0, 3.0)}
+    result = capacitance(tags=Dict(tags), quality_c=quality, **profiles).get_dict()
+    assert result['series'][0]['capacitance'] == pytest.approx(20.0)
+    assert result['groups'][0]['capacitance'] == pytest.approx(20.0)
+    assert result['excluded'] == [{'series': 'mace, seed 1', 'charge_state': '2Na', 'reason': 'it boiled'}]
+    assert set(result['statements']) == {'mace, seed 1', 'mace, all seeds'}
 
 
 def test_profile_without_tags_is_refused():
