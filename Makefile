@@ -25,8 +25,11 @@ install:  ## the AiiDA environment, the engine environment, and those of ARCHITE
 demo: install  ## the benchmark of charged interfaces in small: label, train, run, compare, report
 	@examples/demo/run.sh fast results/demo
 
-study: install  ## the same at a size that answers the question; can be stopped and called again
-	@examples/demo/run.sh study results/study
+STUDY_ARCHITECTURES := $(or $(ARCHITECTURES),mace,deep_potential,grace)
+
+study: install  ## the study of the manual; CPU hours; can be stopped and called again
+	@$(INSTALL) engines "$(STUDY_ARCHITECTURES)"
+	@ARCHITECTURES="$(STUDY_ARCHITECTURES)" examples/demo/run.sh study results/study
 
 demo-clean:  ## stop the daemon; remove profile, results and environments
 	@REMOVE_STUDY=$(REMOVE_STUDY) examples/demo/clean.sh

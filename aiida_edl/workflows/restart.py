@@ -8,7 +8,7 @@ from aiida.common import AttributeDict
 from aiida.engine import BaseRestartWorkChain, CalcJob, ExitCode, ProcessHandlerReport, process_handler, while_
 from aiida.orm import CalcJobNode, FolderData
 
-from aiida_edl.calculations.exit_codes import DEVICE_LOST, LOG_INCOMPLETE, OUT_OF_WALLTIME
+from aiida_edl.calculations.exit_codes import DEVICE_LOST, LOG_INCOMPLETE, OUT_OF_WALLTIME, OUTPUT_MISSING
 from aiida_edl.calculations.monitors import has_stalled
 from aiida_edl.workflows.submission import SubmitOnceMixin
 
@@ -28,9 +28,9 @@ class InterruptibleWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
 
     A subclass names the calculation, the namespace of its inputs, and what progress is. An interrupted calculation is
     repeated if it made progress, that is if its checkpoint stands for more than the one it was given; without, only
-    once, and only after an accident such as a lost node. How often it is started at most is the input
-    ``max_iterations``. A chain that fails ends with the status and the message of its last calculation, and has all
-    outputs that there are.
+    once, and only after an accident such as a lost node or a job that was lost before it began. How often it is started
+    at most is the input ``max_iterations``. A chain that fails ends with the status and the message of its last
+    calculation, and has all outputs that there are.
     """
 
     _process_class: ClassVar[type[CalcJob]]
@@ -125,8 +125,25 @@ class InterruptibleWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
 
 
 def is_accident(calculation: CalcJobNode) -> bool:
-    """Return whether a calculation ended by what need not happen again: a lost device or node, a program that hung."""
-    return calculation.exit_status in ACCIDENTS or has_stalled(calculation)
+    """Return whether a calculation ended by what need not happen again.
+
+    That is a lost device or node, a program that hung, a job that was lost before it began.
+    """
+    return calculation.exit_status in ACCIDENTS or has_stalled(calculation) or never_began(calculation)
+
+
+def never_began(calculation: CalcJobNode) -> bool:
+    """Return whether not a byte came back from a job: the machine went down while the job waited for its turn.
+
+    A shell that cannot start the program says so in a file that comes back.
+
+    :param calculation: a calculation that has ended.
+    """
+    if calculation.exit_status != OUTPUT_MISSING.status or 'retrieved' not in calculation.outputs:
+        return False
+    repository = calculation.outputs.retrieved.base.repository
+    files = [root / name for root, _, names in repository.walk() for name in names]
+    return not any(repository.get_object_content(path, mode='rb') for path in files)
 
 
 def is_interrupted(calculation: CalcJobNode) -> bool:

@@ -45,11 +45,12 @@ def checkpoint(kind, done, content=b'state'):
     return folder
 
 
-def ended(kind, computer, status, given=None, left=None, message=''):
+def ended(kind, computer, status, given=None, left=None, message='', retrieved=None):
     """Return a calculation that ended with a status.
 
     :param given: checkpoint that it was given.
     :param left: checkpoint that it left.
+    :param retrieved: contents of the files that came back by name.
     """
     node = CalcJobNode(computer=computer, process_type=CHAINS[kind][0]._process_class.build_process_type())
     node.set_process_label('Calculation')
@@ -60,6 +61,12 @@ def ended(kind, computer, status, given=None, left=None, message=''):
     if left is not None:
         left.base.links.add_incoming(node, LinkType.CREATE, 'checkpoint')
         left.store()
+    if retrieved is not None:
+        folder = FolderData()
+        for name, content in retrieved.items():
+            folder.base.repository.put_object_from_filelike(io.BytesIO(content), name)
+        folder.base.links.add_incoming(node, LinkType.CREATE, 'retrieved')
+        folder.store()
     node.set_exit_status(status)
     node.set_exit_message(message)
     node.set_process_state('finished')
@@ -108,6 +115,18 @@ def test_accident_without_progress_is_repeated_once(chain, kind, aiida_localhost
     assert handled(chain, first).exit_code.status == 0
     assert 'checkpoint' not in chain.ctx.inputs
     assert status_at_the_end(chain, first, second) == status
+
+
+def test_job_lost_before_it_began_is_repeated_once(chain, kind, aiida_localhost):
+    nothing = {'_scheduler-stdout.txt': b'', '_scheduler-stderr.txt': b''}
+    first, second = (ended(kind, aiida_localhost, 310, retrieved=nothing) for _ in range(2))
+    assert handled(chain, first).exit_code.status == 0
+    assert status_at_the_end(chain, first, second) == 310
+
+
+def test_program_that_the_shell_did_not_find_is_no_accident(chain, kind, aiida_localhost):
+    complaint = {'_scheduler-stdout.txt': b'', '_scheduler-stderr.txt': b'lmp: command not found'}
+    assert status_at_the_end(chain, ended(kind, aiida_localhost, 310, retrieved=complaint)) == 310
 
 
 def test_accident_after_progress_is_the_first_one_again(chain, kind, aiida_localhost):
