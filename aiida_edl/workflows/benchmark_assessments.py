@@ -128,9 +128,9 @@ class BenchmarkAssessmentsMixin(BenchmarkReferenceMixin):
         inputs: dict[str, Any] = {'analyses': {name: Dict(dict(values)) for name, values in asked.items()}}
         if self.settings.asks_for_training_frames:
             split = self.ctx.splits[training_set]
-            inputs['training_frames'] = self.call_once(
-                training_frames, f'training_frames_{training_set}', dataset=self.ctx.dataset, split=split
-            )
+            label, what = f'training_frames_{training_set}', f'training frames of {training_set} for the analyses'
+            frames = self.try_call(training_frames, what, label, dataset=self.ctx.dataset, split=split)
+            inputs |= {} if frames is None else {'training_frames': frames}
         return inputs
 
     def collect_assessments(self) -> Any:
@@ -173,5 +173,7 @@ class BenchmarkAssessmentsMixin(BenchmarkReferenceMixin):
         for name, members in groups.items():
             sizes = Dict({key: size for key, (size, _) in members.items()})
             errors = {key: node for key, (_, node) in members.items()}
-            curve = self.call_once(learning_curve_over_size, f'errors_over_size_{name}', sizes=sizes, **errors)
-            self.out(f'errors_over_size.{name}', curve)
+            label, what = f'errors_over_size_{name}', f'errors of {name} over the size of the set'
+            curve = self.try_call(learning_curve_over_size, what, label, sizes=sizes, **errors)
+            if curve is not None:
+                self.out(f'errors_over_size.{name}', curve)

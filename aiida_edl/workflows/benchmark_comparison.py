@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Any
 
 from aiida.orm import ArrayData, Dict
@@ -68,8 +68,13 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
     def compare_models(self) -> Any:
         """Compare the models with each other and with the reference."""
         for label, replica in self.settings.reference_runs():
-            key = f'reference_{label}_{replica:02d}'
-            self.ctx.model_profiles[key] = self.ctx[f'reference_analysis_{label}_{replica:02d}'].outputs.profiles
+            key, analysed = (
+                f'reference_{label}_{replica:02d}',
+                self.ctx.get(f'reference_analysis_{label}_{replica:02d}'),
+            )
+            if analysed is None or not has_results(analysed.exit_status):
+                continue
+            self.ctx.model_profiles[key] = analysed.outputs.profiles
             self.ctx.tags[key] = {
                 'training_set': 'reference',
                 'architecture': 'reference',
@@ -78,8 +83,7 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
                 'is_reference': True,
             }
         profiles = {**self.ctx.model_profiles, **self._qualities(self.ctx.model_profiles)}
-        answer = self.call_once(model_spread, 'model_spread', tags=Dict(self.ctx.tags), **profiles)
-        self.out('answer', answer)
+        answer = self._compare('answer', model_spread, 'comparison of models', tags=Dict(self.ctx.tags), **profiles)
         self._compare_structures()
         self._compare_errors(answer)
         self._find_capacitances()
@@ -87,6 +91,19 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
         if self.failures:
             return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
         return None
+
+    def _compare(self, output: str, function: Callable[..., Any], what: str, **inputs: Any) -> Any:
+        """Return what a comparison found, which is an output too; None if it found nothing, which is remembered.
+
+        :param output: name of the output.
+        :param function: calcfunction.
+        :param what: what it is to find.
+        :param inputs: its inputs.
+        """
+        found = self.try_call(function, what, function.__name__, **inputs)
+        if found is not None:
+            self.out(output, found)
+        return found
 
     def _qualities(self, results: Container[str]) -> dict[str, ArrayData]:
         """Return what is known of the quality of the runs with these labels, by link label."""
@@ -101,7 +118,9 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
             for label, quality in _analyses(self.ctx.get(model.key)).get(QUALITY, {}).items():
                 groups.setdefault(name, {})[f'{model.key}_at_{label}'] = quality
         for name, qualities in sorted(groups.items()):
-            self.out(f'survivals.{name}', self.call_once(survival_of_runs, f'survival_{name}', **qualities))
+            found = self.try_call(survival_of_runs, f'survival of {name}', f'survival_{name}', **qualities)
+            if found is not None:
+                self.out(f'survivals.{name}', found)
 
     def _results(self, name: str) -> dict[str, ArrayData]:
         """Return the results of a further analysis of each run that gave a profile, by the label of the run."""
@@ -123,10 +142,7 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
         if all(tag['is_reference'] for tag in tags.values()):
             return
         inputs = {'tags': Dict(tags), **structures, **self._qualities(structures)}
-        try:
-            self.out('structures', self.call_once(compare_structures, 'compare_structures', **inputs))
-        except ValueError as error:  # cells of one charge state that allow different ranges
-            self.note_failure(f'comparison of structures ({error})')
+        self._compare('structures', compare_structures, 'comparison of structures', **inputs)
 
     def _find_capacitances(self) -> None:
         """Find the capacitance of each model and of the reference, where the potential was analysed."""
@@ -138,12 +154,9 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
             for key in potentials
         }
         inputs = {'tags': Dict(tags), **potentials, **self._qualities(potentials)}
-        try:
-            self.out('capacitance', self.call_once(capacitance, 'capacitance', **inputs))
-        except ValueError as error:  # potentials that were solved in different ways
-            self.note_failure(f'capacitance ({error})')
+        self._compare('capacitance', capacitance, 'capacitance', **inputs)
 
-    def _compare_errors(self, answer: Dict) -> None:
+    def _compare_errors(self, answer: Dict | None) -> None:
         """Compare the errors on the test frames, and rank the architectures by receptive field."""
         tags, errors, potentials = {}, {}, {}
         for model in self.settings.models():
@@ -156,11 +169,12 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
         if not errors:
             return
         tested = Dict({key: tags[key] for key in errors})
-        penalty = self.call_once(training_penalty, 'training_penalty', tags=tested, **errors)
-        self.out('penalty', penalty)
-        inputs = {'penalty': penalty, 'spread': answer, 'tags': Dict(tags), **potentials}
-        ranking = self.call_once(receptive_field_ranking, 'receptive_field_ranking', **inputs)
-        self.out('ranking', ranking)
+        penalty = self._compare('penalty', training_penalty, 'comparison of errors', tags=tested, **errors)
+        if penalty is None:
+            return
+        spread = {} if answer is None else {'spread': answer}
+        inputs = {'penalty': penalty, **spread, 'tags': Dict(tags), **potentials}
+        self._compare('ranking', receptive_field_ranking, 'ranking by receptive field', **inputs)
 
 
 def _series(tag: dict[str, Any]) -> dict[str, str]:

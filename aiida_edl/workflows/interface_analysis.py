@@ -14,6 +14,9 @@ from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.workflows.partial_failures import PartialFailuresMixin
 from aiida_edl.workflows.registered_analyses import analysis_function, inputs_taken, validate_analyses
 
+RESULTS = (ArrayData, Dict)
+"""What the calcfunction of an analysis may return."""
+
 
 def validate_settings(settings: Dict, _: Any) -> str | None:
     """Return one sentence if a setting does not exist or has a wrong value."""
@@ -58,9 +61,7 @@ class InterfaceAnalysisWorkChain(PartialFailuresMixin, WorkChain):
             help='Frames on which the potential was trained, for the analyses that take them.',
         )
         spec.output('profiles', valid_type=ArrayData, help='Profiles along the surface normal with their errors.')
-        spec.output_namespace(
-            'analyses', valid_type=(ArrayData, Dict), dynamic=True, help='Results of further analyses by name.'
-        )
+        spec.output_namespace('analyses', valid_type=RESULTS, dynamic=True, help='Results of further analyses by name.')
         spec.outline(cls.analyse, if_(cls.should_go_on)(cls.analyse_further, cls.conclude))
         spec.exit_code(460, 'ERROR_NOT_ANALYSABLE', message='The trajectory cannot be analysed: {detail}')
         spec.exit_code(
@@ -87,12 +88,12 @@ class InterfaceAnalysisWorkChain(PartialFailuresMixin, WorkChain):
         for name, settings in sorted(self.inputs.analyses.items()):
             context = {key: self.inputs[key] for key in inputs_taken(name) if key in self.inputs}
             inputs = {'trajectory': self.inputs.trajectory, 'settings': settings, **context}
-            try:
-                result = self.call_once(analysis_function(name), f'analysis_{name}', **inputs)
-            except NotAnalysableError as error:
-                self.note_failure(f'{name} ({error})')
-                continue
-            self.out(f'analyses.{name}', result)
+            result = self.try_call(analysis_function(name), name, f'analysis_{name}', **inputs)
+            if isinstance(result, RESULTS):
+                self.out(f'analyses.{name}', result)
+            elif result is not None:
+                known = ' or '.join(kind.__name__ for kind in RESULTS)
+                self.note_failure(f'{name} (its result is of type {type(result).__name__}, it must be {known})')
 
     def conclude(self) -> ExitCode | None:
         """Say whether an analysis found nothing."""

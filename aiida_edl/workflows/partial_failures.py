@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from aiida.orm import ProcessNode
 
 from aiida_edl.workflows.submission import SubmitOnceMixin
+
+REFUSALS = (ValueError, ArithmeticError, LookupError, AttributeError, TypeError)
+"""What a function of nodes raises if these do not hold what it needs, or do not go together."""
 
 
 class PartialFailuresMixin(SubmitOnceMixin):
@@ -50,3 +54,29 @@ class PartialFailuresMixin(SubmitOnceMixin):
             self.note_failure(f'{what}, which was refused: {error}')
             return None
         return child
+
+    def try_call(self, function: Callable[..., Any], what: str, call_link_label: str, **inputs: Any) -> Any:
+        """Run a calcfunction, or remember why it gave nothing and return None; its traceback stays with its node.
+
+        :param function: calcfunction.
+        :param what: what it is to find.
+        :param call_link_label: label of the link, unique within this work chain.
+        :param inputs: its inputs.
+        :return: what :meth:`~aiida_edl.workflows.submission.SubmitOnceMixin.call_once` returns.
+        """
+        try:
+            return self.call_once(function, call_link_label, **inputs)
+        except REFUSALS as error:
+            self.note_failure(f'{what} ({reason_of(error)})')
+            return None
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an exception says: its message, with its kind where that is no sentence.
+
+    >>> reason_of(ValueError('the grids differ')), reason_of(KeyError('z'))
+    ('the grids differ', "KeyError: 'z'")
+
+    :param error: the exception.
+    """
+    return str(error) if isinstance(error, ValueError) and str(error) else f'{type(error).__name__}: {error}'

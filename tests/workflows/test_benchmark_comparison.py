@@ -28,8 +28,10 @@ class Benchmark(BenchmarkComparisonMixin):
             mace_mixed_seed_01=assessed,
             reference_analysis_2Na_01=analysed,
         )
+        self.exit_codes = SimpleNamespace(WARNING_PARTS_FAILED='parts failed: {failures}')
         self.settings = SimpleNamespace(
-            models=lambda: [SimpleNamespace(key='mace_mixed_seed_01', seed=1)], reference_runs=lambda: [('2Na', 1)]
+            models=lambda: [SimpleNamespace(key='mace_mixed_seed_01', seed=1, tags=lambda: TAG)],
+            reference_runs=lambda: [('2Na', 1)],
         )
         self.called: list[tuple[Any, dict[str, Any]]] = []
         self.given: dict[str, Any] = {}
@@ -107,3 +109,48 @@ def test_without_qualities_no_survival_is_estimated():
     benchmark = Benchmark({'interface_structure': 'a'}, {})
     benchmark._estimate_survivals()
     assert (benchmark.called, benchmark.given) == ([], {})
+
+
+COMPARISONS = {
+    'answer': module.model_spread,
+    'structures': module.compare_structures,
+    'penalty': module.training_penalty,
+    'capacitance': module.capacitance,
+    'survivals.mace_mixed': module.survival_of_runs,
+}
+"""Outputs and what makes them; the ranking needs the penalty."""
+
+
+@pytest.mark.parametrize('missing', COMPARISONS)
+def test_comparison_that_finds_nothing_costs_its_own_output_only(monkeypatch, missing):
+    """After weeks of computing, no comparison may end a benchmark."""
+    names = ('interface_structure', 'potential_profile', 'run_quality')
+    benchmark = Benchmark(dict.fromkeys(names, 'a'), dict.fromkeys(names, 'b'))
+    of_model, of_reference = benchmark.ctx.mace_mixed_seed_01, benchmark.ctx.reference_analysis_2Na_01
+    of_model.exit_status = of_reference.exit_status = 0
+    of_model.outputs.update(errors='errors', potential='potential')
+    of_reference.outputs['profiles'] = 'profiles'
+
+    def call(function: Any, label: str, **_: Any) -> str:
+        if function is COMPARISONS[missing]:
+            raise ValueError('the grids differ')
+        return label
+
+    monkeypatch.setattr(benchmark, 'call_once', call)
+    message = benchmark.compare_models()
+    (failure,) = benchmark.failures
+    assert failure.endswith('(the grids differ)')
+    assert message == f'parts failed: {failure}'
+    lost = {missing, 'ranking'} if missing == 'penalty' else {missing}
+    assert set(benchmark.given) == {*COMPARISONS, 'ranking'} - lost
+
+
+def test_reference_without_a_profile_is_not_compared(monkeypatch):
+    benchmark = Benchmark({}, {})
+    benchmark.ctx.reference_analysis_2Na_01.exit_status = 460
+    del benchmark.ctx.tags[REFERENCE], benchmark.ctx.model_profiles[REFERENCE]
+    benchmark.ctx.mace_mixed_seed_01.exit_status = 460
+    benchmark.compare_models()
+    ((function, inputs),) = benchmark.called
+    assert function is module.model_spread
+    assert set(inputs) == {'tags', MODEL}
