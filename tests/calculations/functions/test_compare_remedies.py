@@ -69,9 +69,10 @@ def test_conditioned_models_are_told_from_plain_ones_by_their_nodes():
         ('2Na', 'single', 'plain', 2),
     }
     (forces,) = (row for row in result['comparisons'] if row['quantity'] == 'force_rmse')
-    assert (forces['charge_state'], forces['decision']) == ('2Na', 'cured')
+    assert (forces['charge_state'], forces['decision']) == ('2Na', 'reaches_single')
     assert forces['cost_of_mixing'] == pytest.approx(0.2)
-    assert 'the cost of mixing is gone' in result['verdict']
+    assert 'reaches the error of the plain single models, up to 20 % of the cost of mixing' in result['verdict']
+    assert result['settings'] == {'confidence': 0.95, 'margin': 0.2}
 
 
 def test_tags_name_family_and_remedy():
@@ -86,7 +87,8 @@ def test_tags_name_family_and_remedy():
         (
             {'tag': {}},
             {},
-            "unknown setting of the comparison of remedies 'tag': did you mean 'tags'? Known: confidence, tags.",
+            "unknown setting of the comparison of remedies 'tag': did you mean 'tags'? Known: confidence, margin, "
+            'tags.',
         ),
         (
             {'tags': {'tolt_1': {}}},
