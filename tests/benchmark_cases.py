@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aiida_edl.workflows.charged_interface_benchmark import ChargedInterfaceBenchmarkWorkChain
 from aiida_edl.workflows.launch import benchmark_settings
 
 RECIPE = {
@@ -46,4 +47,6 @@ def small_settings(seeds=(1, 2), **overrides):
         },
         'production': {'md': SHORT_MD},
     }
-    return benchmark_settings('fast', {**small, **overrides})
+    asked = ChargedInterfaceBenchmarkWorkChain.get_protocol_inputs('fast')['analyses']
+    analyses = {**dict.fromkeys(asked), **overrides.pop('analyses', {})}  # none but those that are named
+    return benchmark_settings('fast', {**small, 'analyses': analyses, **overrides})

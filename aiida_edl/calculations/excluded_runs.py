@@ -1,4 +1,8 @@
-"""Runs that left physics, told apart from those that count, where many runs are compared."""
+"""Runs that left physics, told apart from those that count, where many runs are compared.
+
+The rule: a run that left physics is left out, and the others count. Where the result of several replicas is compared,
+whoever joins them leaves out the bad ones; a result in which a bad one still is does not count.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,10 @@ REPLICA = re.compile(r'_replica_\d+$')
 def results_and_exclusions(nodes: Mapping[str, ArrayData]) -> tuple[dict[str, ArrayData], dict[str, str]]:
     """Return the results of runs by link label, and by the same label why a run left physics.
 
-    A run that did not, or whose quality nobody assessed, has no entry among the reasons. One bad replica excludes the
-    result of all.
+    A run that did not, or whose quality nobody assessed, has no entry among the reasons.
 
-    :param nodes: results, and under ``quality_`` and the same label, where it is known, that of ``edl.run_quality``.
+    :param nodes: results, and under ``quality_`` and the same label, where it is known, that of ``edl.run_quality``; a
+        result of several replicas has one of each that is in it, whose label ends with ``_replica_`` and its number.
     """
     results = {key: node for key, node in nodes.items() if not key.startswith(QUALITY_PREFIX)}
     reasons: dict[str, str] = {}

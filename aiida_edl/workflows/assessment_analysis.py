@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiida.engine import ToContext
@@ -10,6 +10,7 @@ from aiida.orm import ArrayData, Dict, Int
 
 from aiida_edl.calculations.exit_codes import MD_EXPLODED, has_results
 from aiida_edl.calculations.functions.join_datasets import join_datasets
+from aiida_edl.calculations.functions.join_series import join_series
 from aiida_edl.calculations.functions.run_quality import run_quality
 from aiida_edl.calculations.molecular_dynamics import validate_settings as validate_md_settings
 from aiida_edl.data.dataset import DatasetData
@@ -21,6 +22,8 @@ from aiida_edl.workflows.registered_analyses import validate_analyses
 
 QUALITY = 'run_quality'
 """Name of the analysis that says whether a run stayed within physics."""
+OF_ONE_RUN = (QUALITY,)
+"""Analyses that judge one run, and say nothing of several together."""
 FIRST_RUN = replica_suffix(1, is_one_of_several=True)
 """After the charge label in the name of the first of several runs."""
 
@@ -98,7 +101,11 @@ def define_analysis(spec: Any) -> None:
         help='Profiles by charge label, of all runs there together; and of each run if there are several.',
     )
     spec.output_namespace(
-        'analyses', valid_type=(ArrayData, Dict), dynamic=True, help='Further analyses by name and charge label.'
+        'analyses',
+        valid_type=(ArrayData, Dict),
+        dynamic=True,
+        help='Further analyses by name and charge label: of all runs there that count, and of each if there are '
+        'several; the quality of each run alone.',
     )
 
 
@@ -121,18 +128,22 @@ class AssessmentAnalysisMixin(PartialFailuresMixin):
                 InterfaceAnalysisWorkChain,
                 trajectory=run.trajectory,
                 settings=self.inputs.analysis_settings,
-                **self._further_analyses(run),
+                **self._further_analyses(run, self.inputs.get('analyses', {})),
                 metadata={'call_link_label': f'analysis_{label}'},
             )
         return ToContext(**children)
 
-    def _further_analyses(self, run: Any) -> dict[str, Any]:
-        """Return the further analyses that are asked for, and what they may take besides the trajectory."""
-        if not (analyses := dict(self.inputs.get('analyses', {}))):
+    def _further_analyses(self, run: Mapping[str, Any], asked: Mapping[str, Dict]) -> dict[str, Any]:
+        """Return further analyses, and what they may take besides the trajectory.
+
+        :param run: the outputs of the run.
+        :param asked: settings of the analyses by name.
+        """
+        if not asked:
             return {}
-        given: dict[str, Any] = {'analyses': analyses}
+        given: dict[str, Any] = {'analyses': dict(asked)}
         if 'series' in run:
-            given['series'] = run.series
+            given['series'] = run['series']
         if 'training_frames' in self.inputs:
             given['training'] = self.inputs.training_frames
         return given
@@ -186,22 +197,38 @@ class AssessmentAnalysisMixin(PartialFailuresMixin):
         return bool(self.inputs.get('further_structures', {}))
 
     def join_runs(self) -> ToContext:
-        """Compute the profiles of all runs at a charge state together; those that left physics do not count."""
+        """Analyse all runs at a charge state together; those that left physics do not count."""
+        asked = {name: node for name, node in self.inputs.get('analyses', {}).items() if name not in OF_ONE_RUN}
         children = {}
         for label in sorted({charge_label(other) for other in self.ctx.labels}):
             runs = self.ctx.runs_that_count.get(label, [])
             if len(runs) > 1:
-                parts = {f'run_{place:02d}': self.ctx[f'md_{run}'].outputs.trajectory for place, run in enumerate(runs)}
+                joined = self._joined(label, [self.ctx[f'md_{run}'].outputs for run in runs])
                 children[f'joined_analysis_{label}'] = self.submit(
                     InterfaceAnalysisWorkChain,
-                    trajectory=self.call_once(join_datasets, f'join_runs_{label}', **parts),
+                    trajectory=joined['trajectory'],
                     settings=self.inputs.analysis_settings,
+                    **self._further_analyses(joined, asked),
                     metadata={'call_link_label': f'joined_analysis_{label}'},
                 )
         return ToContext(**children)
 
+    def _joined(self, label: str, runs: Sequence[Any]) -> dict[str, Any]:
+        """Return the trajectories of runs end to end, and their series, if each has them.
+
+        :param label: charge label.
+        :param runs: the outputs of the runs.
+        """
+        parts = {f'run_{place:02d}': run for place, run in enumerate(runs)}
+        trajectories = {key: run.trajectory for key, run in parts.items()}
+        joined = {'trajectory': self.call_once(join_datasets, f'join_runs_{label}', **trajectories)}
+        if all('series' in run for run in runs):
+            series = {key: run.series for key, run in parts.items()}
+            joined['series'] = self.call_once(join_series, f'join_series_{label}', **series)
+        return joined
+
     def collect_joined_profiles(self) -> None:
-        """Take the profiles of all runs together; where one run is left, its own stand for them."""
+        """Take what was found in all runs together; where one run is left, its own results stand for them."""
         several = {charge_label(label) for label in self.inputs.further_structures}
         for label in sorted({charge_label(other) for other in self.ctx.labels} & several):
             runs = self.ctx.runs_that_count.get(label, [])
@@ -209,7 +236,11 @@ class AssessmentAnalysisMixin(PartialFailuresMixin):
                 self.note_failure(f'profiles at {label} (no run counts)')
                 continue
             child = self.ctx[f'joined_analysis_{label}' if len(runs) > 1 else f'analysis_{runs[0]}']
-            if has_results(child.exit_status):
-                self.out(f'profiles.{label}', child.outputs.profiles)
-            else:
+            if len(runs) > 1 and not child.is_finished_ok:
                 self.note_failed_child(child, f'analysis of all runs at {label}')
+            if not has_results(child.exit_status):
+                continue
+            self.out(f'profiles.{label}', child.outputs.profiles)
+            for name, result in dict(child.outputs.analyses if 'analyses' in child.outputs else {}).items():
+                if name not in OF_ONE_RUN:
+                    self.out(f'analyses.{name}.{label}', result)

@@ -10,6 +10,7 @@ from aiida.orm import ArrayData, Dict
 from aiida_edl.calculations.excluded_runs import QUALITY_PREFIX, REPLICA
 from aiida_edl.calculations.exit_codes import has_results
 from aiida_edl.calculations.functions.capacitance import capacitance
+from aiida_edl.calculations.functions.compare_solvent_dipoles import compare_solvent_dipoles
 from aiida_edl.calculations.functions.compare_structures import compare_structures
 from aiida_edl.calculations.functions.model_spread import model_spread
 from aiida_edl.calculations.functions.receptive_field_ranking import receptive_field_ranking
@@ -23,6 +24,8 @@ POTENTIAL = 'potential_profile'
 """Name of the analysis from which capacitances follow."""
 STRUCTURE = 'interface_structure'
 """Name of the analysis whose results are compared with the reference."""
+DYNAMICS = 'interface_dynamics'
+"""Name of the analysis that says how strongly the total solvent dipole fluctuates."""
 
 
 class BenchmarkComparisonMixin(PartialFailuresMixin):
@@ -57,7 +60,13 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
         spec.output(
             'capacitance', valid_type=Dict, required=False, help='Capacitance of each model from its charge states.'
         )
-
+        spec.output(
+            'solvent_dipoles',
+            valid_type=Dict,
+            required=False,
+            help='How strongly the total solvent dipole fluctuates against the reference: too strongly is a sign of '
+            'false metallisation.',
+        )
         spec.output_namespace(
             'survivals',
             valid_type=ArrayData,
@@ -87,6 +96,7 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
         self._compare_structures()
         self._compare_errors(answer)
         self._find_capacitances()
+        self._compare_dipoles()
         self._estimate_survivals()
         if self.failures:
             return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
@@ -106,9 +116,17 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
         return found
 
     def _qualities(self, results: Container[str]) -> dict[str, ArrayData]:
-        """Return what is known of the quality of the runs with these labels, by link label."""
-        qualities = self._results(QUALITY).items()
-        return {f'{QUALITY_PREFIX}{key}': node for key, node in qualities if REPLICA.sub('', key) in results}
+        """Return the quality of each run that is in one of these results, by link label, where it is known.
+
+        A replica that left physics is in none: those that did not were joined without it.
+
+        :param results: labels of the results.
+        """
+        return {
+            f'{QUALITY_PREFIX}{key}': node
+            for key, node in self._results(QUALITY).items()
+            if REPLICA.sub('', key) in results and not _was_left_out(key, node)
+        }
 
     def _estimate_survivals(self) -> None:
         """Estimate how long the runs of each architecture and training set stay physical, all seeds together."""
@@ -139,7 +157,7 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
         """Compare the static structure of the models with that of the reference, where it was analysed."""
         structures = {key: node for key, node in self._results(STRUCTURE).items() if key in self.ctx.tags}
         tags = {key: self.ctx.tags[key] for key in structures}
-        if all(tag['is_reference'] for tag in tags.values()):
+        if not self._has_model(STRUCTURE, 'comparison of structures', tags):
             return
         inputs = {'tags': Dict(tags), **structures, **self._qualities(structures)}
         self._compare('structures', compare_structures, 'comparison of structures', **inputs)
@@ -147,6 +165,7 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
     def _find_capacitances(self) -> None:
         """Find the capacitance of each model and of the reference, where the potential was analysed."""
         potentials = {key: node for key, node in self._results(POTENTIAL).items() if key in self.ctx.tags}
+        self._has_model(POTENTIAL, 'capacitance of models', {key: self.ctx.tags[key] for key in potentials})
         if not potentials:
             return
         tags = {
@@ -155,6 +174,27 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
         }
         inputs = {'tags': Dict(tags), **potentials, **self._qualities(potentials)}
         self._compare('capacitance', capacitance, 'capacitance', **inputs)
+
+    def _has_model(self, analysis: str, what: str, tags: dict[str, Any]) -> bool:
+        """Return whether an analysis was done for a run of a model; if it was asked for in vain, that is a failure.
+
+        :param analysis: its name.
+        :param what: what is made of it.
+        :param tags: tags of the runs that have it.
+        """
+        is_there = any(not tag['is_reference'] for tag in tags.values())
+        if not is_there and analysis in self.settings.analyses:
+            self.note_failure(f'{what} (no run of a model has the analysis {analysis})')
+        return is_there
+
+    def _compare_dipoles(self) -> None:
+        """Compare how strongly the total solvent dipole fluctuates with the reference, where it was analysed."""
+        dynamics = {key: node for key, node in self._results(DYNAMICS).items() if key in self.ctx.tags}
+        tags = {key: self.ctx.tags[key] for key in dynamics}
+        if not self._has_model(DYNAMICS, 'comparison of solvent dipoles', tags):
+            return
+        inputs = {'tags': Dict(tags), **dynamics, **self._qualities(dynamics)}
+        self._compare('solvent_dipoles', compare_solvent_dipoles, 'comparison of solvent dipoles', **inputs)
 
     def _compare_errors(self, answer: Dict | None) -> None:
         """Compare the errors on the test frames, and rank the architectures by receptive field."""
@@ -186,6 +226,15 @@ def _series(tag: dict[str, Any]) -> dict[str, str]:
         return {'series': 'reference'}
     group = f'{tag["architecture"]}, {tag["training_set"]}'
     return {'series': f'{group}, seed {tag["seed"]}', 'group': group}
+
+
+def _was_left_out(key: str, quality: ArrayData) -> bool:
+    """Return whether a run is a replica that left physics, so that the others were joined without it.
+
+    :param key: label of the run.
+    :param quality: what ``edl.run_quality`` found.
+    """
+    return REPLICA.search(key) is not None and not quality.base.attributes.get('is_physical', True)
 
 
 def _analyses(child: Any) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from aiida.orm import Dict
 
+from aiida_edl.calculations.functions.join_datasets import join_datasets
+from aiida_edl.calculations.functions.join_series import join_series
 from aiida_edl.calculations.functions.run_quality import run_quality
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.workflows.assessment_analysis import AssessmentAnalysisMixin
@@ -80,3 +82,82 @@ def test_exploded_run_with_too_few_frames_is_a_failure_of_that_part(monkeypatch)
     assessment.judge_exploded_run('2Na', run(trajectory='frames'))
     assert assessment.failures == ['run_quality of the exploded run at 2Na (the run has 1 frame)']
     assert assessment.given == {}
+
+
+class SeveralRuns(Assessment):
+    """An assessment whose runs at a charge state are analysed, by label, with whether each stayed within physics."""
+
+    def __init__(self, are_physical: dict[str, bool]) -> None:
+        super().__init__()
+        analyses = {'interface_structure': Dict({}), 'run_quality': Dict({})}
+        further = dict.fromkeys(label for label in are_physical if '_replica_' in label)
+        self.inputs = Outputs(analyses=analyses, further_structures=further, analysis_settings='settings')
+        self.ctx = Outputs(labels=list(are_physical))
+        for label, is_physical in are_physical.items():
+            self.ctx[f'md_{label}'] = run(0, trajectory=f'frames of {label}', series=f'series of {label}')
+            self.ctx[f'analysis_{label}'] = analysed(label, run_quality=quality(is_physical))
+        self.submitted: dict[str, Any] = {}
+
+    def submit(self, _: Any, **inputs: Any) -> Any:
+        self.submitted[inputs['metadata']['call_link_label']] = inputs
+        return 'submitted'
+
+    def call_once(self, function: Any, _: str, **inputs: Any) -> str:
+        self.called.append((function, inputs))
+        return f'{function.__name__} of {len(inputs)}'
+
+    def finish(self) -> None:
+        """Take what the runs gave, join them, and take what the joined runs gave."""
+        self.collect_profiles()
+        self.join_runs()
+        for name in self.submitted:
+            self.ctx[name] = analysed('all')
+        self.collect_joined_profiles()
+
+
+def quality(is_physical: bool) -> Any:
+    attributes = SimpleNamespace(get=lambda name, default: is_physical if name == 'is_physical' else default)
+    return SimpleNamespace(base=SimpleNamespace(attributes=attributes))
+
+
+def analysed(label: str, **analyses: Any) -> Any:
+    found = {'interface_structure': f'structure of {label}', **analyses}
+    outputs = Outputs(profiles=f'profiles of {label}', analyses=found)
+    return SimpleNamespace(is_finished_ok=True, exit_status=0, outputs=outputs)
+
+
+def test_replica_that_left_physics_is_left_out_and_the_others_are_analysed_together():
+    assessment = SeveralRuns({'2Na': True, '2Na_replica_02': False, '2Na_replica_03': True})
+    assessment.finish()
+    assert assessment.called == [
+        (join_datasets, {'run_00': 'frames of 2Na', 'run_01': 'frames of 2Na_replica_03'}),
+        (join_series, {'run_00': 'series of 2Na', 'run_01': 'series of 2Na_replica_03'}),
+    ]
+    joined = assessment.submitted['joined_analysis_2Na']
+    assert (joined['trajectory'], joined['series']) == ('join_datasets of 2', 'join_series of 2')
+    assert set(joined['analyses']) == {'interface_structure'}  # the quality is that of one run
+    given = assessment.given
+    assert (given['profiles.2Na'], given['profiles.2Na_replica_02']) == (
+        'profiles of all',
+        'profiles of 2Na_replica_02',
+    )
+    assert given['analyses.interface_structure.2Na'] == 'structure of all'
+    assert {name for name in given if name.startswith('analyses.run_quality')} == {
+        f'analyses.run_quality.2Na_replica_{number:02d}' for number in (1, 2, 3)
+    }
+
+
+def test_results_of_the_only_replica_that_counts_stand_for_all():
+    assessment = SeveralRuns({'2Na': False, '2Na_replica_02': True})
+    assessment.finish()
+    assert assessment.submitted == {}
+    assert assessment.given['profiles.2Na'] == 'profiles of 2Na_replica_02'
+    assert assessment.given['analyses.interface_structure.2Na'] == 'structure of 2Na_replica_02'
+    assert 'analyses.run_quality.2Na' not in assessment.given
+
+
+def test_charge_state_at_which_no_replica_counts_is_a_failure():
+    assessment = SeveralRuns({'2Na': False, '2Na_replica_02': False})
+    assessment.finish()
+    assert assessment.failures == ['profiles at 2Na (no run counts)']
+    assert 'profiles.2Na' not in assessment.given

@@ -1,11 +1,13 @@
-"""What the last step of a benchmark hands to the comparison of structures; no process runs."""
+"""What the last step of a benchmark hands to its comparisons; no process runs."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from aiida.orm import ArrayData
 
 from aiida_edl.workflows import benchmark_comparison as module
 from aiida_edl.workflows.benchmark_comparison import BenchmarkComparisonMixin
@@ -19,8 +21,9 @@ TAG = {'training_set': 'mixed', 'architecture': 'mace', 'seed': 1, 'charge_state
 class Benchmark(BenchmarkComparisonMixin):
     """A benchmark of one model and one reference that has come to its last step."""
 
-    def __init__(self, of_model: dict[str, Any], of_reference: dict[str, Any]) -> None:
-        assessed = SimpleNamespace(outputs=Outputs(analyses={name: {'2Na': node} for name, node in of_model.items()}))
+    def __init__(self, of_model: dict[str, Any], of_reference: dict[str, Any], asked: tuple[str, ...] = ()) -> None:
+        by_label = {name: node if isinstance(node, dict) else {'2Na': node} for name, node in of_model.items()}
+        assessed = SimpleNamespace(outputs=Outputs(analyses=by_label))
         analysed = SimpleNamespace(outputs=Outputs(analyses=of_reference))
         self.ctx = Context(
             tags={MODEL: TAG, REFERENCE: {**TAG, 'is_reference': True}},
@@ -32,6 +35,7 @@ class Benchmark(BenchmarkComparisonMixin):
         self.settings = SimpleNamespace(
             models=lambda: [SimpleNamespace(key='mace_mixed_seed_01', seed=1, tags=lambda: TAG)],
             reference_runs=lambda: [('2Na', 1)],
+            analyses=dict.fromkeys(asked),
         )
         self.called: list[tuple[Any, dict[str, Any]]] = []
         self.given: dict[str, Any] = {}
@@ -71,6 +75,55 @@ def test_without_structures_nothing_is_compared():
     benchmark = Benchmark({'run_quality': 'b'}, {'interface_structure': 'c'})
     benchmark._compare_structures()
     assert (benchmark.called, benchmark.given) == ([], {})
+
+
+def quality(is_physical: bool) -> ArrayData:
+    node = ArrayData({'temperature': np.zeros(1)})
+    node.base.attributes.set('is_physical', is_physical)
+    return node
+
+
+def test_comparison_sees_the_qualities_of_the_replicas_that_were_joined():
+    fine, bad = quality(True), quality(False)
+    runs = {'2Na_replica_01': fine, '2Na_replica_02': bad}
+    structures = {'2Na': 'joined', '2Na_replica_01': 'one', '2Na_replica_02': 'other'}
+    benchmark = Benchmark({'interface_structure': structures, 'run_quality': runs}, {})
+    benchmark._compare_structures()
+    ((_, inputs),) = benchmark.called
+    assert inputs.pop('tags').get_dict() == {MODEL: TAG}
+    assert inputs == {MODEL: 'joined', f'quality_{MODEL}_replica_01': fine}
+
+
+def test_single_run_that_left_physics_is_told_of():
+    bad = quality(False)
+    benchmark = Benchmark({'interface_structure': 'a', 'run_quality': bad}, {})
+    benchmark._compare_structures()
+    assert benchmark.called[0][1][f'quality_{MODEL}'] is bad
+
+
+@pytest.mark.parametrize(
+    ('method', 'analysis', 'what'),
+    [
+        ('_compare_structures', 'interface_structure', 'comparison of structures'),
+        ('_find_capacitances', 'potential_profile', 'capacitance of models'),
+        ('_compare_dipoles', 'interface_dynamics', 'comparison of solvent dipoles'),
+    ],
+)
+def test_analysis_that_no_model_has_is_a_failure_if_it_was_asked_for(method, analysis, what):
+    benchmark = Benchmark({}, {}, asked=(analysis,))
+    getattr(benchmark, method)()
+    assert benchmark.failures == [f'{what} (no run of a model has the analysis {analysis})']
+    assert benchmark.called == []
+
+
+def test_solvent_dipoles_are_compared_where_dynamics_were_analysed():
+    benchmark = Benchmark({'interface_dynamics': 'a', 'run_quality': 'b'}, {'interface_dynamics': 'c'})
+    benchmark._compare_dipoles()
+    ((function, inputs),) = benchmark.called
+    assert function is module.compare_solvent_dipoles
+    del inputs['tags']
+    assert inputs == {MODEL: 'a', REFERENCE: 'c', f'quality_{MODEL}': 'b'}
+    assert benchmark.given == {'solvent_dipoles': 'compared'}
 
 
 def test_structures_that_do_not_compare_are_a_failure_of_that_part(monkeypatch):
@@ -116,6 +169,7 @@ COMPARISONS = {
     'structures': module.compare_structures,
     'penalty': module.training_penalty,
     'capacitance': module.capacitance,
+    'solvent_dipoles': module.compare_solvent_dipoles,
     'survivals.mace_mixed': module.survival_of_runs,
 }
 """Outputs and what makes them; the ranking needs the penalty."""
@@ -124,7 +178,7 @@ COMPARISONS = {
 @pytest.mark.parametrize('missing', COMPARISONS)
 def test_comparison_that_finds_nothing_costs_its_own_output_only(monkeypatch, missing):
     """After weeks of computing, no comparison may end a benchmark."""
-    names = ('interface_structure', 'potential_profile', 'run_quality')
+    names = ('interface_structure', 'potential_profile', 'interface_dynamics', 'run_quality')
     benchmark = Benchmark(dict.fromkeys(names, 'a'), dict.fromkeys(names, 'b'))
     of_model, of_reference = benchmark.ctx.mace_mixed_seed_01, benchmark.ctx.reference_analysis_2Na_01
     of_model.exit_status = of_reference.exit_status = 0

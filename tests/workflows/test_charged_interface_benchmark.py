@@ -17,6 +17,13 @@ from aiida_edl.science.structures.metal_water_interface import PackingError
 from aiida_edl.workflows.charged_interface_benchmark import ChargedInterfaceBenchmarkWorkChain
 
 BEFORE = ('structures', 'reference dynamics', 'labelling')
+ANALYSES = {
+    'run_quality': {'maximum_bond_length': 3.0, 'temperature_tolerance': 10.0, 'contact_fraction': 0.1},
+    'interface_structure': {'hydrogen_bond_distance': 2.5, 'coordination_cutoff': 2.5},
+    'potential_profile': {},
+    'interface_dynamics': {'maximum_lag_time': 0.2},
+}
+"""For cells and runs that are small and short."""
 MODELS = [f'least_squares_{name}_seed_{seed:02d}' for name in ('mixed', 'single_0', 'single_2') for seed in (1, 2)]
 
 
@@ -141,6 +148,7 @@ def matrix(benchmark, python_code):
     """Return a benchmark with sizes, a key of one's own, two runs of each model, and one model at a time."""
     part = small_settings()['architectures']['least_squares']
     settings = small_settings(
+        analyses=ANALYSES,
         training_sets={'mixed': True},
         set_sizes=[4, 8],
         production={'md': SHORT_MD, 'replicas': 2},
@@ -177,6 +185,33 @@ def test_profiles_are_those_of_all_runs_and_of_each(matrix):
     assert {key, f'{key}_replica_01', f'{key}_replica_02'} <= set(profiles)
     frames = [profiles[f'{key}{run}'].base.attributes.get('n_frames') for run in ('', '_replica_01', '_replica_02')]
     assert frames == [40, 20, 20]
+
+
+@pytest.mark.parametrize('name', ['interface_structure', 'potential_profile', 'interface_dynamics'])
+def test_analyses_are_those_of_all_runs_and_of_each(matrix, name):
+    found, key = matrix.outputs.analyses[name], 'plain_mixed_size_8_seed_01_at_2Na'
+    frames = [found[f'{key}{run}'].base.attributes.get('n_frames') for run in ('', '_replica_01', '_replica_02')]
+    assert frames == [40, 20, 20]
+
+
+def test_quality_is_that_of_each_run(matrix):
+    key = 'plain_mixed_size_8_seed_01_at_2Na'
+    found = {name for name in matrix.outputs.analyses.run_quality if name.startswith(key)}
+    assert found == {f'{key}_replica_01', f'{key}_replica_02'}
+
+
+def test_no_model_with_replicas_vanishes_from_a_comparison(matrix):
+    sizes = {'mixed_size_4', 'mixed_size_8'}
+    structures, dipoles = matrix.outputs.structures.get_dict(), matrix.outputs.solvent_dipoles.get_dict()
+    assert {row['training_set'] for row in structures['distributions']} == sizes
+    assert {(row['training_set'], row['charge_state']) for row in dipoles['rows']} == {
+        (size, state) for size in sizes for state in ('0', '2Na')
+    }
+    series = {row['series'] for row in matrix.outputs.capacitance.get_dict()['points']}
+    assert {f'plain, {size}, seed 1' for size in sizes} <= series
+    assert {name: node.base.attributes.get('n_runs') for name, node in matrix.outputs.survivals.items()} == {
+        f'plain_{size}': 4 for size in sizes
+    }
 
 
 def test_only_so_many_models_are_assessed_at_once(matrix):
