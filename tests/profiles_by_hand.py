@@ -16,7 +16,7 @@ from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles
 from aiida_edl.science.analysis.model_spread import model_spread
 from aiida_edl.science.analysis.model_tags import ModelProfile, ModelTag
 from aiida_edl.science.analysis.penalty_by_architecture import penalties_by_architecture
-from aiida_edl.science.analysis.penalty_verdict import penalty_verdict, ratio_rows, shift_rows
+from aiida_edl.science.analysis.penalty_verdict import contrast_rows, penalty_verdict, ratio_rows, shift_rows
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
 from aiida_edl.science.analysis.receptive_field_ranking import correlation_row, point_rows, rank_correlation
 from aiida_edl.science.analysis.spread_verdict import (
@@ -187,7 +187,12 @@ def penalty_answer(errors: dict[str, Any], tags: dict[str, dict[str, Any]]) -> d
     """Return what mixed training costs."""
     models = [ModelErrors(ErrorTag.from_dict(tags[key]), node.get_dict()['rows']) for key, node in errors.items()]
     penalty = training_penalty(models)
-    return {'verdict': penalty_verdict(penalty), 'ratios': ratio_rows(penalty), 'shifts': shift_rows(penalty)}
+    return {
+        'verdict': penalty_verdict(penalty),
+        'ratios': ratio_rows(penalty),
+        'shifts': shift_rows(penalty),
+        'shift_contrasts': contrast_rows(penalty),
+    }
 
 
 def ranking_answer(penalty: Any, spread: Any, reach: dict[str, tuple[float, int]]) -> dict[str, Any]:

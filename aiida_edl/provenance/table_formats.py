@@ -67,6 +67,7 @@ PRINTED_COLUMNS: Mapping[str, tuple[str, ...]] = {
         'n_models',
         'energy_signed_error_ev_per_atom',
         'energy_signed_error_error_ev_per_atom',
+        'energy_shift_rms_ev_per_atom',
         'adjusted_p_value',
         'finding',
     ),

@@ -154,6 +154,7 @@ TABLES: Mapping[str, Callable[[BenchmarkResults], list[dict[str, Any]]]] = {
     'receptive_fields': receptive_field_rows,
     'force_ratios': force_ratio_rows,
     'energy_shift_means': energy_shift_mean_rows,
+    'energy_shift_contrasts': partial(nested_rows, source='penalty', table='shift_contrasts'),
     'receptive_field_ranking': ranking_rows,
     'excluded_runs': excluded_rows,
     'run_quality': quality_rows,

@@ -6,7 +6,7 @@ from aiida.engine import calcfunction
 from aiida.orm import Dict
 
 from aiida_edl.science.analysis import training_penalty as analysis
-from aiida_edl.science.analysis.penalty_verdict import penalty_verdict, ratio_rows, shift_rows
+from aiida_edl.science.analysis.penalty_verdict import contrast_rows, penalty_verdict, ratio_rows, shift_rows
 from aiida_edl.science.analysis.training_penalty import ErrorTag, ModelErrors
 
 
@@ -18,7 +18,9 @@ def training_penalty(tags: Dict, **errors: Dict) -> Dict:
         ``pair_0_2``, each perhaps followed by ``_size_96``), ``architecture`` and ``seed``.
     :param errors: results of ``edl.error_metrics``, all on the same test frames.
     :return: ``verdict`` (the answer in words), and the flat tables ``ratios`` (force RMSE of one training over another,
-        with intervals over seeds, for all atoms and by region) and ``shifts`` (mean signed energy error [eV/atom]).
+        with intervals over seeds, for all atoms and by region), ``shifts`` (signed energy error [eV/atom]: mean, mean
+        absolute value and root mean square over seeds) and ``shift_contrasts`` (its difference between charge states,
+        and its curvature, which no energy of an atom takes up).
     """
     values = tags.get_dict()
     if different := sorted(set(values) ^ set(errors)):
@@ -27,4 +29,11 @@ def training_penalty(tags: Dict, **errors: Dict) -> Dict:
         ModelErrors(ErrorTag.from_dict(values[key]), errors[key].base.attributes.get('rows')) for key in sorted(errors)
     ]
     penalty = analysis.training_penalty(models)
-    return Dict({'verdict': penalty_verdict(penalty), 'ratios': ratio_rows(penalty), 'shifts': shift_rows(penalty)})
+    return Dict(
+        {
+            'verdict': penalty_verdict(penalty),
+            'ratios': ratio_rows(penalty),
+            'shifts': shift_rows(penalty),
+            'shift_contrasts': contrast_rows(penalty),
+        }
+    )

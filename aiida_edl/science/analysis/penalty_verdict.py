@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from aiida_edl.science.analysis.energy_shifts import MEV, EnergyShift, contrast_sentences
 from aiida_edl.science.analysis.training_penalty import (
     ALL_STATES,
     WHOLE,
     Contrast,
-    EnergyShift,
     Finding,
     ForceRatio,
     PenaltySettings,
@@ -20,8 +20,6 @@ from aiida_edl.science.analysis.training_penalty import (
 )
 from aiida_edl.science.analysis.training_sets import TrainingKind, training_kind
 
-MEV = 1000.0
-"""meV in one eV."""
 WORDS = {
     Finding.ABOVE: 'larger',
     Finding.BELOW: 'smaller',
@@ -82,7 +80,9 @@ def shift_sentence(items: Sequence[EnergyShift], settings: PenaltySettings) -> s
         bar = f' ± {MEV * item.shift.error:.2g}' if np.isfinite(item.shift.error) else ''
         mark = ' (not trained on)' if not item.is_trained_on else ''
         star = ' significantly' if shift_finding(item, settings) in (Finding.ABOVE, Finding.BELOW) else ''
-        parts.append(f'{star} by {MEV * item.shift.value:+.2g}{bar} meV/atom at {item.charge_state}{mark}'.strip())
+        rms = f' (rms over seeds {MEV * item.rms:.2g})' if item.n_models > 1 else ''
+        number = f'{MEV * item.shift.value:+.2g}{bar} meV/atom{rms}'
+        parts.append(f'{star} by {number} at {item.charge_state}{mark}'.strip())
     first = items[0]
     head = f'{first.n_models} {first.architecture} models trained on {first.training_set} shift energies'
     return f'{head} {"; ".join(parts)}.'
@@ -132,7 +132,12 @@ def _shift_sentences(penalty: TrainingPenalty) -> list[str]:
     for item in penalty.shifts:
         if training_kind(item.training_set) is TrainingKind.MIXED:
             groups.setdefault((item.architecture, item.training_set), []).append(item)
-    return [shift_sentence(items, penalty.settings) for items in groups.values()]
+    sentences = []
+    for (architecture, training_set), items in groups.items():
+        sentences.append(shift_sentence(items, penalty.settings))
+        between = [c for c in penalty.contrasts if (c.architecture, c.training_set) == (architecture, training_set)]
+        sentences += contrast_sentences(between, penalty.settings.confidence)
+    return sentences
 
 
 def ratio_rows(penalty: TrainingPenalty) -> list[dict[str, Any]]:
@@ -185,6 +190,9 @@ def shift_rows(penalty: TrainingPenalty) -> list[dict[str, Any]]:
             'n_models': item.n_models,
             'energy_signed_error_ev_per_atom': item.shift.value,
             'energy_signed_error_error_ev_per_atom': item.shift.error,
+            'energy_shift_ev_per_atom': item.magnitude.value,
+            'energy_shift_error_ev_per_atom': item.magnitude.error,
+            'energy_shift_rms_ev_per_atom': item.rms,
             'low_ev_per_atom': item.shift.low,
             'high_ev_per_atom': item.shift.high,
             'seed_error_ev_per_atom': item.seed_error,
@@ -192,6 +200,31 @@ def shift_rows(penalty: TrainingPenalty) -> list[dict[str, Any]]:
             'p_value': item.shift.p_value,
             'adjusted_p_value': item.adjusted_p,
             'finding': shift_finding(item, penalty.settings).value,
+        }
+        rows.append({key: json_value(value) for key, value in row.items()})
+    return rows
+
+
+def contrast_rows(penalty: TrainingPenalty) -> list[dict[str, Any]]:
+    """Return how the energy shifts go from charge state to charge state, as flat rows of JSON types; NaN becomes None.
+
+    :param penalty: the numbers.
+    """
+    rows = []
+    for item in penalty.contrasts:
+        row = {
+            'architecture': item.architecture,
+            'training_set': item.training_set,
+            'kind': item.kind,
+            'charge_states': ', '.join(item.charge_states),
+            'n_models': item.n_models,
+            'contrast_ev_per_atom': item.contrast.value,
+            'contrast_error_ev_per_atom': item.contrast.error,
+            'low_ev_per_atom': item.contrast.low,
+            'high_ev_per_atom': item.contrast.high,
+            'p_value': item.contrast.p_value,
+            'adjusted_p_value': item.adjusted_p,
+            'finding': finding(item.contrast, item.adjusted_p, item.n_models, penalty.settings.confidence).value,
         }
         rows.append({key: json_value(value) for key, value in row.items()})
     return rows

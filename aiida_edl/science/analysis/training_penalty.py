@@ -10,9 +10,7 @@ hardly enters the ratio and is left out of its error. Over charge states the log
 the mixed models are the same ones in each. Sets are compared if they have the same size; a mixed set of that size holds
 fewer frames of each charge state than a single one, so a ratio above one holds that dilution too.
 
-The signed energy error of a charge state is the mean of predicted less reference energy per atom. Its error joins the
-scatter over seeds and the bootstrap over the test frames, which all seeds share. A model that cannot see the charge of
-the metal shifts charge states against each other.
+For the energies of whole charge states see :mod:`~aiida_edl.science.analysis.energy_shifts`.
 
 A leave-one-out set is tested on the charge state that it lacks, against mixed training, which has it, and against
 training on it alone. p values of one family of questions are corrected after Holm.
@@ -29,12 +27,19 @@ from typing import Any
 import numpy as np
 
 from aiida_edl.registry import unknown_name_message
+from aiida_edl.science.analysis.energy_shifts import (
+    EnergyShift,
+    ShiftContrast,
+    corrected_contrasts,
+    corrected_shifts,
+    energy_shifts,
+    shift_contrasts,
+)
 from aiida_edl.science.analysis.small_samples import (
     MINIMUM_SAMPLES,
     TestedMean,
     difference_test,
     holm_adjusted,
-    mean_test,
 )
 from aiida_edl.science.analysis.training_sets import TrainingKind, TrainingSet, ion_count
 from aiida_edl.science.frames import Floats
@@ -159,31 +164,13 @@ class ForceRatio:
 
 
 @dataclass(frozen=True)
-class EnergyShift:
-    """Mean signed energy error of the models of one training at one charge state."""
-
-    architecture: str
-    training_set: str
-    charge_state: str
-    is_trained_on: bool
-    """Whether the training set holds this charge state."""
-    n_models: int
-    shift: TestedMean
-    """Mean over seeds of predicted less reference energy [eV/atom], with the joint error."""
-    seed_error: float
-    """Part of the error that is the scatter over seeds [eV/atom]."""
-    frame_error: float
-    """Part of the error that is the choice of test frames [eV/atom]; NaN if it is not known."""
-    adjusted_p: float
-    """p value corrected for the number of shifts."""
-
-
-@dataclass(frozen=True)
 class TrainingPenalty:
     """All ratios and shifts."""
 
     ratios: tuple[ForceRatio, ...]
     shifts: tuple[EnergyShift, ...]
+    contrasts: tuple[ShiftContrast, ...]
+    """How shifts go from charge state to charge state."""
     settings: PenaltySettings
 
 
@@ -208,11 +195,14 @@ def training_penalty(models: Sequence[ModelErrors], settings: PenaltySettings | 
         raise ValueError(f'several errors are given for {", ".join(twice)}; give those of each potential once')
     ratios: list[ForceRatio] = []
     shifts: list[EnergyShift] = []
+    contrasts: list[ShiftContrast] = []
     for architecture in sorted({tag.architecture for tag in tags}):
         table = _table(item for item in models if item.tag.architecture == architecture)
         ratios += _ratios(architecture, table, settings)
-        shifts += _shifts(architecture, table, settings)
-    return TrainingPenalty(_corrected(ratios), _corrected_shifts(shifts), settings)
+        whole = {(name, state): rows for (name, state, region), rows in table.items() if region == WHOLE}
+        shifts += energy_shifts(whole, architecture, settings.confidence)
+        contrasts += shift_contrasts(whole, architecture, settings.confidence)
+    return TrainingPenalty(_corrected(ratios), corrected_shifts(shifts), corrected_contrasts(contrasts), settings)
 
 
 def _table(models: Iterable[ModelErrors]) -> _Table:
@@ -304,27 +294,6 @@ def _logarithms(rows_by_state: Sequence[Mapping[int, Mapping[str, Any]]]) -> Flo
     return np.asarray(np.log(errors).mean(axis=1))
 
 
-def _shifts(architecture: str, table: _Table, settings: PenaltySettings) -> list[EnergyShift]:
-    """Return the signed energy errors of one architecture."""
-    found = []
-    keys = sorted((key for key in table if key[2] == WHOLE), key=lambda key: (key[0], _order(key[1])))
-    for training_set, state, region in keys:
-        rows = table[training_set, state, region].values()
-        values = [row['energy_signed_error_ev_per_atom'] for row in rows]
-        known = [row['energy_signed_error_error_ev_per_atom'] for row in rows]
-        bars = [error for error in known if error is not None]
-        frame_error = float(np.sqrt(np.mean(np.square(bars)))) if bars else float('nan')
-        shift = mean_test(values, frame_error if bars else 0.0, settings.confidence)
-        seeds = mean_test(values, 0.0, settings.confidence)
-        is_trained_on = TrainingSet.from_name(training_set).holds(state)
-        found.append(
-            EnergyShift(
-                architecture, training_set, state, is_trained_on, len(values), shift, seeds.error, frame_error, np.nan
-            )
-        )
-    return found
-
-
 def _corrected(ratios: Sequence[ForceRatio]) -> tuple[ForceRatio, ...]:
     """Return the ratios with p values corrected within each family."""
     families: dict[tuple[Any, ...], list[int]] = {}
@@ -336,12 +305,6 @@ def _corrected(ratios: Sequence[ForceRatio]) -> tuple[ForceRatio, ...]:
         for index, value in zip(members, adjusted):
             result[index] = dataclasses.replace(ratios[index], adjusted_p=value)
     return tuple(result)
-
-
-def _corrected_shifts(shifts: Sequence[EnergyShift]) -> tuple[EnergyShift, ...]:
-    """Return the shifts with corrected p values."""
-    adjusted = holm_adjusted([item.shift.p_value for item in shifts])
-    return tuple(dataclasses.replace(item, adjusted_p=value) for item, value in zip(shifts, adjusted))
 
 
 def finding(tested: TestedMean, adjusted_p: float, n_models: int, confidence: float) -> Finding:

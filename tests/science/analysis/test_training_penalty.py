@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from aiida_edl.science.analysis.penalty_verdict import penalty_verdict, ratio_rows, shift_rows
+from aiida_edl.science.analysis.penalty_verdict import contrast_rows, penalty_verdict, ratio_rows, shift_rows
 from aiida_edl.science.analysis.training_penalty import (
     Contrast,
     ErrorTag,
@@ -137,7 +137,7 @@ def test_clear_penalty_is_said_in_words(penalty):
         'charge states: 3 models trained on mixed have 2.83 times the force RMSE of 3 trained on single_0, single_2 '
         '(283 against 100 meV/Å; interval 2.28 to 3.51, p = 0.00018): larger.'
     )
-    assert '3 mace models trained on mixed shift energies by +0 ± 0.3 meV/atom at 0' in text
+    assert '3 mace models trained on mixed shift energies by +0 ± 0.3 meV/atom (rms over seeds 0) at 0' in text
 
 
 def test_one_seed_is_said_to_be_too_few():
@@ -164,7 +164,7 @@ def test_error_of_zero_has_no_logarithm_and_is_not_counted():
 
 
 def test_tables_are_json(penalty):
-    tables = [ratio_rows(penalty), shift_rows(penalty)]
+    tables = [ratio_rows(penalty), shift_rows(penalty), contrast_rows(penalty)]
     assert json.loads(json.dumps(tables, allow_nan=False)) == tables
 
 
