@@ -116,7 +116,7 @@ CURVE_FIGURES: Mapping[str, CurveFigure] = {
         ),
         x_label='angle of the dipole to the normal (degree)',
         x_limits=(0.0, 180.0),
-        caption='Each distribution integrates to one; an isotropic one follows the sine of the angle.',
+        caption='Each distribution integrates to one; an isotropic one is (π/360) sin θ per degree.',
     ),
     'angles_in_layers': CurveFigure(
         'Angles of dipoles and of OH in layers',

@@ -36,6 +36,7 @@ class LocalityResult:
     removal_error_ev_per_angstrom: float | None
     """Error of the predicted change [eV/Å]."""
     removal_slope: float | None
+    removal_slope_error: float | None
     """Predicted against true change: 1 is right, 0 is blind; dimensionless."""
     equilibrated_force_rmse_ev_per_angstrom: float | None
     """Error of force components on frames equilibrated at each charge state [eV/Å]."""
@@ -88,6 +89,7 @@ def _result(row: dict[str, Any], report: dict[str, Any], uuid: str) -> LocalityR
         removal_reference_ev_per_angstrom=removal.get('reference_rms_ev_per_angstrom'),
         removal_error_ev_per_angstrom=removal.get('error_rms_ev_per_angstrom'),
         removal_slope=removal.get('slope'),
+        removal_slope_error=removal.get('slope_error'),
         equilibrated_force_rmse_ev_per_angstrom=both.get('equilibrated_force_rmse_ev_per_angstrom'),
         is_charge_blind=charges.get('is_blind'),
         report=uuid,

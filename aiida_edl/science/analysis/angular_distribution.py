@@ -3,7 +3,7 @@ r"""Distribution of the angle between water and surface normal in the first laye
 .. math:: P(\theta) = \frac{\langle N(\theta, \theta + \Delta\theta) \rangle}{\langle N \rangle\, \Delta\theta}
 
 per degree, so that its integral from 0° to 180° is one. Water without preferred orientation gives
-:math:`\tfrac12 \sin\theta`, not a constant.
+:math:`(\pi / 360) \sin\theta`, not a constant; per radian it is half the sine.
 """
 
 from __future__ import annotations
@@ -16,6 +16,17 @@ from aiida_edl.science.frames import Floats
 
 STRAIGHT_ANGLE = 180.0
 """Largest angle [degree]."""
+
+
+def isotropic_distribution(angles: Floats) -> Floats:
+    """Return the distribution of directions without preferred orientation [1/degree], which integrates to one.
+
+    :param angles: angles to the normal [degree].
+
+    >>> round(float(isotropic_distribution(np.arange(0.5, 180.0)).sum()), 4)
+    1.0
+    """
+    return np.asarray(np.pi / (2.0 * STRAIGHT_ANGLE) * np.sin(np.radians(angles)))
 
 
 def angles_in_degree(cosines: Floats) -> Floats:

@@ -6,8 +6,9 @@ the two O→H vectors, to the normal that points from the metal into the liquid:
 .. math:: P_l(\theta) = \frac{\langle N_l(\theta, \theta + \Delta\theta) \rangle}{\langle N_l \rangle\, \Delta\theta}
 
 per degree, over the waters whose oxygen lies in layer l; its integral from 0° to 180° is one. Water without preferred
-orientation gives :math:`\tfrac12 \sin\theta`. Only oxygen with exactly two hydrogen is a water; the fraction of the
-others is given.
+orientation gives :math:`(\pi / 360) \sin\theta`
+(:func:`~aiida_edl.science.analysis.angular_distribution.isotropic_distribution`). Only oxygen with exactly two hydrogen
+is a water; the fraction of the others is given.
 """
 
 from __future__ import annotations

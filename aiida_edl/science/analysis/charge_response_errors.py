@@ -42,8 +42,10 @@ class ResponseRow:
     """Unit of all numbers that follow, V or e."""
     reference_mean: float
     reference_mean_error: float
-    reference_rms: float
-    """Root mean square of the reference: the error of a model that knows no charge."""
+    reference_scale: float
+    """What an error is large or small against. Of charges the root mean square of the reference, the error of a model
+    that knows no charge. Of the potential its standard deviation over geometries, NaN for one: the potential itself
+    holds a constant that grows with the vacuum, as the position of the counter charge does."""
     model_mean: float
     model_mean_error: float
     rmse: float
@@ -131,7 +133,7 @@ def _row(
         unit=UNITS[names[0]],
         reference_mean=mean,
         reference_mean_error=mean_error,
-        reference_rms=float(np.sqrt(np.mean(true**2))),
+        reference_scale=_scale(names[0], true),
         model_mean=NO_VALUE,
         model_mean_error=NO_VALUE,
         rmse=NO_VALUE,
@@ -155,6 +157,13 @@ def _row(
         signed_error=signed,
         signed_error_error=signed_error,
     )
+
+
+def _scale(quantity: str, true: Floats) -> float:
+    """Return what errors of a quantity are large or small against."""
+    if quantity == EFFECTIVE_CHARGE:
+        return float(np.sqrt(np.mean(true**2)))
+    return float(true.std(ddof=1)) if len(true) > 1 else NO_VALUE
 
 
 def _per_geometry(values: Floats, owners: NDArray[np.int64]) -> tuple[Floats, Floats]:

@@ -9,7 +9,10 @@ slope of the predicted against the true change,
 
 which is 1 for a potential that knows the ion, and 0 for one whose forces there do not depend on it. Such pairs keep the
 water as it was with the ion: what it is *without* is not equilibrium. Errors are standard errors over base frames, as
-ions of one frame share their surroundings; NaN with fewer than two.
+ions of one frame share their surroundings; NaN with fewer than two. That of the slope is the jackknife over them (B.
+Efron, The Jackknife, the Bootstrap and Other Resampling Plans (1982), chapter 3); of few frames it is rough.
+
+The row of all elements weighs each atom by the square of its true change: it says most of the elements that feel most.
 """
 
 from __future__ import annotations
@@ -51,6 +54,8 @@ class RemovalRow:
     error_rms_error_ev_per_angstrom: float
     slope: float
     """Predicted against true change; 1 is right, 0 is blind; dimensionless."""
+    slope_error: float
+    """Its standard error, by the jackknife over base frames."""
     n_atoms: int
     """Atoms that were counted, over all pairs."""
     n_pairs: int
@@ -119,7 +124,7 @@ def _row(samples: _Samples, element: str, low: float, high: float | None) -> Rem
     if not chosen.any():
         return None
     true, predicted, bases = samples.reference[chosen], samples.model[chosen], samples.bases[chosen]
-    scale = float((true**2).sum())
+    slope, slope_error = _slope_with_error(true, predicted, bases)
     reference, model, error = (_rms_with_error(part, bases) for part in (true, predicted, predicted - true))
     return RemovalRow(
         element=element,
@@ -131,10 +136,25 @@ def _row(samples: _Samples, element: str, low: float, high: float | None) -> Rem
         model_rms_error_ev_per_angstrom=model[1],
         error_rms_ev_per_angstrom=error[0],
         error_rms_error_ev_per_angstrom=error[1],
-        slope=float((true * predicted).sum()) / scale if scale else NO_VALUE,
+        slope=slope,
+        slope_error=slope_error,
         n_atoms=int(chosen.sum()),
         n_pairs=len(np.unique(samples.pairs[chosen])),
     )
+
+
+def _slope_with_error(true: Floats, predicted: Floats, bases: Any) -> tuple[float, float]:
+    """Return the slope of the predicted against the true change, and its standard error over base frames."""
+    _, owners = np.unique(bases, return_inverse=True)
+    products, squares = (np.bincount(owners, weights=(true * other).sum(axis=1)) for other in (predicted, true))
+    scale, n_bases = float(squares.sum()), len(squares)
+    if not scale:
+        return NO_VALUE, NO_VALUE
+    slope, others = float(products.sum()) / scale, scale - squares
+    if n_bases < 2 or not others.all():
+        return slope, NO_VALUE
+    without = (products.sum() - products) / others
+    return slope, math.sqrt((n_bases - 1) / n_bases * float(((without - without.mean()) ** 2).sum()))
 
 
 def _rms_with_error(vectors: Floats, bases: Any) -> tuple[float, float]:

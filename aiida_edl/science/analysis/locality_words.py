@@ -120,11 +120,12 @@ def removal_sentence(name: str, rows: Sequence[RemovalRow], equilibrated: float 
     found = next((row for row in rows if row.element == ALL and row.to_angstrom is None), None)
     if found is None:
         return f'No pair with and without an ion has atoms far enough from it to test {name}.'
+    bar = '' if math.isnan(found.slope_error) else f' ± {found.slope_error:.2g}'
     sentence = (
         f'Beyond {found.from_angstrom:g} Å from an ion that is taken away, true forces change by '
         f'{found.reference_rms_ev_per_angstrom:.3f} eV/Å per component, those of {name} by '
         f'{found.model_rms_ev_per_angstrom:.3f} eV/Å; its error of the change is '
-        f'{found.error_rms_ev_per_angstrom:.3f} eV/Å, the slope {found.slope:.2f}'
+        f'{found.error_rms_ev_per_angstrom:.3f} eV/Å, the slope {found.slope:.2f}{bar}'
     )
     if equilibrated is None:
         return f'{sentence}.'

@@ -9,6 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from aiida_edl.science.analysis import atom_groups, planar_bins, water_orientation, z_pass
+from aiida_edl.science.analysis.angular_distribution import isotropic_distribution
 from aiida_edl.science.analysis.angular_distributions import (
     AngularDistributions,
     AngularSettings,
@@ -84,7 +85,8 @@ def isotropic() -> FrameSet:
 
 def test_isotropic_water_gives_half_a_sine_for_dipoles_and_bonds(isotropic):
     found = angular_distributions(isotropic, AngularSettings(layer_bounds=(0.0, 20.0)))
-    expected = 0.5 * np.sin(np.radians(found.angle)) * np.pi / 180.0
+    expected = isotropic_distribution(found.angle)
+    assert expected.sum() * np.diff(found.angle)[0] == pytest.approx(1.0, rel=1e-3)
     assert abs(found.dipole_distribution[0] - expected).max() < 5 * found.dipole_distribution_error.max()
     assert abs(found.bond_distribution[0] - expected).max() < 5 * found.bond_distribution_error.max()
     # 43 200 independent molecules with a variance of 1/3; the two bonds of one are not independent.

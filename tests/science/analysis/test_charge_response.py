@@ -200,17 +200,31 @@ def test_model_that_knows_no_charge_misses_all_of_the_response():
     reference, model = compared_responses(labelled, np.zeros(30), np.zeros_like(labelled.positions))
     rows = {(row.quantity, row.element): row for row in response_rows(reference, model)}
     water = rows['effective_charge', 'O']
-    assert (water.rmse, water.reference_rms) == (pytest.approx(0.82), pytest.approx(0.82))
+    assert (water.rmse, water.reference_scale) == (pytest.approx(0.82), pytest.approx(0.82))
     assert water.signed_error == pytest.approx(0.82)
     potential = rows['electrode_potential', 'all']
-    assert (
-        potential.rmse
-        == pytest.approx(potential.reference_rms)
-        == pytest.approx(np.sqrt(np.mean(reference.potentials**2)))
-    )
+    assert potential.rmse == pytest.approx(np.sqrt(np.mean(reference.potentials**2)))
     assert (potential.unit, water.unit, potential.n_geometries) == ('V', 'e', 6)
     assert potential.rmse_error > 0
     assert {element for _, element in rows} == {'all', 'H', 'O', 'Na', 'Au'}
+
+
+def test_scale_of_the_potential_does_not_depend_on_its_constant():
+    labelled = capacitor(stencil(6))
+    slopes = np.repeat([1.0, 3.0, 1.0, 3.0, 1.0, 3.0], 5)
+    scales = []
+    for constant in (0.0, 7.0):  # the same capacitor with its counter charge farther away
+        energies = labelled.energies + (slopes + constant) * labelled.columns['metal_charge']
+        reference = charge_response(replace(labelled, energies=energies))
+        scales.append(response_rows(reference)[0].reference_scale)
+    assert scales[1] == pytest.approx(scales[0], rel=1e-9)
+    assert scales[0] > 0.5
+
+
+def test_single_geometry_has_no_scale_of_the_potential():
+    row = response_rows(charge_response(capacitor(stencil(1))))[0]
+    assert np.isnan(row.reference_scale)
+    assert row.to_dict()['reference_scale'] is None
 
 
 def test_exact_model_has_no_error():

@@ -86,12 +86,28 @@ def test_error_is_the_scatter_between_base_frames():
     assert row.reference_rms_error_ev_per_angstrom == pytest.approx(expected, rel=1e-12)
 
 
+def test_error_of_the_slope_is_the_jackknife_over_base_frames():
+    """The prediction is f times the truth, which is one for each component, in the frames of one base."""
+    factors, true, model = (0.2, 0.5, 1.1), np.zeros_like(PAIRS.positions), np.zeros_like(PAIRS.positions)
+    settings = LocalitySettings(frame_indices=(0, 1, 2), n_moved=0, far=1e-3)
+    for pair in pairs_of(PAIRS):
+        if pair.kind == REMOVED:
+            number = sorted({p.base for p in pairs_of(PAIRS)}).index(pair.base)
+            true[PAIRS.offsets[pair.variant] + pair.variant_atoms] = 1.0
+            model[PAIRS.offsets[pair.variant] + pair.variant_atoms] = factors[number]
+    row = beyond(ion_removal(PAIRS, true, model, settings))
+    assert row.slope == pytest.approx(0.6, rel=1e-12)
+    # Bases of equal weight: the jackknife of a mean is its standard error.
+    assert row.slope_error == pytest.approx(np.std(factors, ddof=1) / math.sqrt(3.0), rel=1e-9)
+
+
 def test_one_base_has_no_error():
     settings = LocalitySettings(frame_indices=(0,), n_moved=0, far=3.0)
     pairs = locality_pairs(frames(1), settings)
     forces = np.random.default_rng(1).normal(size=pairs.positions.shape)
     row = beyond(ion_removal(pairs, forces, forces, settings))
     assert math.isnan(row.reference_rms_error_ev_per_angstrom)
+    assert (row.slope, math.isnan(row.slope_error)) == (pytest.approx(1.0), True)
     assert row.row()['reference_rms_error_ev_per_angstrom'] is None
 
 
