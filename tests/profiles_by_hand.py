@@ -19,14 +19,14 @@ from aiida_edl.science.analysis.penalty_by_architecture import penalties_by_arch
 from aiida_edl.science.analysis.penalty_verdict import contrast_rows, penalty_verdict, ratio_rows, shift_rows
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
 from aiida_edl.science.analysis.receptive_field_ranking import correlation_row, point_rows, rank_correlation
-from aiida_edl.science.analysis.spread_verdict import (
+from aiida_edl.science.analysis.spread_tables import (
     bin_rows,
     comparison_rows,
     deviation_rows,
     excluded_rows,
     group_rows,
-    verdict,
 )
+from aiida_edl.science.analysis.spread_verdict import verdict
 from aiida_edl.science.analysis.training_penalty import ErrorTag, ModelErrors, training_penalty
 
 SHIFT = {'mixed': 0.30, 'single_0': 0.02, 'single_2': 0.02, 'reference': 0.0}
@@ -82,6 +82,9 @@ def profiles_by_hand(label: str, architecture: str, training_set: str, seed: int
         'frame_interval': 10.0,
         'settings': settings,
     }
+    for name in ('mean_cosine', 'ion_number_density', 'oxygen_number_density'):
+        values[f'coarse_{name}_of_replicas'] = values[f'coarse_{name}'][np.newaxis]
+        values[f'coarse_{name}_n_effective'] = np.full(coarse_z.shape, 40.0)
     for field in dataclasses.fields(InterfaceProfiles):
         if field.name not in values and not field.name.endswith('_error'):
             values[field.name] = np.zeros(z.shape)

@@ -193,7 +193,7 @@ def draw_spread(results: BenchmarkResults) -> Figure:
         title, scale = observables[name]
         for position, row in enumerate(rows):
             colour = COLOURS[kind_of(row['training_set'])]
-            axes.barh(position, scale * row['noise_rms'], height=0.62, color=ink(), alpha=0.16)
+            axes.barh(position, scale * (row['noise_rms'] or 0.0), height=0.62, color=ink(), alpha=0.16)
             axes.plot(scale * row['spread_rms'], position, 'o', color=colour, markersize=6)
         names = [f'{row["charge_state"]}: {row["training_set"]} ({row["n_models"]})' for row in rows]
         axes.set_yticks(range(len(rows)), names)

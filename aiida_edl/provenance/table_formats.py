@@ -43,9 +43,10 @@ PRINTED_COLUMNS: Mapping[str, tuple[str, ...]] = {
         'architecture',
         'n_mixed_models',
         'n_single_models',
-        'variance_difference',
-        'variance_difference_low',
-        'variance_difference_high',
+        'variance_ratio',
+        'variance_ratio_low',
+        'variance_ratio_high',
+        'adjusted_p_value',
         'decision',
     ),
     'force_ratios': (

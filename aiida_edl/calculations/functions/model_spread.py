@@ -9,19 +9,19 @@ from aiida_edl.calculations.excluded_runs import results_and_exclusions
 from aiida_edl.science.analysis import model_spread as analysis
 from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles
 from aiida_edl.science.analysis.model_tags import ModelProfile, ModelTag
-from aiida_edl.science.analysis.spread_verdict import (
+from aiida_edl.science.analysis.spread_tables import (
     bin_rows,
     comparison_rows,
     deviation_rows,
     excluded_rows,
     group_rows,
-    verdict,
 )
+from aiida_edl.science.analysis.spread_verdict import verdict
 
 
 @calcfunction
 def model_spread(tags: Dict, **profiles: ArrayData) -> Dict:
-    """Compare how far models of mixed and of single training agree with each other, beyond the noise of the MD.
+    """Compare how far models of mixed and of single training agree with each other, and with the noise of the MD.
 
     :param tags: for each link label of a profile, its ``training_set`` (named ``mixed`` or ``single``, alone or
         followed by an underscore), ``architecture``, ``seed``, ``charge_state`` (label, e.g. ``2Na``) and

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from aiida_edl.science.analysis.atom_groups import Integers
 from aiida_edl.science.analysis.density_profile import WATER_MASS, atomic_mass, mass_density
-from aiida_edl.science.analysis.planar_bins import FrameBlocks, coarsened, ratio_over_replicas
+from aiida_edl.science.analysis.planar_bins import FrameBlocks, coarsened, ratio_over_replicas, replica_ratios
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
 from aiida_edl.science.analysis.profile_sums import ProfileSums
 from aiida_edl.science.analysis.trajectory_parts import AnalysedTrajectory
@@ -25,6 +25,9 @@ from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.science.uncertainty import Estimate
 
 __all__ = ['InterfaceProfiles', 'ProfileSettings', 'interface_profiles']
+
+LATER = ('_of_replicas', '_n_effective')
+"""How the fields end that older stored profiles lack."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,18 @@ class InterfaceProfiles:
     coarse_oxygen_number_density: Floats
     """Oxygen in coarse bins [1/Å³], shape ``(n_coarse,)``."""
     coarse_oxygen_number_density_error: Floats
+    coarse_mean_cosine_of_replicas: Floats
+    """⟨cos θ⟩ in coarse bins of each replica, shape ``(n_replicas, n_coarse)``; NaN where no water was found."""
+    coarse_ion_number_density_of_replicas: Floats
+    """Ions in coarse bins of each replica [1/Å³], shape ``(n_replicas, n_coarse)``."""
+    coarse_oxygen_number_density_of_replicas: Floats
+    """Oxygen in coarse bins of each replica [1/Å³], shape ``(n_replicas, n_coarse)``."""
+    coarse_mean_cosine_n_effective: Floats
+    """Independent samples behind ⟨cos θ⟩ in each coarse bin, all replicas together, shape ``(n_coarse,)``."""
+    coarse_ion_number_density_n_effective: Floats
+    """Independent samples behind the ions in each coarse bin, shape ``(n_coarse,)``."""
+    coarse_oxygen_number_density_n_effective: Floats
+    """Independent samples behind the oxygen in each coarse bin, shape ``(n_coarse,)``."""
     angle: Floats
     """Centres of the bins of the angle [degree], shape ``(n_angles,)``."""
     angle_distribution: Floats
@@ -127,9 +142,14 @@ class InterfaceProfiles:
     def from_parts(cls, arrays: Mapping[str, NDArray[Any]], scalars: Mapping[str, Any]) -> InterfaceProfiles:
         """Rebuild profiles from :meth:`arrays` and :meth:`scalars`; other names are left aside.
 
+        Profiles stored before they held their replicas and numbers of independent samples have NaN there.
+
         :raises ValueError: if a field is missing.
         """
         given = {**arrays, **scalars}
+        for name in (field.name for field in dataclasses.fields(cls) if field.name.endswith(LATER) and arrays):
+            unknown = np.full_like(arrays['coarse_z'], np.nan) if 'coarse_z' in arrays else np.zeros(0)
+            given.setdefault(name, unknown[np.newaxis] if name.endswith(LATER[0]) else unknown)
         names = [f.name for f in dataclasses.fields(cls)]
         if missing := [name for name in names if name not in given]:
             raise ValueError(f'profiles need the fields {missing}, which were not given')
@@ -201,18 +221,24 @@ def _densities(sums: ProfileSums, blocks: FrameBlocks, symbol: str, settings: Pr
     for name in ('ion', 'oxygen'):
         # Densities of neighbouring bins are averaged, so their sum is divided by the number of bins joined.
         coarse = coarsened(getattr(sums, name), settings.coarsening) / settings.coarsening
-        values |= _field(f'coarse_{name}_number_density', number_density(coarse))
+        field = f'coarse_{name}_number_density'
+        values |= _field(field, estimate := number_density(coarse))
+        values[f'{field}_of_replicas'] = replica_ratios(coarse, frames_in_block, blocks.replica_of_block)
+        values[f'{field}_n_effective'] = estimate.n_effective
     return values
 
 
 def _orientations(sums: ProfileSums, blocks: FrameBlocks, settings: ProfileSettings) -> dict[str, Any]:
     """Return ⟨cos θ⟩ and the angular distribution with their errors, by field name."""
     replicas, factor = blocks.replica_of_block, settings.coarsening
-    coarse = ratio_over_replicas(coarsened(sums.cosine, factor), coarsened(sums.count, factor), replicas)
+    coarse_sums = coarsened(sums.cosine, factor), coarsened(sums.count, factor)
+    coarse = ratio_over_replicas(*coarse_sums, replicas)
     counts = sums.angle.sum(axis=1, keepdims=True) * settings.angle_bin_width
     return {
         **_field('mean_cosine', ratio_over_replicas(sums.cosine, sums.count, replicas)),
         **_field('coarse_mean_cosine', coarse),
+        'coarse_mean_cosine_of_replicas': replica_ratios(*coarse_sums, replicas),
+        'coarse_mean_cosine_n_effective': coarse.n_effective,
         **_field('angle_distribution', ratio_over_replicas(sums.angle, counts, replicas)),
     }
 

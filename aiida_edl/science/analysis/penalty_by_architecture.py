@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from aiida_edl.science.analysis.model_spread import ALL, OBSERVABLES
 from aiida_edl.science.analysis.receptive_field_ranking import RankedPoint
 from aiida_edl.science.analysis.training_penalty import ALL_STATES, WHOLE, Contrast
+from aiida_edl.science.analysis.training_sets import EqualFrames
 
 SQUARED_UNITS = {'1': '1', '1/Å³': 'Å⁻⁶'}
 """Units of variances by those of the profiles."""
-LEVEL = 0.95
-"""Level of the intervals in the tables."""
 
 Series = tuple[str, str, list[RankedPoint]]
 """Name of a cost, its unit, and its points."""
@@ -27,8 +25,8 @@ def penalties_by_architecture(
     """Return the cost of mixed training in forces and in each profile.
 
     In forces it is the logarithm of the ratio of force RMSE, mixed over single. In a profile it is the difference of
-    the excess variances, averaged over the charge states that all its architectures have; the half-width of the
-    bootstrap interval over the normal quantile stands for its standard error.
+    the variances among seeds, averaged over the charge states that all its architectures have. Mixed models are the
+    same ones at each charge state, so the errors of charge states are averaged too, as if wholly correlated.
 
     :param ratios: rows ``ratios`` of the training penalty.
     :param comparisons: rows ``comparisons`` of the model spread.
@@ -42,7 +40,7 @@ def penalties_by_architecture(
         if points := _spread_points(rows, receptive_fields):
             name = observable.replace('_', ' ')
             squared = SQUARED_UNITS[unit]
-            series.append((f'excess variance of {name}, mixed less single', squared, points))
+            series.append((f'variance of {name} among seeds, mixed less single', squared, points))
     return series
 
 
@@ -67,22 +65,22 @@ def _rank(row: Mapping[str, Any]) -> tuple[int, bool]:
 
 def _spread_points(rows: Sequence[Mapping[str, Any]], fields: Mapping[str, float]) -> list[RankedPoint]:
     """Return the mean over the charge states at which every architecture has a number."""
-    known: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {}
+    known: dict[str, dict[tuple[str, str, str], Mapping[str, Any]]] = {}
     for row in rows:
+        if row['equal_frames'] != EqualFrames.IN_ALL.value:
+            continue
         if row['variance_difference'] is not None and row['architecture'] in fields:
-            key = (row['charge_state'], row['mixed_training_set'])
+            key = (row['charge_state'], row['mixed_training_set'], row['single_training_set'])
             known.setdefault(row['architecture'], {})[key] = row
     shared = set.intersection(*(set(cells) for cells in known.values())) if known else set()
-    quantile = float(stats.norm.ppf(0.5 + LEVEL / 2.0))
     points = []
     for name, cells in sorted(known.items()):
         chosen = [cells[key] for key in sorted(shared)]
         if not chosen:
             continue
-        ends = [(_or_nan(row['variance_difference_low']), _or_nan(row['variance_difference_high'])) for row in chosen]
-        errors = np.array([(high - low) / 2.0 / quantile for low, high in ends])
+        errors = [_or_nan(row['variance_difference_error']) for row in chosen]
         value = float(np.mean([row['variance_difference'] for row in chosen]))
-        points.append(RankedPoint(name, fields[name], value, float(np.sqrt(np.sum(errors**2)) / len(chosen))))
+        points.append(RankedPoint(name, fields[name], value, float(np.mean(errors))))
     return points
 
 

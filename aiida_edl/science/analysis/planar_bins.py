@@ -183,3 +183,17 @@ def ratio_over_replicas(numerators: Floats, denominators: Floats, replicas: Inte
         n_effective=np.where(is_empty, 0.0, np.sum([part.n_effective for part in parts], axis=0)),
         correlation_time=np.where(is_empty, np.nan, times),
     )
+
+
+def replica_ratios(numerators: Floats, denominators: Floats, replicas: Integers) -> Floats:
+    """Return the ratio of two sums over each replica, shape ``(n_replicas, n_columns)``; NaN where nothing was counted.
+
+    :param numerators: sums by block (or frame), shape ``(n_rows, n_columns)``.
+    :param denominators: shape ``(n_rows, n_columns)`` or ``(n_rows, 1)``.
+    :param replicas: replica of each row, shape ``(n_rows,)``, in ascending order.
+    """
+    denominators = np.broadcast_to(denominators, numerators.shape)
+    members = [replicas == replica for replica in np.unique(replicas)]
+    above = np.stack([numerators[rows].sum(axis=0) for rows in members])
+    below = np.stack([denominators[rows].sum(axis=0) for rows in members])
+    return np.asarray(np.where(below == 0.0, np.nan, above / np.where(below == 0.0, 1.0, below)))

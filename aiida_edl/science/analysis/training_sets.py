@@ -8,11 +8,21 @@ but that of 1 ion, the leave-one-out set) and ``pair_0_2`` (two of them). ``size
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 _NAME = re.compile(r'(?P<kind>mixed|single|without|pair)(?P<states>(_\d+)*)(_[a-z]\w*?)??(_size_(?P<size>\d+))?')
 _LABEL = re.compile(r'(\d+)([A-Z][a-z]?)?')
+
+
+class EqualFrames(str, Enum):
+    """In what two compared training sets are alike; the set is closed."""
+
+    IN_ALL = 'in_all'
+    """As many frames altogether; a mixed set then holds fewer of each charge state."""
+    PER_STATE = 'per_state'
+    """As many frames of the charge state at which they are compared; a mixed set then holds more in all."""
 
 
 class TrainingKind(str, Enum):
@@ -90,3 +100,36 @@ def training_kind(training_set: str) -> TrainingKind:
     'single'
     """
     return TrainingSet.from_name(training_set).kind
+
+
+@dataclass(frozen=True)
+class ComparedSets:
+    """A mixed training set, and one of a single charge state that it is compared with."""
+
+    mixed: str
+    single: str
+    equal: EqualFrames
+
+
+def compared_sets(names: Iterable[str], charge_label: str, n_states: int) -> list[ComparedSets]:
+    """Return which mixed and single training sets are compared at a charge state: those of equal size, in one way.
+
+    :param names: names of all training sets.
+    :param charge_label: charge state at which models are compared, e.g. ``'2Na'``.
+    :param n_states: charge states that a mixed set holds whose name does not list them.
+
+    >>> [(pair.single, pair.equal.value) for pair in compared_sets(['mixed_size_8', 'single_0_size_4'], '0', 2)]
+    [('single_0_size_4', 'per_state')]
+    """
+    sets = [TrainingSet.from_name(name) for name in sorted(set(names))]
+    found = []
+    for mixed in sets:
+        for single in sets:
+            kinds = mixed.kind is TrainingKind.MIXED and single.kind is TrainingKind.SINGLE
+            if not kinds or not mixed.holds(charge_label) or not single.holds(charge_label):
+                continue
+            if mixed.size == single.size:
+                found.append(ComparedSets(mixed.name, single.name, EqualFrames.IN_ALL))
+            elif mixed.size is not None and mixed.size // (len(mixed.states) or n_states) == single.size:
+                found.append(ComparedSets(mixed.name, single.name, EqualFrames.PER_STATE))
+    return found

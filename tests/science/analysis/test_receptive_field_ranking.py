@@ -99,14 +99,15 @@ def test_force_penalty_is_the_mean_over_states_of_the_largest_set():
 
 def spread_row(architecture: str, state: str, value: float) -> dict:
     names = {'observable': 'mean_cosine', 'architecture': architecture, 'charge_state': state}
-    ends = {'variance_difference_low': value - 1.96, 'variance_difference_high': value + 1.96}
-    return {**names, 'mixed_training_set': 'mixed', 'variance_difference': value, **ends}
+    sets = {'mixed_training_set': 'mixed', 'single_training_set': f'single_{state[0]}', 'equal_frames': 'in_all'}
+    return {**names, **sets, 'variance_difference': value, 'variance_difference_error': 1.0}
 
 
 def test_spread_penalty_is_the_mean_over_the_states_that_all_have():
     rows = [spread_row('mace', '0', 1.0), spread_row('mace', '2Na', 3.0), spread_row('grace', '0', 5.0)]
     rows += [spread_row('mace', '1Na', 5.0), spread_row('grace', '1Na', 7.0), spread_row('all', '0', 99.0)]
     ((name, _, points),) = penalties_by_architecture((), rows, {'mace': 9.0, 'grace': 5.0})
-    assert name == 'excess variance of mean cosine, mixed less single'
+    assert name == 'variance of mean cosine among seeds, mixed less single'
     assert [(point.architecture, point.penalty) for point in points] == [('grace', 6.0), ('mace', 3.0)]
-    assert points[0].error == pytest.approx(np.sqrt(2.0) / 2.0, rel=1e-4)  # two errors of 1 over two states
+    # The mixed models are the same ones at both states: their errors of 1 do not average out.
+    assert points[0].error == pytest.approx(1.0, rel=1e-12)
