@@ -3,7 +3,8 @@ r"""Energies shifted as a whole, charge state by charge state, and what of that 
 The signed energy error of a charge state is the mean of predicted less reference energy per atom. Its error joins the
 scatter over seeds and the bootstrap over the test frames, which all seeds share. Shifts of opposite sign over seeds
 cancel in the mean though each model is wrong, so the mean of their absolute values and their root mean square stand
-beside it.
+beside it, and the largest shift of a single seed is held against the error that its test frames leave (Bonferroni over
+the seeds, which is right however they depend on each other).
 
 That no state is shifted does not show that a model sees the charge of the metal. A model learns an energy for each
 element, and with charge states that are compositions, :math:`n` ions each, every error of the form
@@ -28,6 +29,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 from aiida_edl.science.analysis.small_samples import TestedMean, holm_adjusted, mean_test
 from aiida_edl.science.analysis.training_sets import TrainingSet, ion_count
@@ -66,6 +68,9 @@ class EnergyShift:
     """Root of the mean over seeds of the squared shift [eV/atom]."""
     adjusted_p: float
     """p value of the signed mean, corrected for the number of shifts."""
+    seed_p: float
+    """p value of the largest shift of a single seed, corrected for the numbers of seeds and of shifts; NaN if the
+    errors by the test frames are not known."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,7 @@ def energy_shifts(table: Mapping[tuple[str, str], Rows], architecture: str, conf
                 magnitude=mean_test(np.abs(values), known, confidence),
                 rms=float(np.sqrt(np.mean(values**2))),
                 adjusted_p=float('nan'),
+                seed_p=_seed_p(rows),
             )
         )
     return found
@@ -151,7 +157,11 @@ def corrected_shifts(shifts: Sequence[EnergyShift]) -> tuple[EnergyShift, ...]:
     :param shifts: those of all architectures.
     """
     adjusted = holm_adjusted([item.shift.p_value for item in shifts])
-    return tuple(dataclasses.replace(item, adjusted_p=value) for item, value in zip(shifts, adjusted))
+    of_seeds = holm_adjusted([item.seed_p for item in shifts])
+    return tuple(
+        dataclasses.replace(item, adjusted_p=value, seed_p=of_seed)
+        for item, value, of_seed in zip(shifts, adjusted, of_seeds)
+    )
 
 
 def corrected_contrasts(contrasts: Sequence[ShiftContrast]) -> tuple[ShiftContrast, ...]:
@@ -208,6 +218,15 @@ def _frame_error(rows: Rows) -> float:
     """Return the part of the error that all seeds share [eV/atom]; NaN if it is not known."""
     bars = [row[ERROR] for row in rows.values() if row[ERROR] is not None]
     return float(np.sqrt(np.mean(np.square(bars)))) if bars else float('nan')
+
+
+def _seed_p(rows: Rows) -> float:
+    """Return the p value of the largest shift among the seeds whose error by the test frames is known."""
+    known = [(row[VALUE], row[ERROR]) for row in rows.values() if row[ERROR]]
+    if not known:
+        return float('nan')
+    largest = max(abs(value) / error for value, error in known)
+    return min(1.0, len(known) * 2.0 * float(norm.sf(largest)))
 
 
 def _order(charge_label: str) -> tuple[int, str]:

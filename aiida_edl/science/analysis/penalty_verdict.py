@@ -80,7 +80,8 @@ def shift_sentence(items: Sequence[EnergyShift], settings: PenaltySettings) -> s
         bar = f' ± {MEV * item.shift.error:.2g}' if np.isfinite(item.shift.error) else ''
         mark = ' (not trained on)' if not item.is_trained_on else ''
         star = ' significantly' if shift_finding(item, settings) in (Finding.ABOVE, Finding.BELOW) else ''
-        rms = f' (rms over seeds {MEV * item.rms:.2g})' if item.n_models > 1 else ''
+        single = ', single seeds are shifted' if not star and item.seed_p <= 1.0 - settings.confidence else ''
+        rms = f' (rms over seeds {MEV * item.rms:.2g}{single})' if item.n_models > 1 else ''
         number = f'{MEV * item.shift.value:+.2g}{bar} meV/atom{rms}'
         parts.append(f'{star} by {number} at {item.charge_state}{mark}'.strip())
     first = items[0]
@@ -199,6 +200,7 @@ def shift_rows(penalty: TrainingPenalty) -> list[dict[str, Any]]:
             'frame_error_ev_per_atom': item.frame_error,
             'p_value': item.shift.p_value,
             'adjusted_p_value': item.adjusted_p,
+            'adjusted_p_value_of_seeds': item.seed_p,
             'finding': shift_finding(item, penalty.settings).value,
         }
         rows.append({key: json_value(value) for key, value in row.items()})

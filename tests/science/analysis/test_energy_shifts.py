@@ -44,6 +44,22 @@ def test_shifts_of_opposite_sign_keep_their_size_though_their_mean_is_small():
     assert item.rms == pytest.approx(MEV * np.sqrt(67.0))
 
 
+def test_seeds_that_are_shifted_are_found_though_their_mean_is_not():
+    (wide, calm) = corrected_shifts(
+        energy_shifts(table({'0': [10.0, -10.0, 1.0], '2Na': [0.1, -0.05, 0.0]}), 'mace', 0.95)
+    )
+    assert wide.adjusted_p > 0.5
+    assert wide.seed_p < 1e-9
+    # 2 x 3 seeds x the tail of the normal distribution beyond one standard error.
+    assert calm.seed_p == pytest.approx(min(1.0, 6.0 * 0.158655), rel=1e-4)
+
+
+def test_without_errors_of_the_frames_no_single_seed_is_judged():
+    (item,) = corrected_shifts(energy_shifts(table({'0': [1.0, 2.0]}, bar=None), 'mace', 0.95))
+    assert np.isnan(item.seed_p)
+    assert item.shift.error == pytest.approx(0.5 * MEV)
+
+
 def test_difference_is_paired_by_seed():
     # The seeds scatter by 10 meV/atom, but all of them shift the second state by 2 more.
     (item,) = contrasts({'0': [0.0, 10.0, -10.0], '2Na': [2.0, 12.0, -8.0]}).values()

@@ -140,6 +140,20 @@ def test_clear_penalty_is_said_in_words(penalty):
     assert '3 mace models trained on mixed shift energies by +0 ± 0.3 meV/atom (rms over seeds 0) at 0' in text
 
 
+def test_seeds_that_are_shifted_to_either_side_are_said_to_be():
+    shifts = (0.010, -0.010, 0.001)
+    text = penalty_verdict(
+        training_penalty(
+            [errors('mixed', seed, {'0': 0.2}, shift) for seed, shift in enumerate(shifts)]
+            + [errors('single_0', seed, {'0': 0.1}) for seed in range(3)]
+        )
+    )
+    assert (
+        '3 mace models trained on mixed shift energies by +0.33 ± 5.8 meV/atom (rms over seeds 8.2, single seeds are '
+        'shifted) at 0.'
+    ) in text
+
+
 def test_one_seed_is_said_to_be_too_few():
     penalty = training_penalty([errors('mixed', 1, {'0': 0.2}), errors('single_0', 1, {'0': 0.1})])
     assert penalty_verdict(penalty).startswith(
