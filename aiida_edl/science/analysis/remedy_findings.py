@@ -12,9 +12,10 @@ That c' is not told from zero is no cure: too few seeds have it so as well. A cu
 that is stated, by a one-sided test of :math:`c' - m c` (D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15, 657 (1987)),
 beside a cost c that is shown to be above zero. Of 1000 drawn cases of three seeds and a cost of 50 (scatter of plain
 models 3), a remedy that leaves half of it was called a cure in none, whatever its scatter of 1 to 15; one that leaves
-nothing in 97, 74 and 21 % at a scatter of 1, 5 and 15, and else mostly reduced with an unresolved remainder. All tests are those of B. L. Welch, Biometrika 34, 28 (1947), their p
-values corrected after Holm for the number of remedies, charge states and quantities of which the same is asked. Seeds
-differ in the training alone, so a finding holds for these training sets and test frames.
+nothing in 97, 74 and 21 % at a scatter of 1, 5 and 15, and else mostly reduced with an unresolved remainder. All tests
+are those of B. L. Welch, Biometrika 34, 28 (1947), their p values corrected after Holm for the number of remedies,
+charge states and quantities of which the same is asked. Seeds differ in the training alone, so a finding holds for
+these training sets and test frames.
 """
 
 from __future__ import annotations
