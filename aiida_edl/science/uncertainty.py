@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
@@ -61,8 +62,8 @@ def autocorrelation(series: ArrayLike) -> Floats:
     values = _checked_series(series)
     n_samples = len(values)
     deviations = values - values.mean(axis=0)
-    spectrum = np.fft.rfft(deviations, n=2 * n_samples, axis=0)
-    covariance = np.fft.irfft(np.abs(spectrum) ** 2, n=2 * n_samples, axis=0)[:n_samples]
+    spectrum = scipy.fft.rfft(deviations, n=2 * n_samples, axis=0)
+    covariance = scipy.fft.irfft(np.abs(spectrum) ** 2, n=2 * n_samples, axis=0)[:n_samples]
     is_constant = _is_constant(values)
     rho: Floats = covariance / np.where(is_constant, 1.0, covariance[0])
     rho[:, is_constant] = 0.0

@@ -11,7 +11,8 @@ status 1 if a profile deviates by more than ``--tolerance``.
 
 With ``--stream`` a trajectory of 400 atoms lies on disk in single precision, and one pass for all observables along the
 normal is compared with what plain numpy needs to read the same mapped file and to histogram the heights of oxygen,
-hydrogen and sodium; runs of both alternate, each in a process of its own, whose peak memory is given too.
+hydrogen and sodium; runs of both alternate, each in a process of its own, whose peak memory is given too. With
+``--minimum-ratio 0.5`` the program ends with status 1 if the median of the ratios is less.
 
 So that both codes see the same numbers, heights are multiples of 0.01 Å plus half of that: no atom lies on the edge of
 a bin, where single precision, in which MAICoS holds positions, would decide.
@@ -313,7 +314,7 @@ def stream(n_frames: int, seed: int, repeats: int) -> dict[str, object]:
 
 
 def main() -> int:
-    """Run the benchmark; return 1 if profiles deviate."""
+    """Run the benchmark; return 1 if profiles deviate, or if the pass is slower than asked for."""
     parser = argparse.ArgumentParser(description='time interface profiles and compare them with MAICoS')
     parser.add_argument('--frames', type=int, default=10_000)
     parser.add_argument('--seed', type=int, default=1)
@@ -322,6 +323,9 @@ def main() -> int:
     parser.add_argument('--tolerance', type=float, default=1e-6)
     parser.add_argument('--maicos-worker', nargs=2, metavar=('SOURCE', 'TARGET'), help=argparse.SUPPRESS)
     parser.add_argument('--stream', action='store_true', help='compare with plain numpy on a mapped file instead')
+    parser.add_argument(
+        '--minimum-ratio', type=float, default=0.0, help='least speed over plain numpy of --stream; below it, status 1'
+    )
     parser.add_argument('--stream-worker', nargs=2, metavar=('KIND', 'FOLDER'), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.stream_worker:
@@ -330,7 +334,7 @@ def main() -> int:
     if arguments.stream:
         report = stream(arguments.frames, arguments.seed, arguments.repeats)
         sys.stdout.write(json.dumps(report, indent=2) + '\n')
-        return 0
+        return int(float(str(report['speed_over_numpy_all'])) < arguments.minimum_ratio)
     if arguments.maicos_worker:
         source, target = arguments.maicos_worker
         with np.load(source) as archive:

@@ -34,7 +34,7 @@ class AngularSums:
     """Blocks of all analysed frames."""
     settings: AngularSettings
     every: Angles
-    """What the compiled pass fills: the same sums, and in one more layer all that is in no layer or no water."""
+    """What the compiled pass fills: the same sums."""
 
     @property
     def counts(self) -> Floats:
@@ -48,7 +48,7 @@ class AngularSums:
         :param blocks: blocks of all analysed frames.
         :param settings: layers and angles.
         """
-        shape = (len(KINDS), len(blocks), settings.n_layers + 1)
+        shape = (len(KINDS), len(blocks), settings.n_layers)
         every = Angles(
             surfaces=np.zeros(0, dtype=bool),
             bounds=np.array(settings.layer_bounds, dtype=np.float64),
@@ -58,8 +58,7 @@ class AngularSums:
             cosines=np.zeros(shape),
             irregular=np.zeros(2, dtype=np.int64),
         )
-        angles, cosines = every.angles[:, :, :-1], every.cosines[:, :, :-1]
-        return cls(angles, cosines, every.irregular, blocks, settings, every)
+        return cls(every.angles, every.cosines, every.irregular, blocks, settings, every)
 
     def target(self, surfaces: tuple[Surface, ...]) -> Angles:
         """Return what the compiled pass fills.

@@ -11,7 +11,7 @@ from aiida_edl.science.analysis import surface_planes
 from aiida_edl.science.analysis.atom_groups import Integers, complete_cells
 from aiida_edl.science.analysis.fixed_charges import induced_charges
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
-from aiida_edl.science.analysis.pass_arrays import Charges
+from aiida_edl.science.analysis.pass_arrays import SPARE, Charges
 from aiida_edl.science.analysis.planar_bins import FrameBlocks, PlanarBins, Rows
 from aiida_edl.science.analysis.potential_settings import PotentialSettings
 from aiida_edl.science.analysis.surface_planes import Surface
@@ -111,7 +111,7 @@ class ChargeSums:
     grids: tuple[ChargeGrid, ...]
     """Bins of each wet surface."""
     all_charge: Floats
-    """Holds ``charge``, made of views of it, and one more bin, shape ``(n_surfaces, n_blocks, most_bins + 1)``."""
+    """Holds ``charge``, made of views of it, and spare bins, shape ``(n_surfaces, n_blocks, most_bins + 8)``."""
     all_moment: Floats
     """Holds ``moment``."""
     charge: tuple[Floats, ...]
@@ -134,7 +134,7 @@ class ChargeSums:
         """
         n_frames = len(blocks.block_of_frame)
         n_bins = [grid.bins.n_bins for grid in grids]
-        all_charge, all_moment = np.zeros((2, len(grids), len(blocks), max(n_bins) + 1))
+        all_charge, all_moment = np.zeros((2, len(grids), len(blocks), max(n_bins) + SPARE))
         return cls(
             grids=grids,
             all_charge=all_charge,
@@ -339,11 +339,12 @@ def _open_grids(
     return tuple(grids)
 
 
-def frame_chunks(frames: FrameSet, part: TrajectoryPart) -> list[tuple[int, int]]:
+def frame_chunks(frames: FrameSet, part: TrajectoryPart, atoms_at_once: int = ATOMS_AT_ONCE) -> list[tuple[int, int]]:
     """Return the ranges of frames that are read at once.
 
     :param frames: the trajectory.
     :param part: a part of it.
+    :param atoms_at_once: most atoms of one chunk, unless a frame has more.
     """
-    at_once = max(1, ATOMS_AT_ONCE // int(frames.offsets[part.start + 1] - frames.offsets[part.start]))
+    at_once = max(1, atoms_at_once // int(frames.offsets[part.start + 1] - frames.offsets[part.start]))
     return [(start, min(start + at_once, part.stop)) for start in range(part.start, part.stop, at_once)]

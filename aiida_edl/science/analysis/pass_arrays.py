@@ -5,6 +5,7 @@ Arrays of an analysis that is not asked for have no rows, so that the types are 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,9 +76,9 @@ class Angles(NamedTuple):
     width: float
     table: NDArray[Any]
     angles: NDArray[Any]
-    """Shape ``(2, n_blocks, n_layers + 1, n_angles)``; the last layer is for what is in none."""
+    """Shape ``(2, n_blocks, n_layers, n_angles)``."""
     cosines: NDArray[Any]
-    """Shape ``(2, n_blocks, n_layers + 1)``."""
+    """Shape ``(2, n_blocks, n_layers)``."""
     irregular: NDArray[Any]
     """Oxygen without exactly two hydrogen, and all oxygen, shape ``(2,)``."""
 
@@ -99,14 +100,17 @@ class Charges(NamedTuple):
     margin: float
     """Distance from the cut of a vacuum within which atoms are counted [Å]; negative if there is no vacuum."""
     charge: NDArray[Any]
-    """Shape ``(n_surfaces, n_blocks, most_bins + 1)``; the bin after the last of a surface is for what is outside."""
+    """Shape ``(n_surfaces, n_blocks, most_bins + SPARE)``; those after the last of a surface hold what is outside."""
     moment: NDArray[Any]
     surface_charge: NDArray[Any]
     at_cut: NDArray[Any]
 
 
+@cache
 def angle_table(width: float, n_cells: int = 4096) -> NDArray[np.int16]:
     """Return the bin of the angle for each of equal cells of the cosine, -1 where an edge lies in the cell or near it.
+
+    The same array for the same width, so that it is held once by the cache of the processor; do not change it.
 
     :param width: width of the bins of the angle [degree].
     :param n_cells: number of cells between -1 and 1.

@@ -24,7 +24,7 @@ from aiida_edl.science.analysis.trajectory_parts import AnalysedTrajectory
 from aiida_edl.science.analysis.z_pass import WantedSums
 from aiida_edl.science.frames import FrameSet
 
-__all__ = ['ZObservables', 'z_observables']
+__all__ = ['WantedObservables', 'ZObservables', 'wanted_observables', 'z_observables']
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,15 @@ class ZObservables:
     """Angles of dipoles and bonds in layers."""
     potential: PotentialProfile
     """Charge density, field and potential."""
+
+
+@dataclass(frozen=True)
+class WantedObservables:
+    """What one pass gives of what was asked for; None for the rest."""
+
+    profiles: InterfaceProfiles | None = None
+    angles: AngularDistributions | None = None
+    potential: PotentialProfile | None = None
 
 
 def z_observables(
@@ -57,21 +66,47 @@ def z_observables(
     of_profiles = profile_settings or ProfileSettings()
     of_angles = angular_settings or AngularSettings()
     of_potential = potential_settings or PotentialSettings()
+    return ZObservables(**vars(wanted_observables(frames, of_profiles, of_angles, of_potential)))
+
+
+def wanted_observables(
+    frames: FrameSet,
+    of_profiles: ProfileSettings | None = None,
+    of_angles: AngularSettings | None = None,
+    of_potential: PotentialSettings | None = None,
+) -> WantedObservables:
+    """Return those of the observables along the normal for which there are settings, from one pass.
+
+    :param frames: frames of one composition, in the order of time, replicas end to end.
+    :param of_profiles: grid, first layer, surfaces.
+    :param of_angles: layers, angles, surfaces.
+    :param of_potential: grid, charges, boundary.
+    :raises NotAnalysableError: as the functions of each.
+    :raises ValueError: if the settings do not take the same frames, or there are none.
+    """
+    asked = [settings for settings in (of_profiles, of_angles, of_potential) if settings is not None]
+    if not asked:
+        raise ValueError('settings of no observable are given: give those of one or more')
     for name in ('equilibration_frames', 'replica_column'):
-        values = [getattr(settings, name) for settings in (of_profiles, of_angles, of_potential)]
+        values = [getattr(settings, name) for settings in asked]
         if len(set(values)) > 1:
             raise ValueError(f'{name} is {values}, but one pass takes the same frames for all: give one value')
-    whole = dataclasses.replace(of_potential, surfaces='average')
-    trajectory = AnalysedTrajectory.of(frames, whole, of_profiles.ion)
+    whole = dataclasses.replace(asked[0], surfaces='average')
+    trajectory = AnalysedTrajectory.of(frames, whole, of_profiles.ion if of_profiles else None)
     # Checked before the pass, so that no time is lost.
-    for settings in (of_profiles, of_angles, of_potential):
-        trajectory.restricted(settings.surfaces)
-    profiles = ProfileSums.empty(trajectory.blocks, of_profiles)
-    angles = AngularSums.empty(trajectory.blocks, of_angles)
-    charges = ChargeSums.empty(trajectory.blocks, charge_grids(frames, trajectory.parts, of_potential))
-    WantedSums((profiles, of_profiles), angles, (charges, of_potential)).add(trajectory)
-    return ZObservables(
-        profiles=profiles_of(profiles, trajectory.restricted(of_profiles.surfaces), of_profiles),
-        angles=distributions_of(angles, trajectory.restricted(of_angles.surfaces)),
-        potential=potential_of(charges, trajectory, of_potential),
+    of_surfaces = [trajectory.restricted(settings.surfaces) for settings in asked]
+    profiles = ProfileSums.empty(trajectory.blocks, of_profiles) if of_profiles else None
+    angles = AngularSums.empty(trajectory.blocks, of_angles) if of_angles else None
+    charges = None
+    if of_potential:
+        charges = ChargeSums.empty(trajectory.blocks, charge_grids(frames, trajectory.parts, of_potential))
+    WantedSums(
+        (profiles, of_profiles) if profiles and of_profiles else None,
+        angles,
+        (charges, of_potential) if charges and of_potential else None,
+    ).add(trajectory)
+    return WantedObservables(
+        profiles=profiles_of(profiles, of_surfaces[0], of_profiles) if profiles and of_profiles else None,
+        angles=distributions_of(angles, of_surfaces[1 if of_profiles else 0]) if angles else None,
+        potential=potential_of(charges, trajectory, of_potential) if charges and of_potential else None,
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from aiida_edl.science.analysis import surface_planes
 from aiida_edl.science.analysis.angular_sums import AngularSums
 from aiida_edl.science.analysis.atom_groups import complete_cells
-from aiida_edl.science.analysis.charge_sums import ChargeSums, charges_of_frames, frame_chunks
+from aiida_edl.science.analysis.charge_sums import ATOMS_AT_ONCE, ChargeSums, charges_of_frames, frame_chunks
 from aiida_edl.science.analysis.fixed_charges import charges_of_atoms
 from aiida_edl.science.analysis.kernels import compiled_pass, writable
 from aiida_edl.science.analysis.pass_arrays import Angles, Atoms, Cells, Charges, Profiles
@@ -25,6 +25,9 @@ from aiida_edl.science.analysis.profile_sums import ProfileSums
 from aiida_edl.science.analysis.surface_planes import Surface
 from aiida_edl.science.analysis.trajectory_parts import AnalysedTrajectory, TrajectoryPart
 from aiida_edl.science.frames import Floats, FrameSet
+
+ATOMS_AT_ONCE_COMPILED = 4_000_000
+"""Atoms of one chunk of frames that is compiled, which copies hardly anything: what Python does for each costs less."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class WantedSums:
         for part in trajectory.parts:
             fixed = self._fixed_charges(trajectory.frames, part)
             arrays = None if kernels is None else self._targets(trajectory, part, fixed)
-            for span in frame_chunks(trajectory.frames, part):
+            at_once = ATOMS_AT_ONCE if kernels is None else ATOMS_AT_ONCE_COMPILED
+            for span in frame_chunks(trajectory.frames, part, at_once):
                 if kernels is None or arrays is None:
                     self._add_by_numpy(trajectory, part, span, fixed)
                 else:
