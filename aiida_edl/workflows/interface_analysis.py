@@ -8,6 +8,7 @@ from aiida.engine import ExitCode, WorkChain, if_
 from aiida.orm import ArrayData, Dict
 
 from aiida_edl.calculations.functions.interface_profiles import interface_profiles
+from aiida_edl.calculations.shared_pass import announce
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis.interface_profiles import ProfileSettings
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
@@ -31,7 +32,7 @@ class InterfaceAnalysisWorkChain(PartialFailuresMixin, WorkChain):
     """Density, orientation and ion profiles of one trajectory; water, ions and surface are found by themselves.
 
     Any registered analysis can be asked for besides. One that finds nothing to analyse is a warning with its reason,
-    and the others are done all the same.
+    and the others are done all the same. Observables along the normal share one pass over the trajectory.
     """
 
     @classmethod
@@ -71,6 +72,8 @@ class InterfaceAnalysisWorkChain(PartialFailuresMixin, WorkChain):
     def analyse(self) -> ExitCode | None:
         """Compute the profiles."""
         inputs = {'trajectory': self.inputs.trajectory, 'settings': self.inputs.settings}
+        further = {name: settings.get_dict() for name, settings in self.inputs.get('analyses', {}).items()}
+        announce(self.inputs.trajectory, further | {'interface_profiles': self.inputs.settings.get_dict()})
         try:
             profiles = self.call_once(interface_profiles, 'interface_profiles', **inputs)
         except NotAnalysableError as error:  # no metal or water, an evaporated film, too few frames for an error bar

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
+from aiida_edl.calculations.shared_pass import fetch
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis import angular_distributions as analysis
 from aiida_edl.science.analysis.angular_settings import AngularSettings
@@ -21,7 +22,10 @@ def angular_distributions(trajectory: DatasetData, settings: Dict) -> ArrayData:
     :return: arrays named as the fields of ``AngularDistributions`` (distributions [1/degree], layer by layer), each
         with an array ``<name>_error``; scalars as attributes.
     """
-    found = analysis.angular_distributions(trajectory.frames(), AngularSettings.from_dict(settings.get_dict()))
+    given = AngularSettings.from_dict(settings.get_dict())
+    found = fetch('angular_distributions', trajectory, given) or analysis.angular_distributions(
+        trajectory.frames(), given
+    )
     node = ArrayData()
     for name, array in found.arrays().items():
         node.set_array(name, array)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
+from aiida_edl.calculations.shared_pass import fetch
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis import interface_profiles as analysis
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
@@ -25,7 +26,8 @@ def interface_profiles(trajectory: DatasetData, settings: Dict) -> ArrayData:
         ``z`` [Å], ``angle`` [degree]), each with an array ``<name>_error``; scalars, such as ``first_layer_count`` and
         ``irregular_oxygen_fraction``, as attributes.
     """
-    profiles = analysis.interface_profiles(trajectory.frames(), ProfileSettings.from_dict(settings.get_dict()))
+    given = ProfileSettings.from_dict(settings.get_dict())
+    profiles = fetch('interface_profiles', trajectory, given) or analysis.interface_profiles(trajectory.frames(), given)
     node = ArrayData()
     for name, array in profiles.arrays().items():
         node.set_array(name, array)

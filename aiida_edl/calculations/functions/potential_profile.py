@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
+from aiida_edl.calculations.shared_pass import fetch
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis import potential_profile as analysis
 from aiida_edl.science.analysis.potential_settings import PotentialSettings
@@ -25,7 +26,8 @@ def potential_profile(trajectory: DatasetData, settings: Dict) -> ArrayData:
         each with an array ``<name>_error``; scalars, such as ``potential_drop`` [V] and ``surface_charge`` [e/Å²], as
         attributes.
     """
-    profile = analysis.potential_profile(trajectory.frames(), PotentialSettings.from_dict(settings.get_dict()))
+    given = PotentialSettings.from_dict(settings.get_dict())
+    profile = fetch('potential_profile', trajectory, given) or analysis.potential_profile(trajectory.frames(), given)
     node = ArrayData()
     for name, array in profile.arrays().items():
         node.set_array(name, array)
