@@ -7,7 +7,12 @@ from aiida.orm import Dict
 
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.science.analysis.penalty_by_architecture import penalties_by_architecture
-from aiida_edl.science.analysis.receptive_field_ranking import correlation_row, point_rows, rank_correlation
+from aiida_edl.science.analysis.receptive_field_ranking import (
+    correlation_row,
+    point_rows,
+    rank_correlation,
+    ranking_verdict,
+)
 
 
 @calcfunction
@@ -38,8 +43,7 @@ def receptive_field_ranking(
     correlations = [rank_correlation(*item) for item in series]
     return Dict(
         {
-            'verdict': ' '.join(item.sentence for item in correlations)
-            or 'No architecture has both kinds of training.',
+            'verdict': ranking_verdict(correlations),
             'correlations': [correlation_row(item) for item in correlations],
             'points': [row for item in correlations for row in point_rows(item)],
         }

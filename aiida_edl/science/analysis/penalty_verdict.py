@@ -20,6 +20,8 @@ from aiida_edl.science.analysis.training_penalty import (
 )
 from aiida_edl.science.analysis.training_sets import TrainingKind, training_kind
 
+FOR_THESE_FRAMES = 'Seeds vary the training alone, so all of this holds for these training frames.'
+"""What p values over seeds rest on."""
 WORDS = {
     Finding.ABOVE: 'larger',
     Finding.BELOW: 'smaller',
@@ -66,7 +68,7 @@ def ratio_sentence(item: ForceRatio, settings: PenaltySettings) -> str:
     if made is Finding.TOO_FEW_SEEDS:
         return f'{head}), {WORDS[made]}.'
     interval = f'{np.exp(item.logarithm.low):.3g} to {np.exp(item.logarithm.high):.3g}'
-    return f'{head}; interval {interval}, p = {item.adjusted_p:.2g}): {WORDS[made]}.'
+    return f'{head}; interval of this question alone {interval}, corrected p = {item.adjusted_p:.2g}): {WORDS[made]}.'
 
 
 def shift_sentence(items: Sequence[EnergyShift], settings: PenaltySettings) -> str:
@@ -97,6 +99,10 @@ def penalty_verdict(penalty: TrainingPenalty) -> str:
     sentences = []
     for contrast, lead in (
         (Contrast.MIXED_OVER_SINGLE, 'Mixed training makes force errors'),
+        (
+            Contrast.MIXED_OVER_SINGLE_PER_STATE,
+            'With as many frames of each charge state as single training has, mixed training makes force errors',
+        ),
         (Contrast.LEFT_OUT_OVER_MIXED, 'Leaving a charge state out makes the force errors there'),
     ):
         headline = _headline(penalty, contrast)
@@ -116,7 +122,7 @@ def penalty_verdict(penalty: TrainingPenalty) -> str:
             f'No charge state was tested with models of both kinds of training: the training sets are {names}, and '
             "those to compare must be named 'mixed', 'single_<ions>', 'without_<ions>' or 'pair_<ions>_<ions>'."
         )
-    return ' '.join([*sentences, *_shift_sentences(penalty)])
+    return ' '.join([*sentences, *_shift_sentences(penalty), FOR_THESE_FRAMES])
 
 
 def _headline(penalty: TrainingPenalty, contrast: Contrast) -> list[ForceRatio]:

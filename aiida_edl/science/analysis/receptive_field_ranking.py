@@ -4,11 +4,13 @@ For each architecture a penalty of mixed over single training, such as the logar
 difference of the excess variances of a profile, is set against its receptive field (layers times cutoff radius). The
 rank correlation is that of Kendall with ties, τ_b (M. G. Kendall, Biometrika 33, 239 (1945)).
 
-Its significance is exact: the share of all orders of the penalties that give a τ at least as low. With n architectures
-of different receptive field no order is rarer than 1/n!, so three of them (1/6) decide nothing at 95 %, whatever they
-show, and neither do more if too many share one receptive field. Since the claim has a direction, the test is one-sided,
-in each direction on its own. Beside it stands how often τ keeps its sign if the penalties are moved at random within
-their error bars; a correlation counts as decided if both are at the level of confidence.
+Its significance is exact: the share of all orders of the penalties that give a τ at least as low. Either direction may
+be found, so half of the error is left to each: at 95 % a share has to be below 2.5 %. With n architectures of different
+receptive field no order is rarer than 1/n!, so four of them (1/24) decide nothing, whatever they show, and neither do
+more if too many share one receptive field. Beside it stands how often τ keeps its sign if the penalties are moved at
+random within their error bars; a correlation counts as decided if both are at the level of confidence, and as undecided
+if an error bar is not known. The receptive field goes with the kind of architecture and often with the number of
+gradient updates, which a rank correlation cannot tell apart.
 """
 
 from __future__ import annotations
@@ -85,7 +87,7 @@ class RankCorrelation:
     smallest_p: float
     """Share of the orders that fall most clearly: no p value can be smaller."""
     share_falling: float
-    """Share of the draws within the errors in which τ is negative."""
+    """Share of the draws within the errors in which τ is negative; NaN if an error is not known."""
     share_rising: float
     """Share of the draws in which it is positive."""
     settings: RankingSettings
@@ -93,7 +95,7 @@ class RankCorrelation:
     @property
     def trend(self) -> Trend:
         """What the numbers say."""
-        limit = 1.0 - self.settings.confidence
+        limit = (1.0 - self.settings.confidence) / 2.0
         if not np.isfinite(self.tau) or self.smallest_p > limit:
             return Trend.TOO_FEW_ARCHITECTURES
         if self.p_falls <= limit and self.share_falling >= self.settings.confidence:
@@ -116,19 +118,20 @@ class RankCorrelation:
             return f'{head}; one architecture has no rank.'
         if not np.isfinite(self.tau):
             return f'{head}; all receptive fields or all penalties are equal, so there is no order.'
-        numbers = (
-            f'{head}; rank correlation {self.tau:.2f} ({self.tau_low:.2f} to {self.tau_high:.2f} within the errors)'
-        )
+        is_known = np.isfinite(self.share_falling)
+        within = f'{self.tau_low:.2f} to {self.tau_high:.2f} within the errors' if is_known else 'an error is not known'
+        numbers = f'{head}; rank correlation {self.tau:.2f} ({within})'
         if self.trend is Trend.TOO_FEW_ARCHITECTURES:
             return (
                 f'{numbers}; {len(self.points)} architectures cannot decide: even a perfect order comes about by '
-                f'chance with probability {self.smallest_p:.2g}.'
+                f'chance with probability {self.smallest_p:.2g}, in either direction {2.0 * self.smallest_p:.2g}.'
             )
+        sign = 100 * max(self.share_falling, self.share_rising)
         words = {
             Trend.FALLS: f'it falls with the receptive field (p = {self.p_falls:.2g})',
             Trend.RISES: f'it rises with the receptive field (p = {self.p_rises:.2g})',
-            Trend.UNDECIDED: f'undecided (p = {min(self.p_falls, self.p_rises):.2g}, the sign holds in '
-            f'{100 * max(self.share_falling, self.share_rising):.0f} % of the draws within the errors)',
+            Trend.UNDECIDED: f'undecided (p = {min(self.p_falls, self.p_rises):.2g}'
+            + (f', the sign holds in {sign:.0f} % of the draws within the errors)' if is_known else ')'),
         }
         return f'{numbers}; {words[self.trend]}.'
 
@@ -152,16 +155,19 @@ def rank_correlation(
     )
     fields = np.array([point.receptive_field for point in chosen], dtype=np.float64)
     values = np.array([point.penalty for point in chosen], dtype=np.float64)
-    errors = np.nan_to_num(np.array([point.error for point in chosen], dtype=np.float64))
+    errors = np.array([point.error for point in chosen], dtype=np.float64)
     random = np.random.default_rng(settings.seed)
     tau = float(kendall_tau(fields, values[np.newaxis])[0]) if chosen else float('nan')
     nan = float('nan')
     if not np.isfinite(tau):
         return RankCorrelation(quantity, unit, chosen, tau, nan, nan, nan, nan, 1.0, nan, nan, settings)
     orders = kendall_tau(fields, values[_orders(len(chosen), random)])
-    draws = kendall_tau(fields, values + errors * random.standard_normal((settings.n_resamples, len(chosen))))
-    tail = 50.0 * (1.0 - settings.confidence)
-    low, high = np.percentile(draws, [tail, 100.0 - tail])
+    low, high, falling, rising = nan, nan, nan, nan
+    if np.isfinite(errors).all():
+        draws = kendall_tau(fields, values + errors * random.standard_normal((settings.n_resamples, len(chosen))))
+        tail = 50.0 * (1.0 - settings.confidence)
+        low, high = np.percentile(draws, [tail, 100.0 - tail])
+        falling, rising = float(np.mean(draws < 0.0)), float(np.mean(draws > 0.0))
     tolerance = 1e-9
     return RankCorrelation(
         quantity=quantity,
@@ -173,8 +179,8 @@ def rank_correlation(
         p_falls=float(np.mean(orders <= tau + tolerance)),
         p_rises=float(np.mean(orders >= tau - tolerance)),
         smallest_p=float(np.mean(orders <= orders.min() + tolerance)),
-        share_falling=float(np.mean(draws < 0.0)),
-        share_rising=float(np.mean(draws > 0.0)),
+        share_falling=falling,
+        share_rising=rising,
         settings=settings,
     )
 
@@ -204,6 +210,25 @@ def kendall_tau(first: Floats, second: Floats) -> Floats:
     a, b = np.sign(first[i] - first[j]), np.sign(second[:, i] - second[:, j])
     scale = np.sqrt(np.sum(a**2) * np.sum(b**2, axis=1))
     return np.asarray(np.sum(a * b, axis=1) / np.where(scale > 0.0, scale, np.nan))
+
+
+def ranking_verdict(correlations: Sequence[RankCorrelation]) -> str:
+    """Return the correlations in words, and how many come about by chance.
+
+    :param correlations: of all penalties.
+    """
+    if not correlations:
+        return 'No architecture has both kinds of training.'
+    by_chance = sum(1.0 - item.settings.confidence for item in correlations)
+    return ' '.join(
+        [
+            *(item.sentence for item in correlations),
+            f'Of {len(correlations)} such questions {by_chance:.2g} would be decided by chance if nothing depended on '
+            'the receptive field; it goes with the kind of architecture and perhaps with the number of gradient '
+            'updates, which this does not tell apart, and seeds vary the training alone, so this holds for these '
+            'training frames.',
+        ]
+    )
 
 
 def correlation_row(item: RankCorrelation) -> dict[str, Any]:

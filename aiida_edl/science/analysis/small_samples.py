@@ -1,6 +1,7 @@
 """What a few seeds can tell: differences of means with intervals by Student's t, and a correction for many questions.
 
-The models of different seeds count as independent samples of normal numbers. Two seeds leave one degree of freedom, for
+The models of different seeds count as independent samples of normal numbers. Seeds vary the training alone, not the
+draw of the frames: a p value over seeds holds for these training frames. Two seeds leave one degree of freedom, for
 which the interval at 95 % is 12.7 standard errors: that few seeds decide little is what the intervals then say.
 """
 
@@ -111,6 +112,28 @@ def contrast_test(samples: Sequence[ArrayLike], coefficients: Sequence[float], c
     spread = sum(part**2 / degrees for part, (_, degrees) in zip(parts, scatters))
     degrees = variance**2 / spread if spread > 0.0 else (np.inf if np.isfinite(variance) else np.nan)
     return _tested(float(sum(c * _mean(item) for c, item in zip(coefficients, values))), variance, degrees, confidence)
+
+
+def stratified_test(pairs: Sequence[tuple[ArrayLike, ArrayLike]], confidence: float = 0.95) -> TestedMean:
+    """Return the mean over strata of the difference of the means of two independent samples, variances not equal.
+
+    What the samples of one stratum share, such as what an architecture does wrong, drops out of its difference.
+    Source: B. L. Welch, Biometrika 34, 28 (1947).
+
+    :param pairs: both samples of each stratum, each shape ``(n_samples,)``; the second is subtracted.
+    :param confidence: level of the interval, 0 to 1.
+
+    >>> stratified_test([([3.0, 5.0], [1.0, 3.0]), ([10.0, 12.0], [10.0, 12.0])]).value
+    1.0
+    """
+    samples = [(np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)) for first, second in pairs]
+    value = float(np.mean([_mean(first) - _mean(second) for first, second in samples]))
+    scatters = [_scatter(sample) for pair in samples for sample in pair]
+    parts = [variance / len(samples) ** 2 for variance, _ in scatters]
+    variance = float(np.sum(parts))
+    squares = float(np.sum([part**2 / degrees for part, (_, degrees) in zip(parts, scatters)]))
+    degrees = variance**2 / squares if squares > 0.0 else (np.inf if np.isfinite(variance) else np.nan)
+    return _tested(value, variance, degrees, confidence)
 
 
 def holm_adjusted(p_values: Sequence[float]) -> list[float]:

@@ -125,7 +125,7 @@ def compare(state: StateRuns, sets: ComparedSets, architecture: str) -> SpreadCo
         state.group(*item, bins) for item in ((sets.mixed, architecture, mixed), (sets.single, architecture, single))
     ]
     pairs = _clusters(mixed, single, bins, architecture)
-    difference, error = _difference(pairs)
+    difference, error = variance_difference(pairs)
     excluded = state.n_excluded(sets.mixed, architecture), state.n_excluded(sets.single, architecture)
     n_counted = len(state.of(sets.mixed, architecture)), len(state.of(sets.single, architecture))
     return SpreadComparison(
@@ -179,7 +179,7 @@ def _clusters(mixed: Runs, single: Runs, bins: NDArray[np.bool_], architecture: 
     ]
 
 
-def _difference(pairs: list[tuple[Floats, Floats]]) -> tuple[float, float]:
+def variance_difference(pairs: list[tuple[Floats, Floats]]) -> tuple[float, float]:
     """Return the mean over clusters of the difference of variances, and its standard error; NaN without a cluster."""
     if not pairs:
         return float('nan'), float('nan')

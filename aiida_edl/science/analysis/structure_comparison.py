@@ -12,7 +12,13 @@ are never nil for runs of finite length. Two runs of the *same* interface with s
 .. math:: E_\mathrm{noise} = \sqrt{2/\pi} \int \sqrt{\sigma_m^2 + \sigma_r^2}\,\mathrm dr,
 
 however the errors of different distances hang together, if they are normal. An integral well above it is a deviation
-of the model. Its standard error follows from the blocks of both runs: to first order the expectation of E changes with
+of the model. How large that is, E less its noise does not tell: the two add up to less than their sum. Without bias is
+
+.. math:: D = \int (g_m - g_r)^2 - \sigma_m^2 - \sigma_r^2\,\mathrm dr,
+
+if the errors are right; those of runs of few correlation times are too small, and D is then too large.
+
+The standard error of E follows from the blocks of both runs: to first order its expectation changes with
 
 .. math::
     \int \operatorname{erf}\left(\frac{g_m - g_r}{\sqrt{2 (\sigma_m^2 + \sigma_r^2)}}\right) g\,\mathrm dr,
@@ -66,6 +72,8 @@ class DistributionDeviation:
     """One for equal distributions, zero for those that share nothing."""
     n_masked_bins: int
     """Bins of the distance at which one of the two has no pairs of independent atoms, left out."""
+    squared_deviation: float
+    """Integral of the squared difference less what noise alone gives [Å]; unbiased if the errors are right."""
 
 
 @dataclass(frozen=True)
@@ -220,6 +228,7 @@ def _distribution_deviation(
         noise_integral=float(np.sqrt(2.0 / np.pi) * np.sum(np.sqrt(variance[is_known])) * width),
         score=1.0 - integral / total if total > 0.0 else float('nan'),
         n_masked_bins=int(np.count_nonzero(~is_known)),
+        squared_deviation=float(np.sum(((model - other) ** 2 - variance)[is_known]) * width),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def structure_tables(runs: Sequence[ModelStructure]) -> dict[str, list[dict[str,
         'distributions': [_row(item) for item in distributions],
         'numbers': numbers,
         'groups': [dict(vars(item)) for item in groups],
-        'contrasts': [dict(vars(item)) for item in training_contrasts(groups)],
+        'contrasts': [dict(vars(item)) for item in training_contrasts(distributions)],
         'excluded': excluded,
         'without_reference': [_tag_columns(tag) for tag in models_without_reference(runs)],
     }
@@ -59,5 +60,6 @@ def _tag_columns(tag: Any) -> dict[str, Any]:
 
 
 def _json(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with NaN as None."""
-    return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in row.items()}
+    """Return a row with NaN as None, and values of enums."""
+    values = {name: value.value if isinstance(value, Enum) else value for name, value in row.items()}
+    return {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in values.items()}

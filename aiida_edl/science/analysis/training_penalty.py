@@ -6,7 +6,8 @@ The force error of one training over that of another is compared as the mean of 
     \ln r = \langle \ln \mathrm{RMSE}_F \rangle_\mathrm{mixed} - \langle \ln \mathrm{RMSE}_F \rangle_\mathrm{single},
 
 with the interval of Student and Welch over seeds. All models are tested on the same frames, whose choice therefore
-hardly enters the ratio and is left out of its error. Over charge states the logarithms of each seed are averaged first:
+hardly enters the ratio and is left out of its error. Seeds vary the training alone, not the draw of its frames: what
+is found holds for these training frames. Over charge states the logarithms of each seed are averaged first:
 the mixed models are the same ones in each. Sets are compared if they have the same size; a mixed set of that size holds
 fewer frames of each charge state than a single one, so a ratio above one holds that dilution too.
 
@@ -41,7 +42,13 @@ from aiida_edl.science.analysis.small_samples import (
     difference_test,
     holm_adjusted,
 )
-from aiida_edl.science.analysis.training_sets import TrainingKind, TrainingSet, ion_count
+from aiida_edl.science.analysis.training_sets import (
+    EqualFrames,
+    TrainingKind,
+    TrainingSet,
+    compared_sets,
+    ion_count,
+)
 from aiida_edl.science.frames import Floats
 
 WHOLE = 'all'
@@ -55,6 +62,8 @@ class Contrast(str, Enum):
 
     MIXED_OVER_SINGLE = 'mixed_over_single'
     """All charge states together against one alone, at that one."""
+    MIXED_OVER_SINGLE_PER_STATE = 'mixed_over_single_per_state'
+    """The same, with as many frames of that charge state in both; those of mixed training are more in all."""
     PAIR_OVER_SINGLE = 'pair_over_single'
     """A few charge states against one alone, at each of the few."""
     LEFT_OUT_OVER_MIXED = 'left_out_over_mixed'
@@ -65,11 +74,17 @@ class Contrast(str, Enum):
 
 SIDES = {
     Contrast.MIXED_OVER_SINGLE: (TrainingKind.MIXED, TrainingKind.SINGLE),
+    Contrast.MIXED_OVER_SINGLE_PER_STATE: (TrainingKind.MIXED, TrainingKind.SINGLE),
     Contrast.PAIR_OVER_SINGLE: (TrainingKind.PAIR, TrainingKind.SINGLE),
     Contrast.LEFT_OUT_OVER_MIXED: (TrainingKind.WITHOUT, TrainingKind.MIXED),
     Contrast.LEFT_OUT_OVER_SINGLE: (TrainingKind.WITHOUT, TrainingKind.SINGLE),
 }
 """Kinds of training set above and below the line."""
+EQUAL = {
+    Contrast.MIXED_OVER_SINGLE: EqualFrames.IN_ALL,
+    Contrast.MIXED_OVER_SINGLE_PER_STATE: EqualFrames.PER_STATE,
+}
+"""In what the sets of a contrast of mixed and single training are alike."""
 
 
 class Finding(str, Enum):
@@ -237,8 +252,13 @@ def _ratios(architecture: str, table: _Table, settings: PenaltySettings) -> list
 def _cells(contrast: Contrast, table: _Table) -> list[_Cell]:
     """Return where two sets of these kinds and of one size were tested on the same charge state, in one region."""
     upper, lower = SIDES[contrast]
-    cells = []
-    for state in sorted({key[1] for key in table}, key=_order):
+    cells: list[_Cell] = []
+    states = sorted({key[1] for key in table}, key=_order)
+    for state in states:
+        if contrast in EQUAL:
+            pairs = compared_sets([key[0] for key in table if key[1] == state], state, len(states))
+            cells += [(state, pair.mixed, pair.single) for pair in pairs if pair.equal is EQUAL[contrast]]
+            continue
         here = [TrainingSet.from_name(key[0]) for key in table if key[1] == state]
         for above in sorted(here, key=lambda item: item.name):
             is_asked = above.leaves_out(state) if upper is TrainingKind.WITHOUT else above.holds(state)

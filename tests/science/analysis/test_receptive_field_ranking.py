@@ -14,6 +14,7 @@ from aiida_edl.science.analysis.receptive_field_ranking import (
     kendall_tau,
     point_rows,
     rank_correlation,
+    ranking_verdict,
 )
 
 
@@ -29,23 +30,45 @@ def test_tau_is_that_of_scipy_with_ties():
     assert kendall_tau(first, second) == pytest.approx(expected, rel=1e-12)
 
 
-def test_perfect_order_of_four_is_one_of_24():
-    found = ranked([4, 5, 9, 18], [4.0, 3.0, 2.0, 1.0])
+def test_perfect_order_of_five_is_one_of_120():
+    found = ranked([4, 5, 9, 18, 20], [5.0, 4.0, 3.0, 2.0, 1.0])
     assert found.tau == -1.0
-    assert found.p_falls == pytest.approx(1 / 24)
+    assert found.p_falls == pytest.approx(1 / 120)
     assert found.trend is Trend.FALLS
-    assert found.sentence.endswith('; it falls with the receptive field (p = 0.042).')
+    assert found.sentence.endswith('; it falls with the receptive field (p = 0.0083).')
 
 
 def test_opposite_order_is_found_too():
-    assert ranked([4, 5, 9, 18], [1.0, 2.0, 3.0, 4.0]).trend is Trend.RISES
+    assert ranked([4, 5, 9, 18, 20], [1.0, 2.0, 3.0, 4.0, 5.0]).trend is Trend.RISES
+
+
+def test_four_architectures_decide_in_neither_direction():
+    # Either perfect order has 1/24: one of them comes about by chance in 8.3 %.
+    for penalties in ([4.0, 3.0, 2.0, 1.0], [1.0, 2.0, 3.0, 4.0]):
+        found = ranked([4, 5, 9, 18], penalties)
+        assert found.smallest_p == pytest.approx(1 / 24)
+        assert found.trend is Trend.TOO_FEW_ARCHITECTURES
+
+
+def test_errors_that_are_not_known_leave_it_undecided():
+    found = ranked([4, 5, 9, 18, 20], [5.0, 4.0, 3.0, 2.0, 1.0], error=float('nan'))
+    assert found.trend is Trend.UNDECIDED
+    assert found.sentence.endswith('; rank correlation -1.00 (an error is not known); undecided (p = 0.0083).')
+    assert correlation_row(found)['share_falling'] is None
+
+
+def test_verdict_counts_what_comes_about_by_chance():
+    found = ranked([4, 5, 9, 18, 20], [5.0, 4.0, 3.0, 2.0, 1.0])
+    assert ' Of 4 such questions 0.2 would be decided by chance' in ranking_verdict([found] * 4)
+    assert ranking_verdict([]) == 'No architecture has both kinds of training.'
 
 
 def test_three_architectures_cannot_decide_whatever_they_show():
     found = ranked([4, 9, 18], [3.0, 2.0, 1.0])
     assert found.trend is Trend.TOO_FEW_ARCHITECTURES
     assert found.sentence.endswith(
-        '; 3 architectures cannot decide: even a perfect order comes about by chance with probability 0.17.'
+        '; 3 architectures cannot decide: even a perfect order comes about by chance with probability 0.17, in either '
+        'direction 0.33.'
     )
 
 
@@ -56,7 +79,7 @@ def test_four_architectures_of_two_receptive_fields_cannot_decide():
 
 
 def test_errors_larger_than_the_differences_leave_it_undecided():
-    found = ranked([4, 5, 9, 18], [4.0, 3.0, 2.0, 1.0], error=2.0)
+    found = ranked([4, 5, 9, 18, 20], [5.0, 4.0, 3.0, 2.0, 1.0], error=2.0)
     assert found.trend is Trend.UNDECIDED
     assert found.tau_low < found.tau_high
 

@@ -51,6 +51,7 @@ def test_integral_of_a_known_difference(structure):
     first, second = distribution_deviations(runs)
     assert (first.pair, second.pair) == ('O-O', 'Na-O')
     # 0.5 over 3 Å and 0.2 over 3 Å; errors of 0.05 over 6 Å.
+    assert first.squared_deviation == pytest.approx(3 * 0.25 + 3 * 0.04 - 6 * 0.0025, rel=1e-9)
     assert first.error_integral == pytest.approx(2.1, rel=1e-9)
     assert first.noise_integral == pytest.approx(np.sqrt(2 / np.pi) * 0.05 * 6.0, rel=1e-9)
     assert first.score == pytest.approx(1 - 2.1 / (6.0 + 1.5 + 3.6), rel=1e-9)

@@ -135,7 +135,7 @@ def test_clear_penalty_is_said_in_words(penalty):
     assert text.startswith(
         'Mixed training makes force errors larger in 1 of 1 comparisons, smaller in 0, undecided in 0. mace over all '
         'charge states: 3 models trained on mixed have 2.83 times the force RMSE of 3 trained on single_0, single_2 '
-        '(283 against 100 meV/Å; interval 2.28 to 3.51, p = 0.00018): larger.'
+        '(283 against 100 meV/Å; interval of this question alone 2.28 to 3.51, corrected p = 0.00018): larger.'
     )
     assert '3 mace models trained on mixed shift energies by +0 ± 0.3 meV/atom (rms over seeds 0) at 0' in text
 
@@ -199,3 +199,26 @@ def test_unknown_and_missing_tags_are_refused():
         ValueError, match=r"^tags \['seed'\] are missing, given were \['architecture', 'training_set'\]$"
     ):
         ErrorTag.from_dict({'training_set': 'mixed', 'architecture': 'mace'})
+
+
+def test_mixed_training_is_also_compared_at_equal_frames_per_state():
+    given = [
+        errors(name, seed, {'0': value + 0.001 * seed, '2Na': value + 0.001 * seed})
+        for name, value in (
+            ('mixed_size_8', 0.2),
+            ('single_0_size_8', 0.1),
+            ('single_0_size_4', 0.15),
+            ('single_2_size_4', 0.16),
+        )
+        for seed in (1, 2, 3)
+    ]
+    penalty = training_penalty(given)
+    found = {(item.contrast.value, item.charge_state, item.baseline) for item in penalty.ratios if item.region == 'all'}
+    assert found == {
+        ('mixed_over_single', '0', 'single_0_size_8'),
+        ('mixed_over_single_per_state', '0', 'single_0_size_4'),
+        ('mixed_over_single_per_state', '2Na', 'single_2_size_4'),
+        ('mixed_over_single_per_state', 'all', 'single_0_size_4, single_2_size_4'),
+    }
+    assert 'With as many frames of each charge state as single training has, mixed' in penalty_verdict(penalty)
+    assert penalty_verdict(penalty).endswith('so all of this holds for these training frames.')

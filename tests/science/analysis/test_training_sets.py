@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiida_edl.science.analysis.training_sets import TrainingKind, TrainingSet, training_kind
+from aiida_edl.science.analysis.training_sets import TrainingKind, TrainingSet, compared_sets, training_kind
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,17 @@ def test_only_leave_one_out_sets_leave_a_state_out():
     assert TrainingSet.from_name('without_1').leaves_out('1Na')
     assert not TrainingSet.from_name('without_1').leaves_out('2Na')
     assert not TrainingSet.from_name('single_0').leaves_out('1Na')
+
+
+def test_mixed_and_single_sets_are_compared_at_equal_frames_in_all_or_per_state():
+    names = ['mixed_size_96', 'single_2_size_96', 'single_2_size_32', 'single_2_size_48', 'single_0_size_96', 'mixed']
+    found = [(item.mixed, item.single, item.equal.value) for item in compared_sets(names, '2Na', 3)]
+    assert found == [
+        ('mixed_size_96', 'single_2_size_32', 'per_state'),
+        ('mixed_size_96', 'single_2_size_96', 'in_all'),
+    ]
+
+
+def test_sets_whose_names_tell_no_size_count_as_equal():
+    found = compared_sets(['mixed', 'single_0', 'single_2', 'pair_0_2'], '0', 3)
+    assert [(item.mixed, item.single, item.equal.value) for item in found] == [('mixed', 'single_0', 'in_all')]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from aiida_edl.science.analysis.spread_comparisons import variance_difference
 from aiida_edl.science.analysis.variance_ratio import (
     difference_interval,
     effective_bins,
@@ -92,3 +93,15 @@ def test_intervals_of_a_variance_and_of_a_difference():
     assert variance_interval(2.0, float('inf')) == (2.0, 2.0)
     # What is subtracted is known: the interval is moved.
     assert difference_interval((2.0, low, high), (0.5, 0.5, 0.5)) == pytest.approx((low - 0.5, high - 0.5), rel=1e-12)
+
+
+def test_error_of_a_difference_of_variances_of_three_models_is_not_too_small():
+    random, values, errors = np.random.default_rng(9), [], []
+    for _ in range(400):
+        pair = tuple(random.normal(size=(3, 1)) * np.ones((3, 5)) for _ in range(2))
+        value, error = variance_difference([pair])
+        values.append(value)
+        errors.append(error)
+    # Variances of two degrees of freedom have a variance of one; percentiles of resamples gave a median of 0.73.
+    assert np.std(values) == pytest.approx(np.sqrt(2.0), rel=0.2)
+    assert np.median(errors) > 0.85 * np.sqrt(2.0)
