@@ -19,6 +19,7 @@ from aiida_edl.science.analysis.penalty_by_architecture import penalties_by_arch
 from aiida_edl.science.analysis.penalty_verdict import contrast_rows, penalty_verdict, ratio_rows, shift_rows
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
 from aiida_edl.science.analysis.receptive_field_ranking import correlation_row, point_rows, rank_correlation
+from aiida_edl.science.analysis.size_curve import SizeError, size_curve
 from aiida_edl.science.analysis.spread_tables import (
     bin_rows,
     comparison_rows,
@@ -27,10 +28,13 @@ from aiida_edl.science.analysis.spread_tables import (
     group_rows,
 )
 from aiida_edl.science.analysis.spread_verdict import verdict
+from aiida_edl.science.analysis.survival_of_runs import survival_of_runs
 from aiida_edl.science.analysis.training_penalty import ErrorTag, ModelErrors, training_penalty
 
 SHIFT = {'mixed': 0.30, 'single_0': 0.02, 'single_2': 0.02, 'reference': 0.0}
 """How far the orientation of a model lies from the reference."""
+RDF_PAIRS = ['Na-O', 'Au-O', 'O-O', 'O-H']
+"""Pairs of the radial distributions, in an order of their own."""
 IONS = {'0': 0, '2Na': 2}
 
 
@@ -102,7 +106,7 @@ def profiles_node(label: str, architecture: str, training_set: str, seed: int) -
 
 
 ANALYSES = sorted({curve.analysis for figure in CURVE_FIGURES.values() for curve in figure.curves} - {PROFILES})
-ANALYSES += ['run_quality']
+ANALYSES += ['convergence', 'run_quality']
 """Further analyses of every run of the stored benchmark: all that the report draws, and the quality."""
 
 
@@ -115,15 +119,20 @@ def analysis_nodes(key: str) -> dict[str, ArrayData]:
             continue
         found = arrays.setdefault(curve.analysis, {})
         x = np.linspace(0.0, 10.0, 30) if curve.x != 'z' else np.linspace(0.2, 9.8, 29)
-        shape = x.shape if curve.row is None else (3, *x.shape)
+        n_rows = len(RDF_PAIRS) if curve.pair else 3
+        shape = x.shape if curve.row is None and curve.pair is None else (n_rows, *x.shape)
         found[curve.x] = x
         found[curve.y] = np.exp(-x / 3.0) + 0.02 * random.standard_normal(shape)
         found[f'{curve.y}_error'] = np.full(shape, 0.02)
     nodes = {name: ArrayData(values) for name, values in arrays.items()}
+    layers = {'settings': {'layer_bounds': [0.0, 4.0, 7.0, 10.0]}}
+    nodes['angular_distributions'].base.attributes.set_many(layers)
+    nodes['interface_structure'].base.attributes.set_many({'rdf_pairs': RDF_PAIRS, 'ion': 'Na'})
     nodes['interface_dynamics'].base.attributes.set_many(
         {'dipole_normal_variance': 1.2, 'dipole_normal_variance_error': 0.1, 'n_frames': 20, 'boundary': 'vacuum'}
     )
-    quality = ArrayData({'element_temperature': np.array([330.0, 329.0]), 'element_temperature_error': np.ones(2)})
+    temperatures = {'element_temperature': np.array([330.0, 329.0]), 'element_temperature_error': np.ones(2)}
+    quality = ArrayData({'element_numbers': np.array([1, 8]), **temperatures})
     scalars = {
         'is_physical': True,
         'is_censored': True,
@@ -133,7 +142,30 @@ def analysis_nodes(key: str) -> dict[str, ArrayData]:
     }
     numbers = {'temperature': 331.0, 'temperature_error': 2.0, 'energy_drift': 0.01, 'energy_drift_error': 0.02}
     quality.base.attributes.set_many({**scalars, **numbers})
-    return {**nodes, 'run_quality': quality}
+    return {**nodes, 'run_quality': quality, 'convergence': _convergence()}
+
+
+def _convergence() -> ArrayData:
+    names = ('mean', 'error', 'target_error', 'n_independent', 'drift', 'correlation_time', 'correlation_time_error')
+    arrays = {name: np.array([8.0, 2.0]) for name in (*names, 'equilibration_time', 'length')}
+    node = ArrayData({**arrays, 'length_factor': np.array([0.5, 4.0]), 'is_enough': np.array([True, False])})
+    values = {'observables': ['first_layer_count', 'solvent_dipole'], 'units': ['', 'e Å']}
+    node.base.attributes.set_many({**values, 'statements': ['long enough', '4.0 times longer needed']})
+    return node
+
+
+def survival_node(times: list[float], is_censored: list[bool]) -> ArrayData:
+    """Return the survival curve of some runs."""
+    found = survival_of_runs(times, is_censored)
+    node = ArrayData(found.arrays())
+    node.base.attributes.set_many(found.scalars())
+    return node
+
+
+def size_node() -> ArrayData:
+    """Return errors of two sizes."""
+    errors = [SizeError(size, 0.01 / size, 0.4 / size * (1.0 + 0.1 * seed)) for size in (2, 4) for seed in (0, 1)]
+    return ArrayData(dataclasses.asdict(size_curve(errors)))
 
 
 def _row(scope: str, name: str, state: str, scale: float, shift: float) -> dict[str, Any]:

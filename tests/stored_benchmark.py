@@ -32,7 +32,9 @@ from profiles_by_hand import (
     penalty_answer,
     profiles_node,
     ranking_answer,
+    size_node,
     spread_answer,
+    survival_node,
 )
 
 from aiida_edl.data.dataset import DatasetData
@@ -67,15 +69,40 @@ SETTINGS = {
 STRUCTURES = {
     'distributions': [{'training_set': 'mixed', 'architecture': 'mace', 'pair': 'O-O', 'integral': 0.2}],
     'numbers': [{'training_set': 'mixed', 'architecture': 'mace', 'quantity': 'coverage', 'value': 8.0}],
-    'groups': [],
+    'groups': [{'charge_state': '2Na', 'pair': 'O-O', 'training_set': 'mixed', 'error_integral': 0.2}],
     'contrasts': [{'charge_state': '2Na', 'pair': 'O-O', 'difference': 0.1}],
     'without_reference': [],
 }
 CAPACITANCE = {
     'statements': {'mace, mixed, seed 1': 'mace, mixed, seed 1: the differential capacitance is 9 ± 2 µF/cm².'},
-    'points': [{'series': 'mace, mixed, seed 1', 'charge_state': '2Na', 'potential_drop': -1.0}],
-    'intervals': [],
+    'points': [
+        {'series': series, 'charge_state': label, 'surface_charge': charge, 'potential_drop': charge / 10.0}
+        for series in ('reference', 'mace, mixed, seed 1')
+        for label, charge in (('0', 0.0), ('2Na', -95.0))
+    ],
+    'intervals': [{'series': 'mace, mixed, seed 1', 'lower': '2Na', 'upper': '0', 'capacitance': 9.5}],
+    'groups': [{'group': 'mace, mixed', 'n_series': 1, 'capacitance': 9.0}],
     'series': [{'series': 'mace, mixed, seed 1', 'differential_capacitance': 9.0}],
+}
+
+
+DIPOLES = {
+    'statements': ['At 2Na the total solvent dipole fluctuates too strongly in 0 of 1 runs, and too weakly in 0.'],
+    'rows': [
+        {
+            'charge_state': '2Na',
+            'training_set': 'mixed',
+            'architecture': 'mace',
+            'seed': 1,
+            'variance': 1.2,
+            'variance_error': 0.1,
+            'ratio': 1.1,
+            'ratio_error': 0.1,
+            'sentence': 'as strongly',
+        }
+    ],
+    'without_reference': [],
+    'excluded': [],
 }
 
 
@@ -357,6 +384,19 @@ def _further_analyses(study: StoredBenchmark, caller: Any, trajectory: DatasetDa
         study.nodes.setdefault('analyses', {})[f'{name}__{key}'] = node
 
 
+def _kinds_of_models(study: StoredBenchmark) -> None:
+    """Store what is found for the models of one kind together."""
+    survivals = {
+        'mace_mixed': survival_node([2000.0, 2000.0], [True, True]),
+        'deep_potential_single_2': survival_node([60.0, 2000.0], [False, True]),
+    }
+    for name, node in survivals.items():
+        study.call_function('survival_of_runs', f'survival_{name}', {}, {'result': node})
+    sizes = size_node()
+    study.call_function('learning_curve_over_size', 'errors_over_size_mace_mixed', {}, {'result': sizes})
+    study.nodes |= {'survivals': survivals, 'errors_over_size': {'mace_mixed': sizes}}
+
+
 def _tags(key: str) -> dict[str, Any]:
     if key.startswith('reference'):
         _, label, replica = key.split('_')
@@ -455,6 +495,7 @@ def _store_benchmark(computer: Computer) -> StoredBenchmark:
     for name, source, tables in (
         ('compare_structures', 'interface_structure', STRUCTURES),
         ('capacitance', 'potential_profile', CAPACITANCE),
+        ('compare_solvent_dipoles', 'interface_dynamics', DIPOLES),
     ):
         found = {
             key.split('__')[1]: node for key, node in study.nodes['analyses'].items() if key.startswith(f'{source}__')
@@ -462,7 +503,17 @@ def _store_benchmark(computer: Computer) -> StoredBenchmark:
         returned[name.removeprefix('compare_')] = Dict(tables)
         inputs = {'tags': Dict({key: tags[key] for key in found}), **found}
         study.call_function(name, name, inputs, {'result': returned[name.removeprefix('compare_')]})
-    for namespace in ('rejected', 'splits', 'potentials', 'errors', 'profiles', 'analyses'):
+    _kinds_of_models(study)
+    for namespace in (
+        'survivals',
+        'errors_over_size',
+        'rejected',
+        'splits',
+        'potentials',
+        'errors',
+        'profiles',
+        'analyses',
+    ):
         returned |= {f'{namespace}__{key}': node for key, node in study.nodes[namespace].items()}
     study.return_from(study.process, returned)
     for node in reversed(study.unsealed):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from aiida.common.links import LinkType
 from aiida.orm import ArrayData, Dict, ProcessNode
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from aiida_edl.provenance.rows import TrainedPotential
@@ -31,6 +32,8 @@ REPLICA = re.compile(r'_replica_\d+$')
 """How the name of one of several replicas of a run ends."""
 LONGEST_LIST = 24
 """Longest array whose values stand one by one in a table of numbers: layers, say, but not bins."""
+NAMES_OF_ENTRIES = {'convergence': 'observables'}
+"""Attribute that names the entries of the lists of an analysis."""
 ERROR_SUFFIX = '_error'
 """How the name of a standard error ends."""
 
@@ -47,6 +50,8 @@ class AnalysedRun:
     """Arrays by name."""
     scalars: Mapping[str, Any]
     """Other values by name."""
+    replica: int = 0
+    """Number of the run, where the model has several at one charge state; 0 for all of them together."""
 
     @property
     def n_frames(self) -> int:
@@ -63,6 +68,13 @@ class AnalysedRun:
         if values is None or row is None:
             return values
         return values[row] if values.ndim > 1 and row < len(values) else None
+
+    def setting(self, name: str) -> Any:
+        """Return a setting of the analysis; None if the node states none.
+
+        :param name: its name.
+        """
+        return (self.scalars.get('settings') or {}).get(name)
 
 
 def of_profiles(profiles: Iterable[ModelProfile]) -> tuple[AnalysedRun, ...]:
@@ -101,8 +113,9 @@ def collect_analyses(
         tag = tags.get(whole) or _reference_tag(key, labels)
         is_part = whole != key and f'{NAMESPACE}{SEPARATOR}{name}{SEPARATOR}{whole}' in results
         if tag is not None and (name == QUALITY or not is_part):
-            found.append(AnalysedRun(name, tag, _arrays(node), dict(node.base.attributes.all)))
-    return tuple(sorted(found, key=lambda run: (run.analysis, not run.tag.is_reference, str(run.tag))))
+            replica = int(key.rpartition('_')[2]) if whole != key else 0
+            found.append(AnalysedRun(name, tag, _arrays(node), dict(node.base.attributes.all), replica))
+    return tuple(sorted(found, key=lambda run: (run.analysis, not run.tag.is_reference, str(run.tag), run.replica)))
 
 
 def _reference_tag(key: str, charge_labels: list[str]) -> ModelTag | None:
@@ -138,10 +151,26 @@ def scalar_rows(run: AnalysedRun) -> list[dict[str, Any]]:
         if errors is None or array.ndim != 1 or array.shape != errors.shape or len(array) > LONGEST_LIST:
             continue
         rows += [
-            {'quantity': f'{name}[{index + 1}]', 'value': number(value), 'error': number(error)}
-            for index, (value, error) in enumerate(zip(array, errors))
+            {'quantity': f'{name}[{entry}]', 'value': number(value), 'error': number(error)}
+            for entry, value, error in zip(_entries(run, name, len(array)), array, errors)
         ]
     return rows
+
+
+def _entries(run: AnalysedRun, name: str, length: int) -> list[str]:
+    """Return what the entries of a short list are called: by an attribute that names them, or an array of numbers.
+
+    :param run: the run.
+    :param name: name of the list.
+    :param length: its length.
+    """
+    names = run.scalars.get(NAMES_OF_ENTRIES.get(run.analysis, ''))
+    if isinstance(names, list) and len(names) == length:
+        return [str(entry) for entry in names]
+    numbers = run.arrays.get('element_numbers')
+    if name.startswith('element_') and numbers is not None and len(numbers) == length:
+        return [chemical_symbols[int(entry)] for entry in numbers]
+    return [str(index + 1) for index in range(length)]
 
 
 def number(value: Any) -> float | None:

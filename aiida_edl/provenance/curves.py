@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from aiida_edl.provenance.analysed_runs import PROFILES
+from numpy.typing import NDArray
+
+from aiida_edl.provenance.analysed_runs import ERROR_SUFFIX, PROFILES, AnalysedRun
 
 PER_NM3 = 1000.0
 """1/nm³ in one 1/Å³."""
@@ -26,7 +29,7 @@ class Curve:
     y: str
     """Name of the array that is drawn; its error is the array of that name with ``_error``."""
     y_label: str
-    """What stands at the ordinate, with the unit; ``{ion}`` is replaced by the ion."""
+    """What stands at the ordinate, with the unit; ``{ion}`` and ``{metal}`` are replaced by theirs."""
     scale: float = 1.0
     """Factor from the unit of the array to that of the label."""
     unit: str = ''
@@ -35,22 +38,69 @@ class Curve:
     """Unit of the abscissa as part of the name of a column."""
     row: int | None = None
     """Position along the first axis of arrays of several curves."""
+    pair: tuple[str, str] | None = None
+    """Pair of elements that a row belongs to, found by its name; ``'ion'`` and ``'metal'`` stand for theirs."""
     needs_ions: bool = False
     """Whether a charge state without ions has nothing to show."""
     starts_at_zero: bool = False
     """Whether the ordinate begins at zero."""
 
     @property
+    def _stem(self) -> str:
+        """Array, and row or pair, as the beginning of names of columns."""
+        part = self.row + 1 if self.row is not None else '_'.join(self.pair) if self.pair else ''
+        return f'{self.y}_{part}' if part else self.y
+
+    @property
     def column(self) -> str:
         """Name of the column of its values."""
-        name = self.y if self.row is None else f'{self.y}_{self.row + 1}'
-        return f'{name}_{self.unit}' if self.unit else name
+        return f'{self._stem}_{self.unit}' if self.unit else self._stem
 
     @property
     def error_column(self) -> str:
         """Name of the column of its standard errors."""
-        name = self.y if self.row is None else f'{self.y}_{self.row + 1}'
-        return f'{name}_error_{self.unit}' if self.unit else f'{name}_error'
+        return f'{self._stem}_error_{self.unit}' if self.unit else f'{self._stem}_error'
+
+    def values(self, run: AnalysedRun) -> NDArray[Any] | None:
+        """Return what a run has of the curve; None if nothing.
+
+        :param run: the run.
+        """
+        return self._row_of(run, self.y)
+
+    def errors(self, run: AnalysedRun) -> NDArray[Any] | None:
+        """Return the standard errors of the curve in a run; None if they are not known.
+
+        :param run: the run.
+        """
+        return self._row_of(run, f'{self.y}{ERROR_SUFFIX}')
+
+    def _row_of(self, run: AnalysedRun, name: str) -> NDArray[Any] | None:
+        """Return the row of an array that the curve shows; None if there is none."""
+        if self.pair is None:
+            return run.array(name, self.row)
+        position = position_of_pair(self.pair, run)
+        return None if position is None else run.array(name, position)
+
+
+OF_WATER = ('O', 'H')
+"""Elements of water."""
+
+
+def position_of_pair(pair: tuple[str, str], run: AnalysedRun) -> int | None:
+    """Return the row of a pair of elements among the radial distributions of a run; None if it has none.
+
+    :param pair: elements in any order; ``'ion'`` and ``'metal'`` stand for those of the run.
+    :param run: the run, with the attributes ``rdf_pairs`` and ``ion``.
+    """
+    ion = run.scalars.get('ion') or ''
+    for position, name in enumerate(run.scalars.get('rdf_pairs') or []):
+        roles = [
+            element if element in OF_WATER else 'ion' if element == ion else 'metal' for element in name.split('-')
+        ]
+        if sorted(roles) == sorted(pair):
+            return position
+    return None
 
 
 @dataclass(frozen=True)
@@ -125,7 +175,7 @@ CURVE_FIGURES: Mapping[str, CurveFigure] = {
                 'angular_distributions',
                 'angle',
                 f'{kind}_distribution',
-                f'{words} {layer + 1} (degree$^{{-1}}$)',
+                f'{words}, layer {layer + 1}\n(degree$^{{-1}}$)',
                 unit='per_degree',
                 x_unit='degree',
                 row=layer,
@@ -153,9 +203,26 @@ CURVE_FIGURES: Mapping[str, CurveFigure] = {
     ),
     'radial_distributions': CurveFigure(
         'Radial distributions',
-        tuple(Curve('interface_structure', 'rdf_r', 'rdf_g', f'$g$ of pair {n + 1}', row=n) for n in range(3)),
+        tuple(
+            Curve(
+                'interface_structure',
+                'rdf_r',
+                'rdf_g',
+                f'$g$, {first}–{second}',
+                pair=pair,
+                needs_ions='ion' in pair,
+                starts_at_zero=True,
+            )
+            for first, second, pair in (
+                ('O', 'O', ('O', 'O')),
+                ('O', 'H', ('O', 'H')),
+                ('{metal}', 'O', ('metal', 'O')),
+                ('{ion}', 'O', ('ion', 'O')),
+            )
+        ),
         x_label='distance (Å)',
-        caption='Pairs in the order of the attribute rdf_pairs, over independent atoms of the same profiles.',
+        caption='Each over independent atoms of the same profiles along the normal; pairs within one molecule are left '
+        'out, unless the settings count them.',
     ),
     'survival': CurveFigure(
         'Water that stays in the first layer',

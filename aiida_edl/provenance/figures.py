@@ -17,6 +17,15 @@ from aiida_edl.provenance.figures_errors import (
     ratio_points,
 )
 from aiida_edl.provenance.figures_profiles import draw_curves, draw_spread, rows_of, spread_observables
+from aiida_edl.provenance.figures_runs import (
+    capacitance_points,
+    draw_capacitance,
+    draw_convergence,
+    draw_errors_over_size,
+    draw_solvent_dipoles,
+    draw_survival_of_runs,
+    has_convergence,
+)
 from aiida_edl.provenance.results import BenchmarkResults
 
 __all__ = ['FIGURES', 'FigureKind', 'render_figures']
@@ -55,6 +64,28 @@ FIGURES: Mapping[str, FigureKind] = {
     ),
     'learning_curves': FigureKind(
         draw_learning_curves, lambda results: bool(results.learning_curves), 'learning_curves', 'Learning curves'
+    ),
+    'errors_over_size': FigureKind(
+        draw_errors_over_size,
+        lambda results: bool(results.errors_over_size),
+        'errors_over_size',
+        'Errors against the size of the training set',
+    ),
+    'capacitance': FigureKind(
+        draw_capacitance, lambda results: bool(capacitance_points(results)), 'capacitance_points', 'Charging curve'
+    ),
+    'solvent_dipoles': FigureKind(
+        draw_solvent_dipoles,
+        lambda results: bool(results.solvent_dipoles.get('rows')),
+        'solvent_dipoles',
+        'Fluctuation of the total solvent dipole',
+    ),
+    'convergence': FigureKind(draw_convergence, has_convergence, 'convergence', 'How long runs would have to be'),
+    'survival_of_runs': FigureKind(
+        draw_survival_of_runs,
+        lambda results: bool(results.survivals),
+        'survival_curves',
+        'How long runs stay physical',
     ),
 }
 """Figures by name."""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from aiida_edl.provenance.analysed_runs import ERROR_SUFFIX, AnalysedRun
+from aiida_edl.provenance.analysed_runs import AnalysedRun
 from aiida_edl.provenance.curves import CURVE_FIGURES, PER_NM3, Curve, CurveFigure
 from aiida_edl.provenance.figure_parts import (
     MINIMUM_FOR_LINE,
@@ -57,7 +57,7 @@ def rows_of(results: BenchmarkResults, figure: CurveFigure) -> list[_Row]:
             runs = tuple(
                 run
                 for run in results.runs_of(curve.analysis)
-                if run.tag.charge_state == label and run.array(curve.y, curve.row) is not None
+                if run.tag.charge_state == label and curve.values(run) is not None
             )
             if runs:
                 rows.append(_Row(label, curve, runs))
@@ -81,7 +81,7 @@ def draw_curves(results: BenchmarkResults, name: str) -> Figure:
             _draw_reference(axes, row)
             _draw_models(axes, row, _runs_of_kind(results, row, kind), styles)
         axes_of_row[0].set_title(f'charge state {row.label}')
-        axes_of_row[0].set_ylabel(row.curve.y_label.replace('{ion}', results.ion))
+        axes_of_row[0].set_ylabel(_label(results, row.curve))
         if row.curve.starts_at_zero:
             axes_of_row[0].set_ylim(bottom=0.0)
     for axes in panels[-1]:
@@ -90,6 +90,11 @@ def draw_curves(results: BenchmarkResults, name: str) -> Figure:
     reference = Line2D([], [], color=ink(), linewidth=1.8, label='reference ± error')
     legend_above(figure, [reference, *kind_handles(kinds), *architecture_handles(results)], 2)
     return figure
+
+
+def _label(results: BenchmarkResults, curve: Curve) -> str:
+    """Return what stands at the ordinate of a curve."""
+    return curve.y_label.replace('{ion}', results.ion).replace('{metal}', results.metal)
 
 
 def _runs_of_kind(results: BenchmarkResults, row: _Row, kind: str) -> list[AnalysedRun]:
@@ -106,7 +111,7 @@ def _runs_of_kind(results: BenchmarkResults, row: _Row, kind: str) -> list[Analy
 
 def _errors(run: AnalysedRun, curve: Curve) -> NDArray[Any]:
     """Return the standard errors of a curve; NaN where none are known."""
-    errors = run.array(f'{curve.y}{ERROR_SUFFIX}', curve.row)
+    errors = curve.errors(run)
     return np.full(np.shape(run.arrays[curve.x]), np.nan) if errors is None else errors
 
 
@@ -116,7 +121,7 @@ def _draw_reference(axes: Axes, row: _Row) -> None:
     if not references:
         return
     curve = row.curve
-    values = np.array([run.array(curve.y, curve.row) for run in references])
+    values = np.array([curve.values(run) for run in references])
     errors = np.array([_errors(run, curve) for run in references])
     weights = np.array([run.n_frames for run in references], dtype=np.float64)[:, None]
     weights = np.where(np.isfinite(values), weights, 0.0)
@@ -139,7 +144,7 @@ def _draw_models(axes: Axes, row: _Row, runs: Sequence[AnalysedRun], lines: Mapp
         return
     curve, colour = row.curve, COLOURS[kind_of(runs[0].tag.training_set)]
     x = runs[0].arrays[curve.x]
-    values = curve.scale * np.array([run.array(curve.y, curve.row) for run in runs])
+    values = curve.scale * np.array([curve.values(run) for run in runs])
     for run, profile in zip(runs, values):
         axes.plot(x, profile, color=colour, linestyle=lines[run.tag.architecture], linewidth=0.7, alpha=0.7)
     counts = np.isfinite(values).sum(axis=0)

@@ -44,6 +44,8 @@ class LocalityResult:
     """Whether it gives the same for all charges of a geometry."""
     report: str
     """UUID of the report."""
+    takes_total_charge: bool = False
+    """Whether it is told the charge, so that it may tell charges apart although it is local."""
 
 
 def locality_results(study: ProcessNode | None = None) -> list[LocalityResult]:
@@ -93,4 +95,5 @@ def _result(row: dict[str, Any], report: dict[str, Any], uuid: str) -> LocalityR
         equilibrated_force_rmse_ev_per_angstrom=both.get('equilibrated_force_rmse_ev_per_angstrom'),
         is_charge_blind=charges.get('is_blind'),
         report=uuid,
+        takes_total_charge=bool(row.get('takes_total_charge')),
     )

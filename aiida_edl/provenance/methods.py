@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida_edl.provenance.results import BenchmarkResults
+from aiida_edl.provenance.run_exclusions import count_sentence, rule_sentences
 from aiida_edl.provenance.table_text import shown
 from aiida_edl.science.analysis.training_sets import TrainingKind, TrainingSet
 
@@ -37,19 +38,45 @@ def methods_sentences(results: BenchmarkResults, plugins: Mapping[str, str]) -> 
 
 
 def _cell(results: BenchmarkResults) -> str:
-    """Return metal, film and cell."""
+    """Return metal, film and cell, counted from the structures."""
     structure = results.settings.get('structure', {})
-    if not structure:
+    if not structure and not results.compositions:
         return ''
-    repeat = ' × '.join(str(number) for number in structure.get('repeat', []))
-    slab = f'{structure.get("metal", "metal")} slab' + (f' of {repeat} atoms' if repeat else '')
     area = f', lateral area {results.charge_states[0]["area"]:.4g} Å²' if results.charge_states else ''
     others = {
         name: value for name, value in structure.items() if name not in ('metal', 'repeat', 'n_water', 'seed') and value
     }
     more = '; '.join(f'{name.replace("_", " ")} {shown(value)}' for name, value in others.items())
     tail = f' ({more})' if more else ''
-    return f'The cell holds a {slab} and {structure.get("n_water", "?")} water molecules{area}{tail}.'
+    return f'The cell holds {contents(results)}{area}{tail}.'
+
+
+def contents(results: BenchmarkResults) -> str:
+    """Return metal atoms, waters and lengths of the cells in words, counted from the structures of the study.
+
+    :param results: what the benchmark has found.
+    """
+    metal = results.metal
+    cells = list(results.compositions.values())
+    if not cells:
+        return f'a slab of {metal} and water, of which no structure is stored'
+    n_metal = _listed({item.counts.get(metal, 0) for item in cells})
+    n_water = _listed({item.n_water for item in cells})
+    lengths = {
+        ' × '.join(
+            f'{length:.2f}'
+            for length, is_periodic in zip(item.lengths, item.is_periodic)
+            if is_periodic or length > 0.0
+        )
+        for item in cells
+    }
+    open_along = '' if all(all(item.is_periodic) for item in cells) else ', open along the normal'
+    return f'{n_metal} {metal} atoms and {n_water} water molecules in {" or ".join(sorted(lengths))} Å{open_along}'
+
+
+def _listed(numbers: set[int]) -> str:
+    """Return numbers in words: one, or all that occur."""
+    return ' or '.join(str(number) for number in sorted(numbers))
 
 
 def _charges(results: BenchmarkResults) -> str:
@@ -154,11 +181,8 @@ def _production(results: BenchmarkResults) -> str:
 
 
 def _quality(results: BenchmarkResults) -> str:
-    """Return how many runs do not count."""
-    excluded = results.answer.get('excluded')
-    if not excluded:
-        return ''
-    return f'{len(excluded)} runs left physics by the stated rule and count in no average.'
+    """Return how many runs do not count, and by which rule."""
+    return ' '.join([*rule_sentences(results), count_sentence(results)]).strip()
 
 
 def _versions(results: BenchmarkResults, plugins: Mapping[str, str]) -> str:

@@ -16,8 +16,10 @@ ENDED = ('finished', 'excepted', 'killed')
 """States after which a process does nothing more."""
 COMPARISONS = ('model_spread', 'training_penalty', 'receptive_field_ranking')
 """Comparisons that end every benchmark."""
-COMPARED_ANALYSES = ('interface_structure', 'potential_profile')
+COMPARED_ANALYSES = ('interface_structure', 'potential_profile', 'interface_dynamics')
 """Analyses whose results are compared in one step more."""
+QUALITY = 'run_quality'
+"""Analysis of single runs, from which a survival curve is made for each kind of model."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,23 @@ def planned_calculations(settings: dict[str, Any]) -> dict[str, int]:
     n_of_each = n_seeds * max(1, len(settings.get('set_sizes', ())))  # models of each training set
     n_models = n_of_each * len(settings['training_sets'])
     replicas = int(settings.get('production', {}).get('replicas', 1))
-    n_runs = n_of_each * sum(len(states) for states in settings['training_sets'].values()) * replicas
+    n_joined = n_of_each * sum(len(states) for states in settings['training_sets'].values())
+    n_runs = n_joined * replicas
+    asked = settings.get('analyses', {})
+    n_together = n_joined * (1 + len(set(asked) - {QUALITY})) if replicas > 1 else 0
+    n_curves = len(settings['architectures']) * len(settings['training_sets'])
+    n_sizes = len(settings.get('set_sizes', ()))
     return {
         'structures': n_states,
         'reference dynamics': n_references,
         'training': n_models,
         'evaluation': 2 * n_models,
         'production dynamics': n_runs,
-        'analysis': (n_references + n_runs) * (1 + len(settings.get('analyses', {}))),
-        'comparison': len(COMPARISONS) + sum(name in settings.get('analyses', {}) for name in COMPARED_ANALYSES),
+        'analysis': (n_references + n_runs) * (1 + len(asked)) + n_together,
+        'comparison': len(COMPARISONS)
+        + sum(name in asked for name in COMPARED_ANALYSES)
+        + (n_curves * max(1, n_sizes) if QUALITY in asked else 0)
+        + (n_curves if n_sizes else 0),
     }
 
 

@@ -50,6 +50,11 @@ FIGURE_SOURCES = {
     'potential_profile': 'potential, electric field',
     'interface_structure': 'radial distributions',
     'interface_dynamics': 'survival, reorientation',
+    'convergence': 'convergence',
+    'capacitance': 'capacitance',
+    'compare_solvent_dipoles': 'solvent dipoles',
+    'survival_of_runs': 'survival of runs',
+    'learning_curve_over_size': 'errors over size',
     'receptive_field_ranking': 'receptive fields',
     'TrainingCalculation': 'learning curves',
 }

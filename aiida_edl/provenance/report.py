@@ -12,7 +12,7 @@ from aiida.orm import ProcessNode
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from aiida_edl.provenance import methods, report_text
+from aiida_edl.provenance import methods, report_text, run_exclusions, tables_runs
 from aiida_edl.provenance.archive import plugin_versions
 from aiida_edl.provenance.curves import CURVE_FIGURES
 from aiida_edl.provenance.figure_style import RenderedFigure
@@ -26,12 +26,30 @@ from aiida_edl.provenance.rows import as_dicts
 from aiida_edl.provenance.table_formats import printed
 from aiida_edl.provenance.table_text import shown, to_csv
 from aiida_edl.provenance.tables import TABLES
-from aiida_edl.provenance.tables_analyses import excluded_rows, quality_rows
 from aiida_edl.registry import unknown_name_message
 
 PAGE = 'report.html'
 """Name of the page."""
 TEMPLATE = 'report.html.j2'
+SHOWN_TABLES = (
+    'capacitance_groups',
+    'capacitance_intervals',
+    'convergence',
+    'errors_over_size',
+    'excluded_runs',
+    'given_potentials',
+    'locality',
+    'remedies',
+    'remedy_comparisons',
+    'run_quality',
+    'solvent_dipoles',
+    'structure_contrasts',
+    'structure_groups',
+    'structure_numbers',
+    'structures_without_reference',
+    'survival_of_runs',
+)
+"""Tables that stand on the page, folded where they are long."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +165,9 @@ def _page(
         tables=tables,
         methods=methods.methods_sentences(results, plugin_versions()),
         claims=TABLES['paper_claims'](results),
-        quality=quality_rows(results),
-        contrasts=TABLES['structure_contrasts'](results),
-        excluded=excluded_rows(results),
+        rules=run_exclusions,
+        runs=tables_runs,
+        rows_of={name: TABLES[name](results) for name in SHOWN_TABLES},
         best=[{title: row[column] for column, title in best_columns.items()} for row in best],
         cost=as_dicts(results.cost),
         rejected=as_dicts(results.rejected),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from aiida_edl.provenance.analysed_runs import QUALITY
+from aiida_edl.provenance.curves import CURVE_FIGURES
+from aiida_edl.provenance.methods import contents
 from aiida_edl.provenance.progress import format_seconds
 from aiida_edl.provenance.results import BenchmarkResults, kind_of, model_name
 from aiida_edl.provenance.table_text import shown
@@ -62,7 +64,7 @@ def settings_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
     reference, production = settings.get('reference', {}), settings.get('production', {})
     rows = [
         ('protocol', settings.get('protocol')),
-        ('metal and film', _structure(settings.get('structure', {}))),
+        ('metal and film', contents(results) if results.compositions else None),
         ('level of theory of the labels', results.level_of_theory),
         ('reference dynamics', _dynamics(reference, f'{reference.get("replicas", 1)} for each charge state')),
         ('labelled frames', f'{results.n_frames} of {results.n_labelled}'),
@@ -81,13 +83,6 @@ def settings_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
         ),
     ]
     return [{'quantity': name, 'value': value} for name, value in rows if value]
-
-
-def _structure(values: Mapping[str, Any]) -> str:
-    """Return slab and film in words."""
-    repeat = ' × '.join(str(number) for number in values.get('repeat', []))
-    parts = [str(values.get('metal', '')), f'{repeat} atoms' if repeat else '', f'{values.get("n_water", "?")} water']
-    return ', '.join(part for part in parts if part)
 
 
 def _dynamics(part: Mapping[str, Any], number: str) -> str:
@@ -232,16 +227,6 @@ def ranking_sentences(results: BenchmarkResults) -> list[str]:
     return [str(row['sentence']) for row in results.ranking.get('correlations', [])]
 
 
-def quality_sentence(results: BenchmarkResults) -> str:
-    """Return how many runs stayed within physics, in one sentence."""
-    runs = results.runs_of(QUALITY)
-    bad = sum(run.scalars.get('is_physical') is False for run in runs)
-    return (
-        f'{len(runs) - bad} of {len(runs)} runs stayed within physics by the rule of the analysis {QUALITY}; the '
-        'others count in no average.'
-    )
-
-
 def sampling_summary_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
     """Return what the length of the MD buys, by charge state and kind of run.
 
@@ -269,6 +254,38 @@ def sampling_summary_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
 def _largest(values: Iterable[float]) -> float:
     """Return the largest of the values that are known, NaN if none is: a run too short for an error has none."""
     return max((value for value in values if math.isfinite(value)), default=math.nan)
+
+
+def curve_caption(results: BenchmarkResults, name: str) -> str:
+    """Return what the reader of a figure of curves has to know, with the bounds of the layers where it shows some.
+
+    :param results: what the benchmark has found.
+    :param name: name in :data:`~aiida_edl.provenance.curves.CURVE_FIGURES`.
+    """
+    figure = CURVE_FIGURES[name]
+    analyses = {curve.analysis for curve in figure.curves if curve.row is not None}
+    bounds = [run.setting('layer_bounds') for analysis in analyses for run in results.runs_of(analysis)]
+    if not (known := next((value for value in bounds if value), None)):
+        return figure.caption
+    shown_rows = max(curve.row for curve in figure.curves if curve.row is not None) + 1
+    layers = [f'{low:g} to {high:g} Å' for low, high in pairwise(known)][:shown_rows]
+    listed = ', '.join(f'layer {number}: {layer}' for number, layer in enumerate(layers, start=1))
+    return f'{figure.caption} Heights of the oxygen above the metal: {listed}.'
+
+
+def survival_sentences(results: BenchmarkResults) -> list[str]:
+    """Return how long the runs of each architecture and training set stay physical, in words.
+
+    :param results: what the benchmark has found.
+    """
+    failed = [item for item in results.survivals if item.scalars.get('n_failed')]
+    total = sum(int(item.scalars.get('n_runs') or 0) for item in results.survivals)
+    sentences = [f'{item.name}: {item.scalars.get("sentence")}.' for item in failed]
+    fine = len(results.survivals) - len(failed)
+    tail = (
+        f'all runs of the other {fine} kinds of model stayed' if failed else f'each of the {fine} kinds of model stayed'
+    )
+    return [*sentences, f'Of {total} runs in all, {tail} within physics to their end.'] if fine else sentences
 
 
 def need_sentences(results: BenchmarkResults) -> list[str]:

@@ -17,9 +17,18 @@ from aiida_edl.architectures.base import LearningCurve
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.provenance import queries
 from aiida_edl.provenance.analysed_runs import PROFILES, AnalysedRun, collect_analyses, of_profiles
+from aiida_edl.provenance.composition import Composition, composition
 from aiida_edl.provenance.graph import CalledProcess, batches, called_processes
+from aiida_edl.provenance.group_results import GroupResult, collect_groups
+from aiida_edl.provenance.locality_queries import LocalityResult
 from aiida_edl.provenance.progress import settings_of
 from aiida_edl.provenance.rows import Cost, Failure, Rejected, TrainedPotential
+from aiida_edl.provenance.study_findings import (
+    GivenPotential,
+    given_potentials,
+    locality_of_study,
+    remedies_in_study,
+)
 from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles
 from aiida_edl.science.analysis.model_tags import ModelProfile, ModelTag
 from aiida_edl.science.analysis.training_sets import training_kind
@@ -82,6 +91,22 @@ class BenchmarkResults:
     """Result of ``compare_structures``; empty if there is none."""
     capacitance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Result of ``capacitance``; empty if there is none."""
+    solvent_dipoles: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Result of ``compare_solvent_dipoles``; empty if there is none."""
+    charge_table: tuple[Mapping[str, Any], ...] = ()
+    """Rows of ``charge_states``; empty if there are none."""
+    compositions: Mapping[str, Composition] = dataclasses.field(default_factory=dict)
+    """What the structure of each charge state is made of, by its label."""
+    survivals: tuple[GroupResult, ...] = ()
+    """How long runs stay physical, by architecture and training set."""
+    errors_over_size: tuple[GroupResult, ...] = ()
+    """Errors against the size of the training set, by architecture and training set."""
+    locality: tuple[LocalityResult, ...] = ()
+    """What locality tests found that belong to the study."""
+    given: tuple[GivenPotential, ...] = ()
+    """Potentials from elsewhere that were tested on the frames of the study."""
+    remedies: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What remedies do to the cost of mixed training; empty if the study holds none."""
     analyses: tuple[AnalysedRun, ...] = ()
     """What further analyses found in each run."""
     trainings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
@@ -112,6 +137,11 @@ class BenchmarkResults:
     def ion(self) -> str:
         """Chemical symbol of the ion."""
         return str(self.settings.get('ion', 'ion'))
+
+    @property
+    def metal(self) -> str:
+        """Chemical symbol of the metal."""
+        return str(self.settings.get('structure', {}).get('metal', 'metal'))
 
     def of_state(self, charge_label: str, is_reference: bool) -> list[ModelProfile]:
         """Return the profiles at one charge state, of the reference or of the models."""
@@ -174,6 +204,14 @@ def collect(study: ProcessNode) -> BenchmarkResults:
         ranking=_result(processes, 'receptive_field_ranking'),
         structures=_result(processes, 'compare_structures'),
         capacitance=_result(processes, 'capacitance'),
+        solvent_dipoles=_result(processes, 'compare_solvent_dipoles'),
+        charge_table=tuple(_result(processes, 'charge_states').get('rows', [])),
+        compositions=_compositions(processes),
+        survivals=collect_groups(study, 'survivals', potentials),
+        errors_over_size=collect_groups(study, 'errors_over_size', potentials),
+        locality=locality_of_study(study, potentials),
+        given=given_potentials(study, dataset),
+        remedies=remedies_in_study(study),
         analyses=collect_analyses(study, potentials, labels),
         trainings=queries.hyperparameters(potentials),
     )
@@ -246,6 +284,16 @@ def _states_of_structures(processes: list[CalledProcess]) -> list[dict[str, Any]
     """Return the charge states of the structures that were built."""
     structures = _outputs(_of_function(processes, 'build_interface'), DatasetData)
     return [state for node in structures for state in node.base.attributes.get(DatasetData.KEY_CHARGE_STATES)]
+
+
+def _compositions(processes: list[CalledProcess]) -> dict[str, Composition]:
+    """Return what the structures that were built are made of, by charge label."""
+    structures = _outputs(_of_function(processes, 'build_interface'), DatasetData)
+    return {
+        str(state['label']): composition(node.frame(0))
+        for node in structures
+        for state in node.base.attributes.get(DatasetData.KEY_CHARGE_STATES)
+    }
 
 
 def _n_labelled(processes: list[CalledProcess]) -> int:

@@ -20,8 +20,10 @@ REPLICA_NUMBER = re.compile(r'_\d+$')
 """Number of a reference run at the end of a label."""
 FURTHER_RUN = '_replica_'
 """Between a charge label and the number of a further run."""
-ANSWERS = ('answer', 'penalty', 'ranking', 'charge_states')
+ANSWERS = ('answer', 'penalty', 'ranking', 'charge_states', 'structures', 'capacitance', 'solvent_dipoles')
 """Outputs of a benchmark that answer its question."""
+ANSWER_NAMESPACES = ('survivals', 'errors_over_size')
+"""Outputs that answer it for each kind of model."""
 STAGE_OF_REFERENCE = {'reference_md_': 'reference', 'labelling_': 'labels', 'reference_analysis_': 'analyses'}
 """Stage of what is called for each reference run, by the beginning of its call label."""
 
@@ -96,9 +98,8 @@ def _members(process: ProcessNode) -> Iterator[tuple[str, Node]]:
     for key, node in _namespace(outputs, 'profiles').items():
         label = key.rpartition('_at_')[2] if '_at_' in key else REPLICA_NUMBER.sub('', key.removeprefix('reference_'))
         yield from _by_charge('analyses', {label: node})
-    for key in ANSWERS:
-        if key in outputs:
-            yield 'answer', outputs[key]
+    for node in _answers(outputs):
+        yield 'answer', node
     calls = process.base.links.get_outgoing(link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK)).all()
     for entry in calls:
         child = entry.node
@@ -108,6 +109,15 @@ def _members(process: ProcessNode) -> Iterator[tuple[str, Node]]:
             yield f'structures/{entry.link_label.removeprefix("structure_")}', child.outputs.result
         else:
             yield from _reference_members(entry.link_label, child)
+
+
+def _answers(outputs: Any) -> Iterator[Node]:
+    """Yield the nodes that answer the question of a benchmark."""
+    for key in ANSWERS:
+        if key in outputs:
+            yield outputs[key]
+    for key in ANSWER_NAMESPACES:
+        yield from _namespace(outputs, key).values()
 
 
 def _reference_members(call_label: str, child: ProcessNode) -> Iterator[tuple[str, Node]]:

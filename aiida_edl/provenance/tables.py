@@ -11,17 +11,25 @@ import numpy as np
 from aiida_edl.provenance.curves import CURVE_FIGURES
 from aiida_edl.provenance.paper_claims import claim_rows
 from aiida_edl.provenance.results import BenchmarkResults
+from aiida_edl.provenance.rows import as_dicts
+from aiida_edl.provenance.run_exclusions import excluded_rows, tag_columns
 from aiida_edl.provenance.tables_analyses import (
     analysis_rows,
     curve_rows,
     energy_shift_mean_rows,
-    excluded_rows,
     force_ratio_rows,
     hyperparameter_rows,
     nested_rows,
-    quality_rows,
     ranking_rows,
-    tag_columns,
+)
+from aiida_edl.provenance.tables_runs import (
+    charge_table_rows,
+    convergence_rows,
+    quality_rows,
+    size_rows,
+    solvent_dipole_rows,
+    survival_curve_rows,
+    survival_rows,
 )
 
 FEMTOSECOND_PER_PICOSECOND = 1000.0
@@ -158,11 +166,25 @@ TABLES: Mapping[str, Callable[[BenchmarkResults], list[dict[str, Any]]]] = {
     'receptive_field_ranking': ranking_rows,
     'excluded_runs': excluded_rows,
     'run_quality': quality_rows,
+    'survival_of_runs': survival_rows,
+    'survival_curves': survival_curve_rows,
+    'convergence': convergence_rows,
+    'errors_over_size': size_rows,
+    'charge_states': charge_table_rows,
+    'locality': lambda results: as_dicts(results.locality),
+    'given_potentials': lambda results: as_dicts(results.given),
+    'remedies': partial(nested_rows, source='remedies', table='rows'),
+    'remedy_comparisons': partial(nested_rows, source='remedies', table='comparisons'),
+    'solvent_dipoles': solvent_dipole_rows,
     'structure_distributions': partial(nested_rows, source='structures', table='distributions'),
     'structure_numbers': partial(nested_rows, source='structures', table='numbers'),
+    'structure_groups': partial(nested_rows, source='structures', table='groups'),
+    'structures_without_reference': partial(nested_rows, source='structures', table='without_reference'),
     'structure_contrasts': partial(nested_rows, source='structures', table='contrasts'),
     'capacitance': partial(nested_rows, source='capacitance', table='series'),
     'capacitance_points': partial(nested_rows, source='capacitance', table='points'),
+    'capacitance_intervals': partial(nested_rows, source='capacitance', table='intervals'),
+    'capacitance_groups': partial(nested_rows, source='capacitance', table='groups'),
     'analyses': analysis_rows,
     'hyperparameters': hyperparameter_rows,
     'paper_claims': claim_rows,

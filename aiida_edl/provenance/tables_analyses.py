@@ -1,4 +1,4 @@
-"""The tables of a report on mixed training, on the quality of runs, and on what further analyses found."""
+"""The tables of a report on mixed training, and on what further analyses found."""
 
 from __future__ import annotations
 
@@ -7,26 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from aiida_edl.provenance.analysed_runs import ERROR_SUFFIX, QUALITY, AnalysedRun, number, scalar_rows
+from aiida_edl.provenance.analysed_runs import AnalysedRun, number, scalar_rows
 from aiida_edl.provenance.curves import CURVE_FIGURES, Curve
-from aiida_edl.provenance.results import BenchmarkResults, kind_of
-from aiida_edl.science.analysis.model_tags import ModelTag
-
-FEMTOSECOND_PER_PICOSECOND = 1000.0
-
-
-def tag_columns(tag: ModelTag) -> dict[str, Any]:
-    """Return what a run was made with.
-
-    :param tag: its tag.
-    """
-    return {
-        'charge_state': tag.charge_state,
-        'architecture': tag.architecture,
-        'training_set': tag.training_set,
-        'kind': 'reference' if tag.is_reference else kind_of(tag.training_set),
-        'seed': tag.seed,
-    }
+from aiida_edl.provenance.results import BenchmarkResults
+from aiida_edl.provenance.run_exclusions import tag_columns
 
 
 def curve_rows(results: BenchmarkResults, name: str) -> list[dict[str, Any]]:
@@ -44,7 +28,7 @@ def curve_rows(results: BenchmarkResults, name: str) -> list[dict[str, Any]]:
     for (analysis, x), members in groups.items():
         for run in results.runs_of(analysis):
             abscissa = run.array(x)
-            present = [curve for curve in members if run.array(curve.y, curve.row) is not None]
+            present = [curve for curve in members if curve.values(run) is not None]
             if abscissa is None or not present:
                 continue
             for index, position in enumerate(abscissa):
@@ -63,7 +47,7 @@ def _values(run: AnalysedRun, curves: list[Curve], index: int) -> dict[str, floa
     """Return the values of curves at one point, with their errors."""
     values: dict[str, float | None] = {}
     for curve in curves:
-        array, errors = run.array(curve.y, curve.row), run.array(f'{curve.y}{ERROR_SUFFIX}', curve.row)
+        array, errors = curve.values(run), curve.errors(run)
         values[curve.column] = None if array is None else number(np.asarray(array)[index])
         values[curve.error_column] = None if errors is None else number(np.asarray(errors)[index])
     return values
@@ -79,41 +63,6 @@ def analysis_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
         for run in results.analyses
         for row in scalar_rows(run)
     ]
-
-
-def quality_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
-    """Return whether each run stayed within physics by the stated rule, and what broke it.
-
-    :param results: what the benchmark has found.
-    """
-    rows = []
-    for run in results.runs_of(QUALITY):
-        values = run.scalars
-        reasons = [str(reason['sentence']) for reason in values.get('reasons') or []]
-        survival = number(values.get('survival_time'))
-        rows.append(
-            {
-                **tag_columns(run.tag),
-                'is_physical': values.get('is_physical'),
-                'survival_ps': None if survival is None else survival / FEMTOSECOND_PER_PICOSECOND,
-                'outlived_its_length': values.get('is_censored'),
-                'temperature_kelvin': number(values.get('temperature')),
-                'temperature_error_kelvin': number(values.get('temperature_error')),
-                'energy_drift_mev_per_atom_and_ps': number(values.get('energy_drift')),
-                'energy_drift_error_mev_per_atom_and_ps': number(values.get('energy_drift_error')),
-                'outside_of_training_fraction': number(values.get('outside_fraction')),
-                'reasons': '; '.join(reasons) or None,
-            }
-        )
-    return rows
-
-
-def excluded_rows(results: BenchmarkResults) -> list[dict[str, Any]]:
-    """Return the runs that do not count in the spread of models, and why.
-
-    :param results: what the benchmark has found.
-    """
-    return [dict(row) for row in results.answer.get('excluded', [])]
 
 
 def force_ratio_rows(results: BenchmarkResults) -> list[dict[str, Any]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 
 import pytest
 
+from aiida_edl.provenance.locality_queries import LocalityResult
 from aiida_edl.provenance.paper_claims import claim_rows
 from aiida_edl.provenance.results import BenchmarkResults, Study
+from aiida_edl.provenance.study_findings import GivenPotential
 
 MOMENT = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 
@@ -92,3 +95,59 @@ def test_surface_charge_falls_with_every_ion():
     ]
     assert verdict('1a', charge_states=tuple(states)) == 'reproduced'
     assert verdict('1a', charge_states=tuple(states[::-1])) == 'not reproduced'
+
+
+def locality(verdict: str, is_blind: bool | None, is_told: bool = False) -> LocalityResult:
+    distances = dict.fromkeys(field.name for field in dataclasses.fields(LocalityResult))
+    names = {'potential': 'mace_1', 'architecture': 'mace', 'stated_field_angstrom': 9.0, 'report': ''}
+    return LocalityResult(
+        **{**distances, **names, 'verdict': verdict, 'is_charge_blind': is_blind, 'takes_total_charge': is_told}
+    )
+
+
+@pytest.mark.parametrize(
+    ('found', 'expected'),
+    [
+        ([], 'not tested'),
+        ([locality('local', True), locality('local', None)], 'reproduced'),
+        ([locality('local', True), locality('local', False)], 'not reproduced'),
+        ([locality('not_local', False)], 'undecided'),
+        ([locality('undecided', None)], 'undecided'),
+        ([locality('local', False, is_told=True)], 'not tested'),
+    ],
+)
+def test_blindness_of_local_models_follows_from_locality_tests(found, expected):
+    assert verdict('1b.', locality=tuple(found)) == expected
+
+
+def given(architecture: str, error: float) -> GivenPotential:
+    return GivenPotential(architecture, 'OC25', error, 0.01, 0.001, 4, 0, '', '')
+
+
+def mixed(error: float) -> dict:
+    names = {'scope': 'all', 'architecture': 'mace', 'training_set': 'mixed', 'charge_state': 'all'}
+    return {**names, 'force_rmse_ev_per_angstrom': error, 'force_rmse_error_ev_per_angstrom': 0.01}
+
+
+@pytest.mark.parametrize(
+    ('potentials', 'expected'),
+    [
+        ([], 'not tested'),
+        ([given('mace', 0.15)], 'not tested'),
+        ([given('esen', 0.15)], 'reproduced'),
+        ([given('esen', 0.25)], 'not reproduced'),
+        ([given('esen', 0.09)], 'not reproduced'),
+    ],
+)
+def test_foundation_model_follows_from_what_was_given(potentials, expected):
+    assert verdict('5.', given=tuple(potentials), errors=(mixed(0.1), mixed(0.2))) == expected
+
+
+def test_other_given_potentials_are_named_with_their_errors():
+    (row,) = [
+        r for r in claim_rows(results(given=(given('mace', 0.15),), errors=(mixed(0.1),))) if r['claim'][0] == '5'
+    ]
+    assert row['ours'] == (
+        'no esen from elsewhere was tested on these frames (its checkpoint is gated); mace (OC25): 150 meV/Å on 4 '
+        'frames; best model trained here on all charge states: 100 meV/Å'
+    )

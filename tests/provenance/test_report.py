@@ -10,12 +10,23 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from aiida.orm import WorkChainNode
 
-from aiida_edl.provenance import report_text
+from aiida_edl.provenance import methods, report_text, run_exclusions, tables_runs
+from aiida_edl.provenance.analysed_runs import AnalysedRun
+from aiida_edl.provenance.curves import CURVE_FIGURES
 from aiida_edl.provenance.figure_style import render
 from aiida_edl.provenance.figures import FIGURES, render_figures
 from aiida_edl.provenance.report import ReportError, write_report
 from aiida_edl.provenance.results import collect
 from aiida_edl.provenance.tables import TABLES
+
+WITHOUT_ROWS = {
+    'structures_without_reference',
+    'locality',
+    'given_potentials',
+    'remedies',
+    'remedy_comparisons',
+}
+"""Tables for which the stored benchmark has nothing to show."""
 
 
 @pytest.fixture(scope='module')
@@ -36,7 +47,7 @@ def page(files):
 def test_every_figure_has_png_svg_and_table(files):
     names = {path.name for path in files.figures}
     assert names == {f'{name}.{suffix}' for name in FIGURES for suffix in ('png', 'svg')}
-    assert {path.stem for path in files.tables} == set(TABLES) - {'excluded_runs'}
+    assert {path.stem for path in files.tables} == set(TABLES) - WITHOUT_ROWS
     assert {FIGURES[name].table for name in FIGURES} <= {path.stem for path in files.tables}
 
 
@@ -123,7 +134,16 @@ def test_table_of_profiles_holds_every_run(files):
 def test_report_without_answer(results):
     partial = dataclasses.replace(results, answer={}, profiles=())
     assert report_text.answer_sentences(partial)[0].startswith('The benchmark has no answer: it is finished')
-    partial = dataclasses.replace(partial, analyses=(), penalty={}, ranking={})
+    partial = dataclasses.replace(
+        partial,
+        analyses=(),
+        penalty={},
+        ranking={},
+        capacitance={},
+        solvent_dipoles={},
+        survivals=(),
+        errors_over_size=(),
+    )
     assert set(render_figures(partial)) == {'errors', 'energy_shifts', 'learning_curves'}
 
 
@@ -148,7 +168,10 @@ def test_single_table_is_written(benchmark, tmp_path):
     ('wishes', 'message'),
     [
         ({'figures': ('spred',)}, r"unknown figure 'spred': did you mean 'spread'\? Known: .*"),
-        ({'tables': ('excluded_runs',)}, "the benchmark has no numbers for table 'excluded_runs'; it has \\[\\]"),
+        (
+            {'tables': ('structures_without_reference',)},
+            "the benchmark has no numbers for table 'structures_without_reference'; it has \\[\\]",
+        ),
     ],
 )
 def test_what_does_not_exist_is_refused(benchmark, tmp_path, wishes, message):
@@ -178,10 +201,50 @@ def test_methods_come_from_the_graph(page):
         assert words in page
 
 
-def test_quality_of_every_run_is_counted(results):
-    assert report_text.quality_sentence(results) == (
-        '10 of 10 runs stayed within physics by the rule of the analysis run_quality; the others count in no average.'
+def test_quality_of_every_run_is_counted_and_one_that_exploded_unjudged(results):
+    assert run_exclusions.count_sentence(results) == (
+        '10 of 10 runs that were judged stayed within physics; the others count in no average. 1 more ended early or '
+        'left nothing to judge.'
     )
+
+
+def test_runs_that_do_not_count_are_those_that_exploded_and_those_that_left_physics(results):
+    (exploded,) = TABLES['excluded_runs'](results)
+    assert exploded == {
+        'charge_state': '2Na',
+        'architecture': 'deep_potential',
+        'training_set': 'single_2',
+        'kind': 'single',
+        'seed': 2,
+        'run': None,
+        'reason': 'The temperature rose above 3000 K at step 120',
+    }
+    runs = results.runs_of('run_quality')
+    scalars = {**runs[-1].scalars, 'is_physical': False, 'reasons': [{'sentence': 'the film evaporated'}]}
+    bad = dataclasses.replace(runs[-1], scalars=scalars, replica=2)
+    partial = dataclasses.replace(results, analyses=(*runs[:-1], bad))
+    rows = TABLES['excluded_runs'](partial)
+    assert [(row['architecture'], row['run'], row['reason']) for row in rows] == [
+        (bad.tag.architecture, 2, 'the film evaporated'),
+        ('deep_potential', None, 'The temperature rose above 3000 K at step 120'),
+    ]
+    assert run_exclusions.count_sentence(partial).startswith('9 of 10 runs that were judged stayed within physics')
+
+
+def test_exploded_run_that_was_judged_is_listed_once(results):
+    exploded = next(tag for _, tag, _ in run_exclusions.failed_runs(results))
+    scalars = {'is_physical': False, 'reasons': [{'sentence': 'the program ended the run'}]}
+    judged = AnalysedRun('run_quality', exploded, {}, scalars)
+    rows = TABLES['excluded_runs'](dataclasses.replace(results, analyses=(*results.analyses, judged)))
+    assert [row['reason'] for row in rows] == ['the program ended the run']
+
+
+def test_rule_of_exclusion_is_printed_with_the_limits_of_the_graph(results):
+    runs = results.runs_of('run_quality')
+    stated = [dataclasses.replace(run, scalars={**run.scalars, 'settings': {'hot_factor': 7.0}}) for run in runs]
+    (sentence,) = run_exclusions.rule_sentences(dataclasses.replace(results, analyses=tuple(stated)))
+    assert 'its temperature exceeds 7 times the target' in sentence
+    assert 'two atoms are closer than 0.6 of the sum of their covalent radii' in sentence
 
 
 def test_runs_that_left_physics_are_not_drawn(results):
@@ -189,7 +252,61 @@ def test_runs_that_left_physics_are_not_drawn(results):
     row = {**dataclasses.asdict(first.tag), 'reason': 'the film evaporated'}
     partial = dataclasses.replace(results, answer={**results.answer, 'excluded': [row]})
     assert partial.excluded_tags == {first.tag}
-    assert TABLES['excluded_runs'](partial) == [row]
+    assert 'the film evaporated' in {found['reason'] for found in TABLES['excluded_runs'](partial)}
+
+
+def test_radial_distributions_are_found_by_the_names_of_their_pairs(results):
+    figure = CURVE_FIGURES['radial_distributions']
+    (run, *_) = [run for run in results.runs_of('interface_structure') if run.tag.charge_state == '2Na']
+    rows = {curve.pair: curve.values(run) for curve in figure.curves}
+    names = {('O', 'O'): 'O-O', ('O', 'H'): 'O-H', ('metal', 'O'): 'Au-O', ('ion', 'O'): 'Na-O'}
+    for pair, name in names.items():
+        assert rows[pair].tolist() == run.arrays['rdf_g'][run.scalars['rdf_pairs'].index(name)].tolist()
+    other = dataclasses.replace(run, scalars={**run.scalars, 'rdf_pairs': ['H-H', 'O-Na']})
+    assert [curve.values(other) is None for curve in figure.curves] == [True, True, True, False]
+    assert {'rdf_g_O_O', 'rdf_g_ion_O'} <= set(TABLES['radial_distributions'](results)[0])
+
+
+def test_layers_are_named_by_their_bounds(results):
+    caption = report_text.curve_caption(results, 'angles_in_layers')
+    assert caption.endswith('Heights of the oxygen above the metal: layer 1: 0 to 4 Å, layer 2: 4 to 7 Å.')
+
+
+def test_cell_is_counted_from_the_structures(results):
+    assert methods.contents(results) == (
+        '4 Au atoms and 1 water molecules in 5.80 × 5.80 × 20.00 Å, open along the normal'
+    )
+
+
+def test_convergence_names_its_observables(results):
+    rows = TABLES['convergence'](results)
+    assert {row['observable'] for row in rows} == {'first_layer_count', 'solvent_dipole'}
+    assert {(row['length_factor'], row['is_enough']) for row in rows} == {(0.5, True), (4.0, False)}
+    (count, *_) = tables_runs.convergence_summary_rows(results)
+    assert (count['observable'], count['runs of'], count['long enough']) == ('first layer count', 'reference', '2 of 2')
+    names = {row['quantity'] for row in TABLES['analyses'](results) if row['analysis'] == 'convergence'}
+    assert 'correlation_time[solvent_dipole]' in names
+
+
+def test_survivals_and_sizes_are_named_by_architecture_and_training_set(results):
+    assert [
+        (row['architecture'], row['training_set'], row['n_failed']) for row in TABLES['survival_of_runs'](results)
+    ] == [
+        ('deep_potential', 'single_2', 1),
+        ('mace', 'mixed', 0),
+    ]
+    assert [row['n_training_frames'] for row in TABLES['errors_over_size'](results)] == [2, 4]
+    assert report_text.survival_sentences(results)[0].startswith('deep_potential, single_2: 1 of 2 runs left physics')
+
+
+def test_surface_charges_are_a_table(results):
+    (neutral, charged) = TABLES['charge_states'](results)
+    assert (neutral['charge_state'], charged['charge_state'], charged['metal_charge_e']) == ('0', '2Na', -2.0)
+    assert charged['water_film_angstrom'] == pytest.approx(results.water_thickness('2Na'))
+
+
+def test_long_tables_are_folded(page):
+    assert re.search(r'<summary>All runs: 10 rows</summary>', page)
 
 
 def test_answer_ends_with_what_does_not_count(results):
@@ -205,7 +322,7 @@ def test_numbers_of_analyses_have_their_errors(results):
     assert {(row['value'], row['error']) for row in rows} == {(1.2, 0.1)}
     assert len(rows) == 10
     lists = {row['quantity'] for row in TABLES['analyses'](results) if row['analysis'] == 'run_quality'}
-    assert {'element_temperature[1]', 'element_temperature[2]'} <= lists
+    assert {'element_temperature[H]', 'element_temperature[O]'} <= lists
 
 
 def test_comparisons_of_analyses_are_tables(results):

@@ -240,9 +240,14 @@ def _row(name: str, replicas: list[Floats], interval: float, settings: Convergen
     factor = (row['error'] / target) ** 2
     is_known = row['n_independent'] >= settings.minimum_independent
     row['length_factor'] = factor if is_known else max(factor, settings.minimum_independent / row['n_independent'])
+    row['is_enough'] = is_known and _has_settled(row, settings) and factor <= 1.0
     row['statement'] = _statement(name, row, settings)
-    row['is_enough'] = row['statement'].endswith(ENOUGH)
     return row
+
+
+def _has_settled(row: Mapping[str, Any], settings: ConvergenceSettings) -> bool:
+    """Return whether the halves of a run agree within their errors."""
+    return not abs(row['drift']) > settings.maximum_drift
 
 
 def _statement(name: str, row: Mapping[str, Any], settings: ConvergenceSettings) -> str:
@@ -254,12 +259,12 @@ def _statement(name: str, row: Mapping[str, Any], settings: ConvergenceSettings)
             f'{name}: {count:.1f} independent samples are too few to trust an error, '
             f'{settings.minimum_independent:g} are wanted; {factor:.1f} times longer needed'
         )
-    if abs(row['drift']) > settings.maximum_drift:
+    if not _has_settled(row, settings):
         return (
             f'{name} has not settled: its halves differ by {abs(row["drift"]):.1f} standard errors; '
             f'leave out the first {row["equilibration_time"]:g} fs, or run longer'
         )
     achieved = f'{name} is known to {row["error"]:.2g}{unit}'
-    if factor > 1.0:
-        return f'{achieved}; {factor:.1f} times longer needed for {row["target_error"]:g}{unit}'
-    return f'{achieved}, wanted was {row["target_error"]:g}{unit}: {ENOUGH}'
+    if row['is_enough']:
+        return f'{achieved}, wanted was {row["target_error"]:g}{unit}: {ENOUGH}'
+    return f'{achieved}; {factor:.1f} times longer needed for {row["target_error"]:g}{unit}'
