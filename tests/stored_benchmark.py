@@ -387,9 +387,11 @@ def _further_analyses(study: StoredBenchmark, caller: Any, trajectory: DatasetDa
 def _kinds_of_models(study: StoredBenchmark) -> None:
     """Store what is found for the models of one kind together."""
     survivals = {
-        'mace_mixed': survival_node([2000.0, 2000.0], [True, True]),
-        'deep_potential_single_2': survival_node([60.0, 2000.0], [False, True]),
+        f'{architecture}_{name}': survival_node([2000.0, 2000.0], [True, True])
+        for architecture in SEEDS
+        for name in TRAINING_SETS
     }
+    survivals['deep_potential_single_2'] = survival_node([60.0, 2000.0], [False, True])
     for name, node in survivals.items():
         study.call_function('survival_of_runs', f'survival_{name}', {}, {'result': node})
     sizes = size_node()

@@ -103,7 +103,7 @@ def _given(chain: WorkChainNode) -> GivenPotential:
     potential, rows = chain.outputs.potential, []
     if 'errors' in chain.outputs:
         rows = chain.outputs.errors.get_dict()['rows']
-    of_all = next((row for row in rows if row['scope'] == 'all'), {})
+    of_all: Mapping[str, Any] = next((row for row in rows if row['scope'] == 'all'), {})
     names = ('force_rmse_ev_per_angstrom', 'force_rmse_error_ev_per_angstrom', 'energy_rmse_ev_per_atom', 'n_frames')
     return GivenPotential(
         architecture=potential.architecture,

@@ -292,8 +292,10 @@ def test_survivals_and_sizes_are_named_by_architecture_and_training_set(results)
     assert [
         (row['architecture'], row['training_set'], row['n_failed']) for row in TABLES['survival_of_runs'](results)
     ] == [
+        ('deep_potential', 'mixed', 0),
         ('deep_potential', 'single_2', 1),
         ('mace', 'mixed', 0),
+        ('mace', 'single_2', 0),
     ]
     assert [row['n_training_frames'] for row in TABLES['errors_over_size'](results)] == [2, 4]
     assert report_text.survival_sentences(results)[0].startswith('deep_potential, single_2: 1 of 2 runs left physics')
