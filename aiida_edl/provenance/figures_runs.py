@@ -175,7 +175,7 @@ def draw_solvent_dipoles(results: BenchmarkResults) -> Figure:
     axes.set_yticks(range(len(groups)), [f'{state}: {name}, {chosen}' for state, name, chosen in groups])
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.tick_params(axis='y', length=0)
-    axes.set_xlabel('variance of the solvent dipole / that of the reference')
+    axes.set_xlabel('variance of the solvent dipole\nover that of the reference')
     legend_above(figure, dot_handles(kinds_of(results)), 2)
     return figure
 
