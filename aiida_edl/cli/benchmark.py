@@ -13,7 +13,7 @@ from aiida.orm import ProcessNode
 
 from aiida_edl.calculations.exit_codes import has_results
 from aiida_edl.cli.group import EdlCommandGroup
-from aiida_edl.cli.parameters import BENCHMARK, FORMAT, SET, named_values, nested_settings, print_rows
+from aiida_edl.cli.parameters import BENCHMARK, FORMAT, SET, named_nodes, named_values, nested_settings, print_rows
 from aiida_edl.provenance import progress as stages
 from aiida_edl.provenance.archive import publish
 from aiida_edl.provenance.cached_jobs import cache_in_words, why_nothing_is_cached
@@ -32,6 +32,13 @@ def benchmark() -> None:
 
 CODES = click.option(
     '--code', 'codes', multiple=True, metavar='NAME=LABEL', help='Code of the reference or an architecture.'
+)
+POTENTIALS = click.option(
+    '--potential',
+    'potentials',
+    multiple=True,
+    metavar='NAME=PK',
+    help='A potential that was trained elsewhere: tested on the same frames, run at every charge state; repeatable.',
 )
 OPTIONS = click.option(
     '--options', type=YAML_FILE, help='YAML file with scheduler options by name of the code, or default.'
@@ -58,6 +65,7 @@ STUDY_NAME = click.option(
     '--architectures', default='', metavar='NAME,NAME', help='What to compare, if not what the protocol says.'
 )
 @CODES
+@POTENTIALS
 @OPTIONS
 @click.option('--gpus', type=click.IntRange(1), help='Train and run on this many GPUs a job; asked of the scheduler.')
 @click.option('--label', default='', help='Label of the process.')
@@ -73,6 +81,7 @@ def run(  # noqa: PLR0917  (one parameter per option)
     assignments: tuple[str, ...],
     architectures: str,
     codes: tuple[str, ...],
+    potentials: tuple[str, ...],
     options: Path | None,
     gpus: int | None,
     label: str,
@@ -85,24 +94,27 @@ def run(  # noqa: PLR0917  (one parameter per option)
 ) -> None:
     """Submit the benchmark to the daemon and print its identifier."""
     from aiida_edl.workflows import launch  # noqa: PLC0415  (imports every work chain)
-    from aiida_edl.workflows.benchmark_settings import BenchmarkSettings  # noqa: PLC0415
+    from aiida_edl.workflows.benchmark_settings import checked_settings  # noqa: PLC0415
 
     settings = launch.benchmark_settings(protocol, nested_settings(overrides, assignments), _words(architectures))
     if gpus:
         settings['architectures'] = {
             name: {**part, 'device': 'cuda'} for name, part in settings['architectures'].items()
         }
+    checked = checked_settings(settings)
     if dry_run:
-        BenchmarkSettings.from_dict(settings)
         _print_settings(settings)
         return
-    labels = launch.code_labels(BenchmarkSettings.from_dict(settings), named_values(codes, 'label'))
+    given = named_nodes(potentials, 'edl.potential')
+    labels = launch.code_labels(checked, named_values(codes, 'label'), given)
     wished = nested_settings(options, ())
     if gpus:
         wished = launch.options_on_gpus(wished, labels, list(settings['architectures']), gpus)
     name = checked_name(study) if study else ''
     _warn_of_cache()
-    process = launch.launch_benchmark(settings, labels, wished or None, label, repeat, max_active=max_active)
+    process = launch.launch_benchmark(
+        settings, labels, wished or None, label, repeat, max_active=max_active, potentials=given
+    )
     _follow(process, name, output, wait)
 
 
@@ -141,6 +153,7 @@ def _follow(process: ProcessNode, study: str, output: Path | None, wait: bool) -
 @click.option('--architectures', default='', metavar='NAME,NAME', help='Architectures that join those of the study.')
 @click.option('--seeds', default='', metavar='N,N', help='Seeds that join those of every architecture.')
 @CODES
+@POTENTIALS
 @OPTIONS
 @STUDY_NAME
 @MAX_ACTIVE
@@ -154,6 +167,7 @@ def extend(  # noqa: PLR0917  (one parameter per option)
     architectures: str,
     seeds: str,
     codes: tuple[str, ...],
+    potentials: tuple[str, ...],
     options: Path | None,
     study: str,
     max_active: int | None,
@@ -163,26 +177,26 @@ def extend(  # noqa: PLR0917  (one parameter per option)
 ) -> None:
     """Submit the benchmark PROCESS with more in it; what it had comes from the cache."""
     from aiida_edl.workflows import extension, launch  # noqa: PLC0415  (imports every work chain)
-    from aiida_edl.workflows.benchmark_settings import BenchmarkSettings  # noqa: PLC0415
+    from aiida_edl.workflows.benchmark_settings import checked_settings  # noqa: PLC0415
 
     old = extension.settings_of_study(process)
     more_seeds = [_seed(word) for word in _words(seeds)]
     settings = extension.extended_settings(
         process, nested_settings(overrides, assignments), _words(architectures), more_seeds
     )
-    checked = BenchmarkSettings.from_dict(settings)
+    checked = checked_settings(settings)
     for sentence in extension.consequences(old, settings):
         click.echo(f'Warning: {sentence}', err=True)
     if dry_run:
         _print_settings(settings)
         return
-    labels = launch.code_labels(checked, {**extension.codes_of_study(process), **named_values(codes, 'label')})
+    known = {**extension.potentials_of_study(process), **named_nodes(potentials, 'edl.potential')}
+    labels = launch.code_labels(checked, {**extension.codes_of_study(process), **named_values(codes, 'label')}, known)
     given = process.inputs.options.get_dict() if 'options' in process.inputs else {}
     name = checked_name(study) if study else study_name(process)
     _warn_of_cache()
-    extended = launch.launch_benchmark(
-        settings, labels, {**given, **nested_settings(options, ())} or None, process.label, max_active=max_active
-    )
+    wished = {**given, **nested_settings(options, ())} or None
+    extended = launch.launch_benchmark(settings, labels, wished, process.label, max_active=max_active, potentials=known)
     _follow(extended, name, output, wait)
 
 

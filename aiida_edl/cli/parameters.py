@@ -107,6 +107,24 @@ def named_values(assignments: Sequence[str], what: str) -> dict[str, str]:
     return pairs
 
 
+def named_nodes(assignments: Sequence[str], entry_point: str) -> dict[str, Any]:
+    """Return ``NAME=NODE`` as a mapping to nodes of one type.
+
+    :param assignments: as given; a node by PK, UUID or label.
+    :param entry_point: of the node type, e.g. ``'edl.potential'``.
+    :raises click.UsageError: if one has no ``=``, or there is no such node.
+    """
+    kind = NodeParamType(sub_classes=(f'aiida.data:{entry_point}',))
+    nodes = {}
+    for name, identifier in named_values(assignments, 'pk').items():
+        try:
+            nodes[name] = kind.convert(identifier, None, None)
+        except click.BadParameter as error:
+            what = entry_point.rpartition('.')[2]
+            raise click.UsageError(f"'{identifier}' of '{name}' is no {what}: {error.message}") from None
+    return nodes
+
+
 def named_numbers(assignments: Sequence[str], what: str) -> dict[str, float]:
     """Return ``NAME=NUMBER`` as a mapping.
 

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from aiida.orm import Dict, ProcessNode, load_node
 
 from aiida_edl.provenance.graph import STAGES, CalledProcess, called_processes
+from aiida_edl.science.analysis.training_sets import TrainingKind, training_kind
 
 ENDED = ('finished', 'excepted', 'killed')
 """States after which a process does nothing more."""
@@ -73,7 +74,9 @@ def planned_calculations(settings: dict[str, Any]) -> dict[str, int]:
     n_of_each = n_seeds * max(1, len(settings.get('set_sizes', ())))  # models of each training set
     n_models = n_of_each * len(settings['training_sets'])
     replicas = int(settings.get('production', {}).get('replicas', 1))
-    n_joined = n_of_each * sum(len(states) for states in settings['training_sets'].values())
+    sets = settings['training_sets'].items()  # leave-one-out models are run at the state left out, too
+    runs_of = {name: n_states if training_kind(name) is TrainingKind.WITHOUT else len(states) for name, states in sets}
+    n_joined = n_of_each * sum(runs_of.values())
     n_runs = n_joined * replicas
     asked = settings.get('analyses', {})
     n_together = n_joined * (1 + len(set(asked) - {QUALITY})) if replicas > 1 else 0

@@ -11,6 +11,7 @@ from aiida_edl.calculations.exit_codes import has_results
 from aiida_edl.calculations.functions.learning_curve_over_size import learning_curve_over_size
 from aiida_edl.calculations.functions.training_frames import training_frames
 from aiida_edl.workflows.assessment_analysis import charge_label
+from aiida_edl.workflows.benchmark_given import GIVEN, GivenPotentialsMixin
 from aiida_edl.workflows.benchmark_models import Model, replica_suffix
 from aiida_edl.workflows.benchmark_reference import BenchmarkReferenceMixin
 from aiida_edl.workflows.benchmark_settings import conversion_code_name, conversion_environments_of, md_code_name
@@ -18,7 +19,7 @@ from aiida_edl.workflows.potential_assessment import PotentialAssessmentWorkChai
 from aiida_edl.workflows.training import TrainingWorkChain
 
 
-class BenchmarkAssessmentsMixin(BenchmarkReferenceMixin):
+class BenchmarkAssessmentsMixin(GivenPotentialsMixin, BenchmarkReferenceMixin):
     """To be placed before :class:`~aiida.engine.WorkChain` in the bases of the benchmark."""
 
     def _md_inputs(self, architecture: str) -> dict[str, Any]:
@@ -62,7 +63,9 @@ class BenchmarkAssessmentsMixin(BenchmarkReferenceMixin):
     def _run_inputs(self, model: Model) -> dict[str, Any]:
         """Return from which frames a model is run, and how."""
         settings = self.settings
-        labels = settings.labels_of(model.training_set)
+        every = [settings.label(n_ions) for n_ions in settings.charge_states]
+        wished = every if model.training_set == GIVEN else settings.labels_to_run(model.training_set)
+        labels = [label for label in wished if self.reference_run(label, 1) is not None]
         replica, frame_index = settings.start(model)
         inputs: dict[str, Any] = {
             'structures': {label: self._reference_trajectory(label, replica) for label in labels},
@@ -80,13 +83,18 @@ class BenchmarkAssessmentsMixin(BenchmarkReferenceMixin):
         return {**inputs, **{f'further_{name}': nodes for name, nodes in further.items() if nodes}}
 
     def _reference_trajectory(self, label: str, replica: int) -> Any:
-        """Return the trajectory of a reference run."""
-        return self.ctx[f'reference_md_{label}_{replica:02d}'].outputs.trajectory
+        """Return the trajectory of a reference run, of the next one if it was lost."""
+        return self.reference_run(label, replica).outputs.trajectory
+
+    def _models(self) -> list[Model]:
+        """Return the models of the training sets that there are, and the potentials that are given."""
+        trained = [model for model in self.settings.models() if model.set_name in self.ctx.splits]
+        return [*trained, *self.given_models()]
 
     def _models_left(self) -> list[Model]:
         """Return the models that are not assessed yet."""
         asked = self.ctx.setdefault('asked', [])
-        return [model for model in self.settings.models() if model.key not in asked]
+        return [model for model in self._models() if model.key not in asked]
 
     def has_models_left(self) -> bool:
         """Return whether there are models that are not assessed yet."""
@@ -94,29 +102,34 @@ class BenchmarkAssessmentsMixin(BenchmarkReferenceMixin):
 
     def assess_potentials(self) -> ToContext:
         """Train, test and run the next models of the matrix: all, or as many as may be active at once."""
-        settings, models = self.settings, self._models_left()
+        models = self._models_left()
         chosen = models[: self.inputs.max_active.value] if 'max_active' in self.inputs else models
         children = {}
         for model in chosen:
-            child = self.try_submit(
-                PotentialAssessmentWorkChain,
-                model.key,
-                training=self._training_inputs(model),
-                **self._run_inputs(model),
-                max_iterations=Int(settings.max_iterations),
-                engine=Str(settings.md_engine(model.architecture)),
-                **self._md_inputs(model.architecture),
-                analysis_settings=Dict(settings.analysis),
-                **self._further_analyses(model.set_name),
-                metadata={'call_link_label': model.key},
-            )
+            child = self.submit_given(model) if model.training_set == GIVEN else self._submit_model(model)
             if child is not None:
                 children[model.key] = child
         # A new list: the checkpoint of this step must not hold what the next one adds.
         self.ctx.asked = [*self.ctx.asked, *(model.key for model in chosen)]
-        of_total = f' of {len(list(settings.models()))}' if len(chosen) < len(models) else ''
+        of_total = f' of {len(self._models())}' if len(chosen) < len(models) else ''
         self.report(f'assessing {len(children)}{of_total} potentials')
         return ToContext(**children)
+
+    def _submit_model(self, model: Model) -> Any:
+        """Submit the assessment of a model that is trained; None if it is refused, which is remembered."""
+        settings = self.settings
+        return self.try_submit(
+            PotentialAssessmentWorkChain,
+            model.key,
+            training=self._training_inputs(model),
+            **self._run_inputs(model),
+            max_iterations=Int(settings.max_iterations),
+            engine=Str(settings.md_engine(model.architecture)),
+            **self._md_inputs(model.architecture),
+            analysis_settings=Dict(settings.analysis),
+            **self._further_analyses(model.set_name),
+            metadata={'call_link_label': model.key},
+        )
 
     def _further_analyses(self, training_set: str) -> dict[str, Any]:
         """Return which further analyses of a model are asked for, and the training frames if one takes them.
@@ -136,7 +149,7 @@ class BenchmarkAssessmentsMixin(BenchmarkReferenceMixin):
     def collect_assessments(self) -> Any:
         """Take what finished; remember what failed."""
         self.ctx.tags, self.ctx.model_profiles = {}, {}
-        for model in self.settings.models():
+        for model in [*self.settings.models(), *self.given_models()]:
             child = self.ctx.get(model.key)
             if child is None:
                 continue

@@ -16,6 +16,7 @@ from aiida_edl.calculations.functions.model_spread import model_spread
 from aiida_edl.calculations.functions.receptive_field_ranking import receptive_field_ranking
 from aiida_edl.calculations.functions.survival_of_runs import survival_of_runs
 from aiida_edl.calculations.functions.training_penalty import training_penalty
+from aiida_edl.workflows.benchmark_given import GivenPotentialsMixin
 from aiida_edl.workflows.partial_failures import PartialFailuresMixin
 
 QUALITY = 'run_quality'
@@ -28,7 +29,7 @@ DYNAMICS = 'interface_dynamics'
 """Name of the analysis that says how strongly the total solvent dipole fluctuates."""
 
 
-class BenchmarkComparisonMixin(PartialFailuresMixin):
+class BenchmarkComparisonMixin(GivenPotentialsMixin, PartialFailuresMixin):
     """To be placed before :class:`~aiida.engine.WorkChain` in the bases of the benchmark."""
 
     settings: Any
@@ -131,7 +132,7 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
     def _estimate_survivals(self) -> None:
         """Estimate how long the runs of each architecture and training set stay physical, all seeds together."""
         groups: dict[str, dict[str, ArrayData]] = {}
-        for model in self.settings.models():
+        for model in [*self.settings.models(), *self.given_models()]:
             name = model.key.removesuffix(f'_seed_{model.seed:02d}')
             for label, quality in _analyses(self.ctx.get(model.key)).get(QUALITY, {}).items():
                 groups.setdefault(name, {})[f'{model.key}_at_{label}'] = quality
@@ -143,7 +144,7 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
     def _results(self, name: str) -> dict[str, ArrayData]:
         """Return the results of a further analysis of each run that gave a profile, by the label of the run."""
         found = {}
-        for model in self.settings.models():
+        for model in [*self.settings.models(), *self.given_models()]:
             child = self.ctx.get(model.key)
             for label, result in _analyses(child).get(name, {}).items():
                 found[f'{model.key}_at_{label}'] = result
@@ -199,7 +200,7 @@ class BenchmarkComparisonMixin(PartialFailuresMixin):
     def _compare_errors(self, answer: Dict | None) -> None:
         """Compare the errors on the test frames, and rank the architectures by receptive field."""
         tags, errors, potentials = {}, {}, {}
-        for model in self.settings.models():
+        for model in [*self.settings.models(), *self.given_models()]:
             child = self.ctx.get(model.key)
             if child is None or not has_results(child.exit_status):
                 continue

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from aiida_edl.architectures.precision import Precision
+from aiida_edl.calculations.base import DEVICES
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.label_gate import GateSettings
 from aiida_edl.science.selection import SelectionMethod
@@ -82,6 +83,10 @@ class LabellingPart:
     def __post_init__(self) -> None:
         """Check ranges."""
         _at_least(self, 'labelling', {'frames_per_run': 1, 'frames_per_job': 1, 'max_failed_fraction': 0})
+        if self.max_failed_fraction > 1:
+            raise BenchmarkSettingsError(
+                f"setting 'max_failed_fraction' of labelling is {self.max_failed_fraction}, it must lie between 0 and 1"
+            )
         known = [method.value for method in SelectionMethod if method is not SelectionMethod.LARGEST_DEVIATION]
         if self.method not in known:
             raise BenchmarkSettingsError(unknown_name_message('method of labelling', self.method, known))
@@ -139,6 +144,8 @@ class ArchitecturePart:
         known = [member.value for member in Precision]
         if self.precision not in known:
             raise BenchmarkSettingsError(unknown_name_message('precision', self.precision, known))
+        if self.device not in DEVICES:
+            raise BenchmarkSettingsError(f"device is '{self.device}', it must be one of {', '.join(DEVICES)}")
 
 
 @dataclass(frozen=True)

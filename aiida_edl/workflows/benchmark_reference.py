@@ -47,11 +47,6 @@ class BenchmarkReferenceMixin(PartialFailuresMixin):
         names = (code, f'{architecture}{code.removeprefix(key)}', 'default')
         return {'options': next((options[name] for name in names if name in options), {})}
 
-    def _failed(self, child: Any) -> Any:
-        return self.exit_codes.ERROR_SUB_PROCESS_FAILED.format(
-            process=f'{child.process_label}<{child.pk}>', status=child.exit_status, detail=child.exit_message
-        )
-
     def build_structures(self) -> Any:
         """Build one interface for each charge state, and draw up their surface charges."""
         self.ctx.structures = {}
@@ -68,10 +63,12 @@ class BenchmarkReferenceMixin(PartialFailuresMixin):
     def run_reference(self) -> ToContext:
         """Run the reference model at each charge state."""
         settings = self.settings
-        children = {}
+        children: dict[str, Any] = {}
         for label, replica in settings.reference_runs():
-            children[f'reference_md_{label}_{replica:02d}'] = self.submit(
+            key = f'reference_md_{label}_{replica:02d}'
+            child = self.try_submit(
                 MolecularDynamicsWorkChain,
+                key,
                 md={
                     'structure': self.ctx.structures[label],
                     'frame_index': Int(-1),
@@ -82,46 +79,81 @@ class BenchmarkReferenceMixin(PartialFailuresMixin):
                     'metadata': self._options('reference'),
                 },
                 max_iterations=Int(settings.max_iterations),
-                metadata={'call_link_label': f'reference_md_{label}_{replica:02d}'},
+                metadata={'call_link_label': key},
             )
+            children |= {} if child is None else {key: child}
         self.report(f'running {len(children)} reference trajectories')
         return ToContext(**children)
 
+    def reference_run(self, label: str, replica: int) -> Any:
+        """Return a reference run that gave its trajectory; the next one at its charge state if it was lost, or None.
+
+        :param label: charge label.
+        :param replica: its number, from 1.
+        """
+        numbers = range(1, self.settings.reference.replicas + 1)
+        for number in (*numbers[replica - 1 :], *numbers[: replica - 1]):
+            run = self.ctx.get(f'reference_md_{label}_{number:02d}')
+            if run is not None and run.is_finished_ok:
+                return run
+        return None
+
     def label_frames(self) -> Any:
-        """Choose frames of the reference trajectories and label them; analyse the trajectories themselves."""
+        """Choose frames of the reference trajectories and label them; analyse the trajectories themselves.
+
+        A run that failed is left out, with its reason, after all were looked at.
+        """
         settings = self.settings
-        children = {}
+        runs: dict[str, Any] = {}
         for label, replica in settings.reference_runs():
             key = f'{label}_{replica:02d}'
-            run = self.ctx[f'reference_md_{key}']
-            if not run.is_finished_ok:
-                return self._failed(run)
-            frames = self.call_once(
-                select_frames,
-                f'select_frames_{key}',
-                dataset=run.outputs.trajectory,
-                settings=Dict(settings.selection(label, replica)),
-            )
-            children[f'labelling_{key}'] = self.submit(
-                LabellingWorkChain,
-                dataset=frames,
-                engine=Str(settings.labelling.engine),
-                code=self.inputs.codes.reference,
-                model_parameters=Dict(dict(settings.reference.model_parameters)),
-                gate=Dict(dict(settings.labelling.gate)),
-                frames_per_job=Int(settings.labelling.frames_per_job),
-                max_failed_fraction=Float(settings.labelling.max_failed_fraction),
-                options=Dict(self._options('reference')['options']),
-                metadata={'call_link_label': f'labelling_{key}'},
-            )
-            children[f'reference_analysis_{key}'] = self.submit(
+            run = self.ctx.get(f'reference_md_{key}')
+            if run is not None and not run.is_finished_ok:
+                self.note_failed_child(run, f'reference run {key}, which is left out')
+            elif run is not None:
+                runs[key] = (run, settings.selection(label, replica))
+        if not runs:
+            return self.exit_codes.ERROR_NO_REFERENCE.format(failures='; '.join(self.failures))
+        children: dict[str, Any] = {}
+        for key, (run, selection) in runs.items():
+            children |= self._label(key, run, selection)
+            child = self.try_submit(
                 InterfaceAnalysisWorkChain,
+                f'reference_analysis_{key}',
                 trajectory=run.outputs.trajectory,
                 settings=Dict(settings.analysis),
                 **self._analysis_inputs(run),
                 metadata={'call_link_label': f'reference_analysis_{key}'},
             )
+            children |= {} if child is None else {f'reference_analysis_{key}': child}
         return ToContext(**children)
+
+    def _label(self, key: str, run: Any, selection: dict[str, Any]) -> dict[str, Any]:
+        """Return the labelling of frames of a reference run by its name; nothing if they cannot be chosen.
+
+        :param key: charge label and number of the run.
+        :param run: the run, finished.
+        :param selection: how its frames are chosen.
+        """
+        settings, name = self.settings, f'labelling_{key}'
+        inputs = {'dataset': run.outputs.trajectory, 'settings': Dict(selection)}
+        frames = self.try_call(select_frames, f'choice of frames of {key}', f'select_frames_{key}', **inputs)
+        if frames is None:
+            return {}
+        child = self.try_submit(
+            LabellingWorkChain,
+            name,
+            dataset=frames,
+            engine=Str(settings.labelling.engine),
+            code=self.inputs.codes.reference,
+            model_parameters=Dict(dict(settings.reference.model_parameters)),
+            gate=Dict(dict(settings.labelling.gate)),
+            frames_per_job=Int(settings.labelling.frames_per_job),
+            max_failed_fraction=Float(settings.labelling.max_failed_fraction),
+            options=Dict(self._options('reference')['options']),
+            metadata={'call_link_label': name},
+        )
+        return {} if child is None else {name: child}
 
     def _analysis_inputs(self, run: Any) -> dict[str, Any]:
         """Return which further analyses of a reference run are asked for, and the series that they may take."""
@@ -130,43 +162,96 @@ class BenchmarkReferenceMixin(PartialFailuresMixin):
         series = {'series': run.outputs.series} if 'series' in run.outputs else {}
         return {'analyses': {name: Dict(dict(values)) for name, values in asked.items()}, **series}
 
-    def _take_analyses(self, child: str, key: str) -> None:
-        """Give the further analyses of a reference run as outputs; remember if one found nothing."""
-        analysed = self.ctx[child]
-        if not analysed.is_finished_ok:
-            self.note_failed_child(analysed, child)
-        for name, result in analysed.outputs.analyses.items() if 'analyses' in analysed.outputs else []:
-            self.out(f'analyses.{name}.{key}', result)
-
     def assemble_dataset(self) -> Any:
         """Join the labels of all charge states and split them for each training set."""
-        settings = self.settings
-        parts = {}
-        for label, replica in settings.reference_runs():
-            key = f'{label}_{replica:02d}'
-            for child in (self.ctx[f'labelling_{key}'], self.ctx[f'reference_analysis_{key}']):
-                if not has_results(child.exit_status):
-                    return self._failed(child)
-            parts[f'dataset_{key}'] = self.ctx[f'labelling_{key}'].outputs.dataset
-            self.out(f'rejected.{key}', self.ctx[f'labelling_{key}'].outputs.rejected)
-            self.out(f'profiles.reference_{key}', self.ctx[f'reference_analysis_{key}'].outputs.profiles)
-            self._take_analyses(f'reference_analysis_{key}', f'reference_{key}')
-        self.ctx.dataset = self.call_once(join_datasets, 'join_datasets', **parts)
-        whole = {
-            name: self.call_once(
-                split_dataset, f'split_{name}', dataset=self.ctx.dataset, settings=Dict(settings.split_settings(name))
-            )
-            for name in settings.training_sets
-        }
-        of_fit = {name: whole[name] for name in settings.sets_of_atomic_energies()}
-        self.ctx.atomic_energies = self.call_once(
-            fit_atomic_energies, 'fit_atomic_energies', dataset=self.ctx.dataset, **of_fit
-        )
-        self.ctx.splits = self._splits_of_all_sizes(whole)
+        parts = self._collect_labels()
+        asked, states = self._training_sets(parts)
+        if not states:
+            return self.exit_codes.ERROR_NO_REFERENCE.format(failures='; '.join(self.failures))
+        used = {f'dataset_{key}': node for label in states for key, node in parts[label].items()}
+        self.ctx.dataset = self.try_call(join_datasets, 'joining of the labels', 'join_datasets', **used)
+        if self.ctx.dataset is None:
+            return self.exit_codes.ERROR_LABELS_NOT_USABLE.format(failures='; '.join(self.failures))
         self.out('dataset', self.ctx.dataset)
+        whole = {name: split for name in asked if (split := self._split(name)) is not None}
+        if not whole:
+            return self.exit_codes.ERROR_NO_TRAINING_SET.format(failures='; '.join(self.failures))
+        of_fit = {name: whole[name] for name in self.settings.sets_of_atomic_energies() if name in whole} or whole
+        inputs = {'dataset': self.ctx.dataset, **of_fit}
+        self.ctx.atomic_energies = self.try_call(
+            fit_atomic_energies, 'fit of the atomic energies', 'fit_atomic_energies', **inputs
+        )
+        if self.ctx.atomic_energies is None:
+            return self.exit_codes.ERROR_LABELS_NOT_USABLE.format(failures='; '.join(self.failures))
+        self.ctx.splits = self._splits_of_all_sizes(whole)
         for name, split in self.ctx.splits.items():
             self.out(f'splits.{name}', split)
         return None
+
+    def _collect_labels(self) -> dict[str, dict[str, Any]]:
+        """Take what labelling and analysis of each reference run gave; what failed is left out, with its reason.
+
+        :return: labelled frames by charge label, then by charge label and number of the run.
+        """
+        parts: dict[str, dict[str, Any]] = {}
+        for label, replica in self.settings.reference_runs():
+            key = f'{label}_{replica:02d}'
+            labelled, analysed = self.ctx.get(f'labelling_{key}'), self.ctx.get(f'reference_analysis_{key}')
+            if labelled is not None and 'rejected' in labelled.outputs:
+                self.out(f'rejected.{key}', labelled.outputs.rejected)
+            is_labelled = labelled is not None and has_results(labelled.exit_status) and 'dataset' in labelled.outputs
+            if labelled is not None and not is_labelled:
+                self.note_failed_child(labelled, f'labelling of {key}, which is left out')
+            elif is_labelled and self._fills_blocks(key, labelled.outputs.dataset.n_frames):
+                parts.setdefault(label, {})[key] = labelled.outputs.dataset
+            if analysed is not None and not analysed.is_finished_ok:
+                self.note_failed_child(analysed, f'reference_analysis_{key}')
+            if analysed is not None and has_results(analysed.exit_status):
+                self.out(f'profiles.reference_{key}', analysed.outputs.profiles)
+                self._take_analyses(analysed, f'reference_{key}')
+        return parts
+
+    def _take_analyses(self, analysed: Any, key: str) -> None:
+        """Give the further analyses of a reference run as outputs."""
+        for name, result in analysed.outputs.analyses.items() if 'analyses' in analysed.outputs else []:
+            self.out(f'analyses.{name}.{key}', result)
+
+    def _fills_blocks(self, key: str, n_frames: int) -> bool:
+        """Return whether the labels of a run can be cut into the blocks of the split; remember if they cannot."""
+        n_blocks = self.settings.split.n_blocks
+        if n_frames < n_blocks:
+            self.note_failure(f'labels of {key}, which are left out ({n_frames} frames for {n_blocks} blocks)')
+        return n_frames >= n_blocks
+
+    def _training_sets(self, parts: dict[str, dict[str, Any]]) -> tuple[list[str], list[str]]:
+        """Return the training sets of whose charge states there are labels, and these charge states.
+
+        :param parts: labelled frames by charge label and run.
+        :return: names of the sets, and charge labels.
+        """
+        settings, split = self.settings, self.settings.split
+        needed, left = split.n_validation + split.n_test + 1, []
+        for label in map(settings.label, settings.charge_states):
+            n_frames = sum(node.n_frames for node in parts.get(label, {}).values())
+            if n_frames >= needed:
+                left.append(label)
+            else:
+                self.note_failure(f'charge state {label}, which is left out ({n_frames} labels, {needed} are needed)')
+        asked = []
+        for name in settings.training_sets:
+            absent = [label for label in settings.labels_of(name) if label not in left]
+            if not absent:
+                asked.append(name)
+            else:
+                self.note_failure(
+                    f'training set {name}, which is left out (there are no labels at {", ".join(absent)})'
+                )
+        return asked, left
+
+    def _split(self, name: str) -> Any:
+        """Return the split of a training set; None if it cannot be filled, which is remembered."""
+        inputs = {'dataset': self.ctx.dataset, 'settings': Dict(self.settings.split_settings(name))}
+        return self.try_call(split_dataset, f'training set {name}, which is left out', f'split_{name}', **inputs)
 
     def _splits_of_all_sizes(self, whole: dict[str, Any]) -> dict[str, Any]:
         """Return the split of each training set and size by its name; smaller sets are parts of the whole one.
@@ -176,17 +261,14 @@ class BenchmarkReferenceMixin(PartialFailuresMixin):
         settings, splits = self.settings, {}
         smaller = [size for size, is_largest in settings.sizes() if not is_largest]
         for name, split in whole.items():
-            nested = {}
+            nested: dict[str, Any] = {}
             if smaller:
-                nested = self.call_once(
-                    nested_training_sets,
-                    f'smaller_sets_{name}',
-                    dataset=self.ctx.dataset,
-                    split=split,
-                    sizes=List(smaller),
-                    seed=Int(settings.split.seed),
-                )
+                inputs = {'sizes': List(smaller), 'seed': Int(settings.split.seed)}
+                inputs |= {'dataset': self.ctx.dataset, 'split': split}
+                what = f'smaller training sets of {name}, which are left out'
+                nested = self.try_call(nested_training_sets, what, f'smaller_sets_{name}', **inputs) or {}
             for size, is_largest in settings.sizes():
                 model = Model('', name, 0, size, is_largest)
-                splits[model.set_name] = split if is_largest else nested[size_label(size)]
+                if is_largest or size_label(size) in nested:
+                    splits[model.set_name] = split if is_largest else nested[size_label(size)]
         return splits

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aiida.orm import Dict
 
-from aiida_edl.architectures.protocols import hyperparameter_protocol
 from aiida_edl.md_engines.base import MDSettings
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, unknown_name_message
-from aiida_edl.science.analysis.interface_profiles import ProfileSettings
-from aiida_edl.science.structures.metal_water_interface import InterfaceSettings, check_room
+from aiida_edl.science.analysis.training_sets import TrainingKind, TrainingSet
 from aiida_edl.science.training_mixes import shapes_atomic_energies
-from aiida_edl.workflows.assessment_checks import conversion_environments, refuse_engine
+from aiida_edl.workflows.assessment_checks import conversion_environments
+from aiida_edl.workflows.benchmark_checks import check_settings, check_submission
 from aiida_edl.workflows.benchmark_models import Model, drawn_start, replica_suffix
 from aiida_edl.workflows.benchmark_parts import (
     ArchitecturePart,
@@ -27,8 +25,7 @@ from aiida_edl.workflows.benchmark_parts import (
     SplitPart,
     part_from_dict,
 )
-from aiida_edl.workflows.labelling import single_point_engines
-from aiida_edl.workflows.registered_analyses import check_analyses, inputs_taken
+from aiida_edl.workflows.registered_analyses import inputs_taken
 
 
 @dataclass(frozen=True)
@@ -121,6 +118,16 @@ class BenchmarkSettings:
         """Return the charge labels a training set covers."""
         return [self.label(n_ions) for n_ions in self.training_sets[training_set]]
 
+    def labels_to_run(self, training_set: str) -> list[str]:
+        """Return the charge labels at which the models of a training set are run: its own, and one that it leaves out.
+
+        :param training_set: its name.
+        """
+        labels = self.labels_of(training_set)
+        if TrainingSet.from_name(training_set).kind is not TrainingKind.WITHOUT:
+            return labels
+        return [*labels, *(label for label in map(self.label, self.charge_states) if label not in labels)]
+
     def architecture_of(self, key: str) -> str:
         """Return the entry-point name of an architecture.
 
@@ -176,22 +183,7 @@ class BenchmarkSettings:
 
         :raises ValueError: with one sentence.
         """
-        _check_charge_states(self)
-        if set_elsewhere := sorted({'ion', 'n_ions'} & set(self.structure)):
-            raise BenchmarkSettingsError(
-                f'structure holds {", ".join(set_elsewhere)}; give the ions as ion and charge_states instead'
-            )
-        for values in self.structures().values():
-            check_room(InterfaceSettings.from_dict(values))
-        _check_reference(self)
-        for name in self.architectures:
-            _check_architecture(self, name)
-        _check_names(self)
-        ProfileSettings.from_dict(self.analysis)
-        check_analyses(self.analyses)
-        if self.max_iterations < 1:
-            raise BenchmarkSettingsError(f'max_iterations is {self.max_iterations}, at least 1')
-        _check_sizes(self)
+        check_settings(self)
 
 
 MD_CODE_SUFFIX = '_md'
@@ -220,102 +212,21 @@ def _architecture_part(key: str, values: Any) -> ArchitecturePart:
     return part
 
 
-def _check_charge_states(settings: BenchmarkSettings) -> None:
-    if (
-        not settings.charge_states
-        or min(settings.charge_states) < 0
-        or len(set(settings.charge_states)) != len(settings.charge_states)
-    ):
-        raise BenchmarkSettingsError(
-            f'charge_states are {list(settings.charge_states)}; give different numbers of ions, none negative'
-        )
-    for name, states in settings.training_sets.items():
-        if not isinstance(states, (list, tuple)):
-            raise BenchmarkSettingsError(
-                f"training set '{name}' is {states!r}, it must list charge states; short forms are written out by "
-                'aiida_edl.workflows.launch.benchmark_settings'
-            )
-        if not states:
-            raise BenchmarkSettingsError(f"training set '{name}' is empty; give at least one charge state")
-        if absent := sorted(set(states) - set(settings.charge_states)):
-            raise BenchmarkSettingsError(
-                f"training set '{name}' asks for charge states {absent}, present are {list(settings.charge_states)}"
-            )
+def checked_settings(values: Mapping[str, Any]) -> BenchmarkSettings:
+    """Return settings that can be submitted: what would fail later in any case is refused.
 
-
-def _check_reference(settings: BenchmarkSettings) -> None:
-    engine = load_member(MD_ENGINES, settings.reference.engine)
-    if reason := engine.refuse(MDSettings.from_dict(settings.reference.md)):
-        raise BenchmarkSettingsError(reason)
-    engine.level_of_theory(settings.reference.model_parameters)  # it refuses parameters that it does not know
-    known = sorted(single_point_engines())
-    if settings.labelling.engine not in known:
-        raise BenchmarkSettingsError(unknown_name_message('single-point engine', settings.labelling.engine, known))
-
-
-def _check_architecture(settings: BenchmarkSettings, name: str) -> None:
-    part, architecture = settings.architectures[name], settings.architecture_of(name)
-    member = load_member(ARCHITECTURES, architecture)
-    member.make_hyperparameters({**hyperparameter_protocol(architecture, part.protocol), **part.hyperparameters})
-    engine, md = load_member(MD_ENGINES, settings.md_engine(name)), MDSettings.from_dict(settings.production.md)
-    if reason := refuse_engine(member, engine, md, part.model_format):
-        raise BenchmarkSettingsError(reason)
-
-
-def _check_names(settings: BenchmarkSettings) -> None:
-    """Check that names can be part of labels, and that no two models have the same."""
-    for name in (*settings.architectures, *settings.training_sets):
-        if not re.fullmatch(r'[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*', name):
-            raise BenchmarkSettingsError(
-                f"'{name}' cannot name an architecture or a training set; use letters, digits and single underscores"
-            )
-    keys = [model.key for model in settings.models()]
-    if len(set(keys)) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise BenchmarkSettingsError(
-            f'several models would be called {twice}; give another name to an architecture or a training set'
-        )
-
-
-def _check_sizes(settings: BenchmarkSettings) -> None:
-    split, per_run = settings.split, settings.labelling.frames_per_run
-    if sizes := list(settings.set_sizes):
-        _check_set_sizes(settings, sizes)
-    per_state = per_run * settings.reference.replicas
-    needed = split.n_training + split.n_validation + split.n_test
-    if needed > per_state:
-        raise BenchmarkSettingsError(
-            f'the split needs {needed} frames of each charge state (training, validation and test), but '
-            f'{per_state} are labelled; raise labelling.frames_per_run or lower the split'
-        )
-    if split.n_blocks > per_run:
-        raise BenchmarkSettingsError(
-            f'the split cuts each trajectory into {split.n_blocks} blocks, but only {per_run} of its frames are '
-            'labelled; lower split.n_blocks'
-        )
-    stored = MDSettings.from_dict(settings.reference.md).stored_frames
-    if per_run > stored:
-        raise BenchmarkSettingsError(
-            f'{per_run} frames are to be labelled per reference run, but {stored} are '
-            'stored; raise reference.md.steps or lower its sampling_interval'
-        )
-
-
-def _check_set_sizes(settings: BenchmarkSettings, sizes: list[int]) -> None:
-    """Check the sizes of the training sets: nested sets share the largest."""
-    largest_mix = max(len(states) for states in settings.training_sets.values())
-    whole = all(isinstance(size, int) for size in sizes)
-    if not whole or len(set(sizes)) < len(sizes) or min(sizes) < largest_mix or max(sizes) != settings.split.n_training:
-        raise BenchmarkSettingsError(
-            f'set_sizes are {sizes}; give different numbers from {largest_mix}, one frame of each charge state of a '
-            f'set, to split.n_training = {settings.split.n_training}, which must be among them'
-        )
+    :param values: all fields by name.
+    :raises ValueError: with one sentence: what was given, what is wrong, what would be right.
+    """
+    settings = BenchmarkSettings.from_dict(values)
+    check_submission(settings)
+    return settings
 
 
 def validate_settings(settings: Dict, _: Any) -> str | None:
     """Return one sentence if a setting does not exist, has a wrong value or does not fit the others."""
     try:
-        BenchmarkSettings.from_dict(settings.get_dict())
+        checked_settings(settings.get_dict())
     except (KeyError, TypeError) as error:
         return f'the benchmark settings lack or misuse {error}; start from a protocol'
     except ValueError as error:
@@ -342,41 +253,3 @@ def conversion_environments_of(settings: BenchmarkSettings, key: str) -> tuple[s
     member = load_member(ARCHITECTURES, settings.architecture_of(key))
     engine = load_member(MD_ENGINES, settings.md_engine(key))
     return conversion_environments(member, engine, settings.architectures[key].model_format)
-
-
-def validate_codes(inputs: Mapping[str, Any], _: Any) -> str | None:
-    """Return one sentence if a code is missing or not needed."""
-    if 'settings' not in inputs or 'codes' not in inputs:
-        return None
-    if validate_settings(inputs['settings'], None):
-        return None  # says so itself
-    settings = BenchmarkSettings.from_dict(inputs['settings'].get_dict())
-    architectures = settings.architectures
-    conversions = {
-        conversion_code_name(environment): environment
-        for name in architectures
-        for environment in conversion_environments_of(settings, name)
-    }
-    needed = {'reference', *architectures, *conversions}
-    if missing := sorted(needed - set(inputs['codes'])):
-        commands = {
-            name: load_member(ARCHITECTURES, settings.architecture_of(name)).install_command
-            for name in missing
-            if name in architectures
-        }
-        commands |= {
-            name: f'aiida-edl environment create {conversions[name]}' for name in missing if name in conversions
-        }
-        hints = '; '.join(f'{name}: {command}' for name, command in sorted(commands.items()))
-        return f'no code is given for {", ".join(missing)}{"; install with " + hints if hints else ""}'
-    for name in architectures:
-        engine = load_member(MD_ENGINES, settings.md_engine(name))
-        if engine.code_kind != 'python' and md_code_name(name) not in inputs['codes']:
-            return (
-                f"{name} is run by engine '{engine.name}', which needs a code of its own: give {md_code_name(name)}; "
-                f'install it with: {engine.install_command}'
-            )
-    optional = {md_code_name(name) for name in architectures}
-    if extra := sorted(set(inputs['codes']) - needed - optional):
-        return f'codes {", ".join(extra)} are given, but only {", ".join(sorted(needed))} are used'
-    return None

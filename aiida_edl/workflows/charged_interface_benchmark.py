@@ -10,11 +10,9 @@ from aiida.orm import AbstractCode, ArrayData, Dict, Int
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.workflows.benchmark_assessments import BenchmarkAssessmentsMixin
+from aiida_edl.workflows.benchmark_codes import validate_codes
 from aiida_edl.workflows.benchmark_comparison import BenchmarkComparisonMixin
-from aiida_edl.workflows.benchmark_settings import (
-    validate_codes,
-    validate_settings,
-)
+from aiida_edl.workflows.benchmark_settings import validate_settings
 from aiida_edl.workflows.protocols.mixin import ProtocolMixin
 
 
@@ -49,8 +47,10 @@ class ChargedInterfaceBenchmarkWorkChain(BenchmarkComparisonMixin, BenchmarkAsse
             valid_type=AbstractCode,
             dynamic=True,
             help='Code of the reference model (`reference`) and of each architecture, by name; `<architecture>_md` is '
-            'the code of its runs, if it is not that of its training; `conversion_<environment>` converts potentials.',
+            'the code of its runs, if it is not that of its training; `conversion_<environment>` converts potentials. '
+            'Codes of given potentials have their names.',
         )
+        cls.define_given(spec)
         spec.input('options', valid_type=Dict, required=False, help='Scheduler options by name of the code.')
         spec.input(
             'max_active',
@@ -96,6 +96,8 @@ class ChargedInterfaceBenchmarkWorkChain(BenchmarkComparisonMixin, BenchmarkAsse
         spec.exit_code(
             461, 'ERROR_STRUCTURE_NOT_BUILT', message='The interface of charge label {label} was not built: {detail}'
         )
-        spec.exit_code(510, 'ERROR_SUB_PROCESS_FAILED', message='{process} failed with exit status {status}: {detail}')
+        spec.exit_code(462, 'ERROR_LABELS_NOT_USABLE', message='The labels cannot be used together: {failures}')
         spec.exit_code(511, 'ERROR_NO_PROFILE', message='No potential gave a profile; failures: {failures}')
+        spec.exit_code(512, 'ERROR_NO_REFERENCE', message='No charge state is left; failures: {failures}')
+        spec.exit_code(513, 'ERROR_NO_TRAINING_SET', message='No training set can be filled; failures: {failures}')
         spec.exit_code(700, 'WARNING_PARTS_FAILED', message='The comparison lacks parts that failed: {failures}')

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiida.orm import ProcessNode
 
+from aiida_edl.data.potential import PotentialData
 from aiida_edl.science.training_mixes import shapes_atomic_energies
 from aiida_edl.workflows.launch import LaunchError, proposed_architecture, written_out
 from aiida_edl.workflows.protocols.mixin import merge
@@ -74,6 +75,14 @@ def codes_of_study(process: ProcessNode) -> dict[str, str]:
     return {name: codes[name].uuid for name in codes}
 
 
+def potentials_of_study(process: ProcessNode) -> dict[str, PotentialData]:
+    """Return the potentials that were given to a benchmark, by name.
+
+    :param process: the benchmark.
+    """
+    return dict(process.inputs.given_potentials) if 'given_potentials' in process.inputs else {}
+
+
 def consequences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Return what of a study will not come from the cache though it was there, one sentence each.
 
@@ -83,7 +92,7 @@ def consequences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     found = [
         f'{key} is not that of the study: {consequence}'
         for key, consequence in CONSEQUENCES.items()
-        if old.get(key) != new.get(key)
+        if _without_tolerance(key, old.get(key)) != _without_tolerance(key, new.get(key))
     ]
     added = [name for name in new['training_sets'] if name not in old['training_sets'] and shapes_atomic_energies(name)]
     if added:
@@ -99,3 +108,8 @@ def consequences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     if before != after:
         found.append('production is not that of the study: every potential is run again')
     return found
+
+
+def _without_tolerance(key: str, values: Any) -> Any:
+    """Return a part of the settings without what changes no job: how many labels may be rejected."""
+    return {**values, 'max_failed_fraction': None} if key == 'labelling' and values else values

@@ -11,11 +11,15 @@ from aiida.orm import AbstractCode, Dict, Int, ProcessNode, QueryBuilder, WorkCh
 
 from aiida_edl.architectures.protocols import available_protocols, protocol_document, training_protocol
 from aiida_edl.calculations.exit_codes import FIRST_WARNING
+from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
 from aiida_edl.science.structures.metal_water_interface import find_packmol
 from aiida_edl.science.training_mixes import resolve_training_sets
+from aiida_edl.workflows.benchmark_given import codes_of_given
+from aiida_edl.workflows.benchmark_given import conversion_environments_of as environments_of_given
 from aiida_edl.workflows.benchmark_settings import (
     BenchmarkSettings,
+    checked_settings,
     conversion_code_name,
     conversion_environments_of,
     md_code_name,
@@ -86,21 +90,28 @@ def proposed_architecture(name: str, protocol: str, seeds: Sequence[int], device
     }
 
 
-def code_labels(settings: BenchmarkSettings, given: Mapping[str, str]) -> dict[str, str]:
+def code_labels(
+    settings: BenchmarkSettings, given: Mapping[str, str], potentials: Mapping[str, PotentialData] | None = None
+) -> dict[str, str]:
     """Return the label of each code of a benchmark: that of the environment it stands for, unless another is given.
 
     :param settings: checked settings.
     :param given: labels that were given by name; with ``default`` among them, it is that of all other architectures.
+    :param potentials: potentials that are given, by name.
     :raises aiida_edl.workflows.environments.codes.CodeError: if several computers have one.
     """
-    others = [] if 'default' in given else [name for name in settings.architectures if name not in given]
+    of_potentials = {name: node.architecture for name, node in (potentials or {}).items()}
+    members = {**{name: settings.architecture_of(name) for name in settings.architectures}, **of_potentials}
     found = {}
-    for name in others:
-        architecture = settings.architecture_of(name)
+    for name, architecture in members.items():
+        if name in given or 'default' in given:
+            continue
         label = given.get(architecture) or code_of_architecture(architecture)
         if label is not None:
             found[name] = label
-    for environment in {key for name in settings.architectures for key in conversion_environments_of(settings, name)}:
+    environments = {key for name in settings.architectures for key in conversion_environments_of(settings, name)}
+    environments |= {key for node in (potentials or {}).values() for key in environments_of_given(node, settings)}
+    for environment in sorted(environments):
         if (name := conversion_code_name(environment)) not in given:
             found[name] = python_of_environment(environment, name)
     return {**DEFAULT_CODES, **found, **given}
@@ -141,6 +152,7 @@ def benchmark_builder(
     codes: Mapping[str, str],
     options: Mapping[str, Any] | None = None,
     max_active: int | None = None,
+    potentials: Mapping[str, PotentialData] | None = None,
 ) -> Any:
     """Return a builder of the benchmark.
 
@@ -150,10 +162,11 @@ def benchmark_builder(
         ``conversion_<environment>`` converts potentials.
     :param options: scheduler options by name of the code, or ``default``.
     :param max_active: models that are assessed at once at most; None for all.
+    :param potentials: potentials that are given, by name.
     :raises ValueError: with one sentence, before anything is stored.
     """
     builder = ChargedInterfaceBenchmarkWorkChain.get_builder()
-    checked = BenchmarkSettings.from_dict(settings)
+    checked = checked_settings(settings)
     builder.settings = Dict(dict(settings))
     engine = load_member(MD_ENGINES, settings['reference']['engine'])
     nodes = {'reference': find_code(codes['reference'], engine.install_command)}
@@ -168,12 +181,35 @@ def benchmark_builder(
             if key not in codes:
                 raise LaunchError(f"no code is given for '{key}', which converts {name}; install it with: {command}")
             nodes[key] = find_code(codes[key], command)
+    if potentials:
+        nodes |= _codes_of_potentials(potentials, checked, codes)
+        builder.given_potentials = dict(potentials)
     builder.codes = nodes
     if options:
         builder.options = Dict(dict(options))
     if max_active is not None:
         builder.max_active = Int(max_active)
     return builder
+
+
+def _codes_of_potentials(
+    potentials: Mapping[str, PotentialData], settings: BenchmarkSettings, codes: Mapping[str, str]
+) -> dict[str, AbstractCode]:
+    """Return the codes of given potentials by name.
+
+    :raises LaunchError: if one is missing.
+    """
+    needed, optional = codes_of_given(potentials, settings)
+    architectures = {name: node.architecture for name, node in potentials.items()}
+    found = {}
+    for name, command in {**needed, **optional}.items():
+        if name in architectures:
+            found[name] = architecture_code(name, codes, architectures[name])
+        elif name in codes:
+            found[name] = find_code(codes[name], command)
+        elif name in needed:
+            raise LaunchError(f"no code is given for '{name}'; install it with: {command}")
+    return found
 
 
 def launch_benchmark(  # noqa: PLR0917  (all but the first two by name)
@@ -183,6 +219,7 @@ def launch_benchmark(  # noqa: PLR0917  (all but the first two by name)
     label: str = '',
     should_repeat: bool = False,
     max_active: int | None = None,
+    potentials: Mapping[str, PotentialData] | None = None,
 ) -> ProcessNode:
     """Submit a benchmark to the daemon, or return the one with the same inputs that runs or has finished.
 
@@ -195,12 +232,14 @@ def launch_benchmark(  # noqa: PLR0917  (all but the first two by name)
     :param label: label of the process node.
     :param should_repeat: submit a new one even if one with the same inputs has finished.
     :param max_active: models that are assessed at once at most; None for all.
+    :param potentials: potentials that are given, by name.
     :raises ValueError: if the inputs are refused.
     :raises aiida_edl.science.structures.metal_water_interface.PackingError: if packmol is missing.
     """
     find_packmol()
-    builder = benchmark_builder(settings, codes, options, max_active)
-    known = known_benchmark(builder.settings.get_dict(), {name: code.uuid for name, code in builder.codes.items()})
+    builder = benchmark_builder(settings, codes, options, max_active, potentials)
+    uuids = {name: code.uuid for name, code in builder.codes.items()}
+    known = known_benchmark(builder.settings.get_dict(), uuids, potentials)
     if known is not None and not (should_repeat and known.is_terminated):
         return known
     builder.metadata.label = label or f'charged-interface benchmark, protocol {settings["protocol"]}'
@@ -226,12 +265,18 @@ def options_on_gpus(
     return options_with_gpus(options, schedulers, n_gpus)
 
 
-def known_benchmark(settings: Mapping[str, Any], codes: Mapping[str, str]) -> ProcessNode | None:
+def known_benchmark(
+    settings: Mapping[str, Any],
+    codes: Mapping[str, str],
+    potentials: Mapping[str, PotentialData] | None = None,
+) -> ProcessNode | None:
     """Return the last benchmark with these inputs that runs or has finished without error, None if there is none.
 
     :param settings: all settings.
     :param codes: UUID of each code by its name in the inputs.
+    :param potentials: potentials that are given, by name.
     """
+    asked = {name: node.uuid for name, node in (potentials or {}).items()}
     query = QueryBuilder().append(
         WorkChainNode,
         filters={
@@ -248,6 +293,8 @@ def known_benchmark(settings: Mapping[str, Any], codes: Mapping[str, str]) -> Pr
     for node in query.all(flat=True):
         inputs = node.inputs
         same_codes = {name: inputs.codes[name].uuid for name in inputs.codes} == dict(codes)
-        if same_codes and inputs.settings.get_dict() == dict(settings):
+        given = inputs.given_potentials if 'given_potentials' in inputs else {}
+        same_potentials = {name: given[name].uuid for name in given} == asked
+        if same_codes and same_potentials and inputs.settings.get_dict() == dict(settings):
             return node
     return None

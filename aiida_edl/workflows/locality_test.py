@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from aiida.engine import ToContext, WorkChain, if_
@@ -18,7 +19,9 @@ from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import ARCHITECTURES, load_member
 from aiida_edl.science.analysis.charge_blindness import geometries
+from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.locality_pairs import LocalityError, LocalitySettings
+from aiida_edl.science.locality_pairs import locality_pairs as make_pairs
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
 from aiida_edl.workflows.labelling import LabellingWorkChain
 from aiida_edl.workflows.partial_failures import PartialFailuresMixin
@@ -55,7 +58,20 @@ def validate_inputs(inputs: Mapping[str, Any], _: Any) -> str | None:
     n_frames = inputs['structure'].n_frames
     if absent := [index for index in settings.frame_indices if not -n_frames <= index < n_frames]:
         return f'frame_indices holds {absent[0]}, the structure has {n_frames} frames'
-    return _validate_charge_frames(inputs.get('charge_frames'), settings)
+    return _validate_pairs(inputs['structure'], settings) or _validate_charge_frames(
+        inputs.get('charge_frames'), settings
+    )
+
+
+def _validate_pairs(structure: DatasetData, settings: LocalitySettings) -> str | None:
+    """Return one sentence if no pairs can be made: no one kind of ion, a cell that is not open along one vector."""
+    chosen = [structure.frame(index) for index in settings.frame_indices]
+    tried = replace(settings, frame_indices=tuple(range(len(chosen))))
+    try:
+        make_pairs(FrameSet.from_frames(chosen), tried)
+    except ValueError as error:
+        return f'no pairs can be made of the structure: {error}'
+    return None
 
 
 def _validate_charge_frames(node: DatasetData | None, settings: LocalitySettings) -> str | None:
@@ -252,8 +268,13 @@ class LocalityTestWorkChain(PartialFailuresMixin, WorkChain):
         )
         self.out('report', found['report'])
         self.out('profiles', found['profiles'])
-        for sentence in found['report'].get_dict()['words']:
+        report = found['report'].get_dict()
+        for sentence in report['words']:
             self.report(sentence)
+        for row in report['failed']:
+            self.note_failure(f'{row["what"]} ({row["reason"]})')
+        if not report['rows']:
+            return self.exit_codes.ERROR_NO_POTENTIAL.format(failures='; '.join(self.failures))
         if self.failures:
             return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from aiida_edl.cli.parameters import named_values, nested_settings
+from aiida_edl.cli.parameters import named_nodes, named_values, nested_settings
 
 
 def test_assignments_win_over_the_file(tmp_path):
@@ -34,3 +34,9 @@ def test_named_value_without_name_is_refused():
     with pytest.raises(click.UsageError) as error:
         named_values(['python@cluster'], 'label')
     assert error.value.message == "'python@cluster' names no label, write NAME=LABEL"
+
+
+def test_named_node_that_is_not_there_is_refused(aiida_profile):
+    with pytest.raises(click.UsageError) as error:
+        named_nodes(['foundation=no-such-potential'], 'edl.potential')
+    assert error.value.message.startswith("'no-such-potential' of 'foundation' is no potential: ")

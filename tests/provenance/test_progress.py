@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from aiida_edl.provenance import progress
+from aiida_edl.workflows.launch import benchmark_settings
 
 
 def test_finished_benchmark(benchmark):
@@ -40,3 +41,12 @@ def test_watch_ends_with_the_process(benchmark):
 
 def test_process_without_settings_plans_nothing():
     assert progress.planned_calculations({}) == {}
+
+
+def test_leave_one_out_models_are_planned_at_every_state():
+    short = {'single': True, 'leave_one_out': True}
+    settings = benchmark_settings('fast', {'charge_states': [0, 1, 2], 'training_sets': short})
+    settings['training_sets'].pop('mixed', None)
+    sets = settings['training_sets']
+    n_runs = sum(3 if name.startswith('without') else len(states) for name, states in sets.items())
+    assert progress.planned_calculations(settings)['production dynamics'] == 4 * n_runs

@@ -18,8 +18,20 @@ MODEL, REFERENCE = 'mace_mixed_seed_01_at_2Na', 'reference_2Na_01'
 TAG = {'training_set': 'mixed', 'architecture': 'mace', 'seed': 1, 'charge_state': '2Na', 'is_reference': False}
 
 
+class Context(dict):
+    """A dictionary whose keys are attributes, as the context of a work chain."""
+
+    __getattr__ = dict.__getitem__
+
+
+class Outputs(Context):
+    """Outputs by name."""
+
+
 class Benchmark(BenchmarkComparisonMixin):
     """A benchmark of one model and one reference that has come to its last step."""
+
+    inputs: Any = Context()
 
     def __init__(self, of_model: dict[str, Any], of_reference: dict[str, Any], asked: tuple[str, ...] = ()) -> None:
         by_label = {name: node if isinstance(node, dict) else {'2Na': node} for name, node in of_model.items()}
@@ -49,16 +61,6 @@ class Benchmark(BenchmarkComparisonMixin):
 
     def report(self, _: str) -> None:
         pass
-
-
-class Context(dict):
-    """A dictionary whose keys are attributes, as the context of a work chain."""
-
-    __getattr__ = dict.__getitem__
-
-
-class Outputs(Context):
-    """Outputs by name."""
 
 
 def test_structures_are_compared_with_their_qualities():

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aiida_edl.registry import UnknownNameError
-from aiida_edl.workflows.benchmark_settings import BenchmarkSettings
+from aiida_edl.architectures.protocols import hyperparameter_protocol
+from aiida_edl.registry import ARCHITECTURES, UnknownNameError, load_member
+from aiida_edl.workflows.benchmark_settings import BenchmarkSettings, checked_settings
 from aiida_edl.workflows.launch import benchmark_settings
 from aiida_edl.workflows.training import TrainingWorkChain
 
@@ -23,7 +24,7 @@ def settings(**overrides):
 
 @pytest.mark.parametrize('protocol', ['fast', 'balanced', 'study', 'paper_a'])
 def test_protocols_are_right(protocol):
-    assert BenchmarkSettings.from_dict(benchmark_settings(protocol)).protocol == protocol
+    assert checked_settings(benchmark_settings(protocol)).protocol == protocol
 
 
 def test_models_of_the_matrix():
@@ -236,9 +237,100 @@ def test_test_frames_do_not_depend_on_the_training_set():
             {'training_sets': {'leave_one_out': True}},
             'leave_one_out of charge states [0, 2] would be single ones; give at least 3 charge states, or ask for ',
         ),
+        ({'architectures': {'mace': {'device': 'gpu'}}}, "device is 'gpu', it must be one of cpu, cuda"),
+        (
+            {'labelling': {'max_failed_fraction': 5.0}},
+            "setting 'max_failed_fraction' of labelling is 5.0, it must lie between 0 and 1",
+        ),
         ({'production': {'md': {'time_step': -1.0}}}, "MD setting 'time_step' is -1.0, it must be positive"),
     ],
 )
 def test_bad_input_is_one_sentence(overrides, message):
     with pytest.raises(ValueError, match='^' + re.escape(message)):
         settings(**overrides)
+
+
+MORE = {'charge_states': [0, 1, 2]}
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'message'),
+    [
+        (
+            {'split': {'n_training': 106}},
+            'the split needs 154 frames of each charge state, but of 160 that are labelled '
+            'labelling.max_failed_fraction = 0.05 lets 152 be left; raise labelling.frames_per_run, lower the split, '
+            'or lower the fraction to 0.037',
+        ),
+        (
+            {'split': {'n_blocks': 153}},
+            'the split cuts each trajectory into 153 blocks, but labelling.max_failed_fraction = 0.05 lets 152 of its ',
+        ),
+        (
+            {**MORE, 'training_sets': {'mixed': [0, 1], 'single': True}},
+            "training set 'mixed' holds the charge states [0, 1], by its name it would hold [0, 1, 2]; give it these, "
+            'or a name that is not taken for a comparison, e.g. my_set',
+        ),
+        (
+            {'training_sets': {'single_0': [0, 2]}},
+            "training set 'single_0' holds the charge states [0, 2], by its name it would hold [0]; ",
+        ),
+        (
+            {'training_sets': {'single': [0, 2]}},
+            "training set 'single' holds the charge states [0, 2], by its name it would hold [0]; ",
+        ),
+        (
+            {**MORE, 'training_sets': {'without_1': [0, 1]}},
+            "training set 'without_1' holds the charge states [0, 1], by its name it would hold [0, 2]; ",
+        ),
+        (
+            {**MORE, 'training_sets': {'pair_0_2': [0, 1]}},
+            "training set 'pair_0_2' holds the charge states [0, 1], by its name it would hold [0, 2]; ",
+        ),
+        (
+            {'training_sets': {'mixed_at_once': [0, 2]}},
+            "'mixed_at_once' cannot name an architecture or a training set: 'at' tells runs and codes apart; leave ",
+        ),
+        ({'training_sets': {'reference': [0, 2]}}, "'reference' cannot name an architecture or a training set: "),
+        ({'training_sets': {'mixed_size_8': [0, 2]}}, "'mixed_size_8' cannot name an architecture or a training set"),
+    ],
+)
+def test_what_would_fail_later_is_refused_at_submission(overrides, message):
+    chosen = benchmark_settings('fast', overrides)
+    with pytest.raises(ValueError, match='^' + re.escape(message)):
+        checked_settings(chosen)
+    BenchmarkSettings.from_dict(chosen)  # a study that runs already is not stopped
+
+
+@pytest.mark.parametrize('name', ['mace_md', 'reference', 'conversion_mace', 'default', 'mace_seed_2'])
+def test_reserved_names_are_refused(name):
+    part = {**benchmark_settings('fast')['architectures']['mace'], 'architecture': 'mace'}
+    with pytest.raises(ValueError, match=f"^'{name}' cannot name an architecture or a training set: "):
+        checked_settings(benchmark_settings('fast', {'architectures': {name: part}}))
+
+
+def test_vacuum_thinner_than_the_cutoff_is_refused_where_films_are_taken_as_periodic():
+    """The gap is one Å wider than the vacuum: the slab stands as far above the bottom of the cell."""
+    film = {'structure': {'vacuum': 4.9}, 'architectures': {'mace': None}}
+    chosen = benchmark_settings('fast', film, ['mace_polar'])
+    member = load_member(ARCHITECTURES, 'mace_polar')
+    values = hyperparameter_protocol('mace_polar', chosen['architectures']['mace_polar']['protocol'])
+    cutoff = member.cutoff_radius(member.make_hyperparameters(values))
+    chosen['structure']['vacuum'] = cutoff - 1.01
+    message = f'structure.vacuum is {cutoff - 1.01} Å, but ase computes films by mace_polar as periodic along all cell '
+    with pytest.raises(ValueError, match='^' + re.escape(message)):
+        checked_settings(chosen)
+    chosen['structure']['vacuum'] = cutoff - 0.99
+    checked_settings(chosen)
+
+
+def test_thin_vacuum_is_allowed_where_films_are_taken_as_films():
+    chosen = benchmark_settings('fast', {'structure': {'vacuum': 2.0}}, ['mace'])
+    assert checked_settings(chosen).structure['vacuum'] == 2.0
+
+
+def test_leave_one_out_is_run_at_the_state_left_out():
+    chosen = settings(charge_states=[0, 1, 2], training_sets={'single': True, 'mixed': True, 'leave_one_out': True})
+    assert chosen.labels_to_run('without_1') == ['0', '2Na', '1Na']
+    assert chosen.labels_to_run('mixed') == ['0', '1Na', '2Na']
+    assert chosen.labels_to_run('single_1') == ['1Na']

@@ -53,6 +53,11 @@ def test_runs_and_sizes_and_pairs_change_nothing_that_was_there(study):
     assert consequences(benchmark_settings('fast'), settings) == []
 
 
+def test_tolerance_of_rejected_labels_changes_nothing_that_was_there(study):
+    settings = extended_settings(study, {'labelling': {'max_failed_fraction': 0.0}})
+    assert consequences(benchmark_settings('fast'), settings) == []
+
+
 def test_codes_are_those_of_the_study(study, python_code):
     assert codes_of_study(study) == {'reference': python_code.uuid}
 

@@ -106,6 +106,10 @@ def test_no_potential_at_all_is_an_exit_code(python_code):
         ({'codes': {}}, "potential 'toy' is of architecture 'least_squares', codes are given for none"),
         ({'settings': {'n_move': 1}}, "unknown locality setting 'n_move': did you mean 'n_moved'"),
         ({'settings': {'frame_indices': [9]}}, 'frame_indices holds 9, the structure has 4 frames'),
+        (
+            {'settings': {'frame_indices': [0], 'heights': [5.0], 'ion': ''}},
+            'no pairs can be made of the structure: the frame holds no ions; state the ion that is removed or added',
+        ),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused_before_anything_runs(python_code, changes, message):

@@ -42,16 +42,32 @@ class _Report:
     removal_rows: list[dict[str, Any]] = field(default_factory=list)
     side_by_side: list[dict[str, Any]] = field(default_factory=list)
     charge_rows: list[dict[str, Any]] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     profiles: dict[str, LocalityProfile] = field(default_factory=dict)
 
     def judge(self, name: str, potential: PotentialData, given: Mapping[str, Any]) -> None:
-        """Say what is to be said of one potential.
+        """Say what is to be said of one potential; one of which nothing can be said does not keep the others.
 
         :param name: what it is called.
         :param potential: the potential.
         :param given: nodes with its predictions and errors by :data:`PARTS`.
         """
+        try:
+            self._judge(name, potential, given)
+        except ValueError as error:  # no finite prediction of a control, predictions of another set
+            self.note_failure(name, str(error))
+
+    def note_failure(self, what: str, reason: str) -> None:
+        """Say why nothing, or nothing more, can be said.
+
+        :param what: name of a potential, or what is missing.
+        :param reason: why.
+        """
+        self.failed.append({'what': what, 'reason': reason})
+        self.words.append(f'{what}: {reason}.')
+
+    def _judge(self, name: str, potential: PotentialData, given: Mapping[str, Any]) -> None:
         found = _prediction(given[PREDICTIONS])
         findings, self.profiles[name] = locality(self.frames, found, potential.receptive_field, self.settings)
         self.rows.append({'potential': name, **_about(potential), **findings.row()})
@@ -90,7 +106,7 @@ class _Report:
 
     def values(self) -> dict[str, Any]:
         """Return the report as JSON types."""
-        names = ('rows', 'removal_rows', 'side_by_side', 'charge_rows')
+        names = ('rows', 'removal_rows', 'side_by_side', 'charge_rows', 'failed')
         closing = [BOTH_QUESTIONS] if self.side_by_side else []
         return {**{name: getattr(self, name) for name in names}, 'words': [*self.words, *closing]}
 
@@ -121,7 +137,8 @@ def locality_report(
     :param models: for each potential of a name ``NAME``: ``potential_NAME``, its ``predictions_NAME`` of the pairs and,
         if there are any, ``charge_predictions_NAME`` of the charge frames and ``errors_NAME`` on equilibrated frames.
     :return: ``report`` with ``rows`` (how far each sees), ``removal_rows`` (forces without an ion, by element and
-        distance), ``side_by_side`` (that beside the errors on equilibrated frames), ``charge_rows`` and ``words``;
+        distance), ``side_by_side`` (that beside the errors on equilibrated frames), ``charge_rows``, ``failed`` (what
+        could not be judged, and why) and ``words``;
         ``profiles`` with ``distance`` [Å], and for each potential ``NAME_max_energy_change`` [eV],
         ``NAME_max_force_change`` [eV/Å] and ``NAME_n_atoms``, rows: atoms moved, ions removed, ions added.
     """
@@ -129,9 +146,13 @@ def locality_report(
     report = _Report(
         frames,
         LocalitySettings.from_dict(settings.get_dict()),
-        None if reference is None else _forces_of(frames, reference.frames()),
+        None,
         None if charge_frames is None else charge_frames.frames(),
     )
+    try:
+        report.true_forces = None if reference is None else _forces_of(frames, reference.frames())
+    except ValueError as error:
+        report.note_failure('forces without an ion', str(error))
     for key in sorted(models):
         if key.startswith(f'{POTENTIAL}_'):
             name = key.removeprefix(f'{POTENTIAL}_')

@@ -114,3 +114,26 @@ def test_removal_pairs_hold_bases_and_removed_ions(aiida_profile):
     frames = removal_pairs(pairs).frames()
     assert frames.columns['locality_kind'].tolist() == ['base', 'removed', 'removed']
     assert frames.columns[FRAME].tolist() == [0, len(pairs.frames()) - 2, len(pairs.frames()) - 1]
+
+
+def test_potential_of_which_nothing_can_be_said_does_not_keep_the_others(aiida_profile):
+    settings = Dict({'frame_indices': [2], 'n_moved': 1})
+    pairs = locality_pairs(dataset(labelled_frames(4)), settings)
+    frames = pairs.frames()
+    lost = ArrayData({name: predicted(frames).get_array(name) * np.nan for name in ('energies', 'forces')})
+    models = {'potential_lost': potential(), 'predictions_lost': lost}
+    models |= {'potential_right': potential(), 'predictions_right': predicted(frames)}
+    unlabelled = dataset(removal_pairs(pairs).frames().without_labels())
+    found = locality_report(pairs, settings, reference=unlabelled, **models)['report'].get_dict()
+    assert [row['potential'] for row in found['rows']] == ['right']
+    assert found['failed'] == [
+        {
+            'what': 'forces without an ion',
+            'reason': 'the reference frames of the pairs have no forces; label them first',
+        },
+        {
+            'what': 'lost',
+            'reason': 'no control has a finite prediction, so that the noise of the potential is not known',
+        },
+    ]
+    assert found['words'][1].startswith('lost: no control has a finite prediction')
