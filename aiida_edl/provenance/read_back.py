@@ -25,8 +25,12 @@ from aiida.tools.archive import import_archive
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.provenance import queries
 from aiida_edl.provenance.audit import ArchiveError
+from aiida_edl.provenance.figures import render_figures
 from aiida_edl.provenance.graph import batches
+from aiida_edl.provenance.results import collect
 from aiida_edl.provenance.rows import as_dicts
+from aiida_edl.provenance.table_text import to_csv
+from aiida_edl.provenance.tables import TABLES
 
 TIMEOUT_SECONDS = 3600
 """Longest time an import may take [s]."""
@@ -62,7 +66,7 @@ class ReadBack:
 
 
 def study_answers(study: ProcessNode) -> dict[str, Any]:
-    """Return the answers to all questions about a study, as JSON types.
+    """Return the answers to all questions about a study, as JSON types, with the tables and figures of its report.
 
     :param study: e.g. a benchmark.
     """
@@ -85,7 +89,17 @@ def study_answers(study: ProcessNode) -> dict[str, Any]:
         answers[f'potentials_trained_only_on {state}'] = queries.potentials_trained_only_on(state, study)
     for uuid in datasets:
         answers[f'figures_depending_on {uuid}'] = queries.figures_depending_on(load_node(uuid), study)
-    return {question: as_dicts(rows) for question, rows in answers.items()}
+    return {**{question: as_dicts(rows) for question, rows in answers.items()}, **_report_answers(study)}
+
+
+def _report_answers(study: ProcessNode) -> dict[str, list[str]]:
+    """Return each table of the report in lines, and the checksum of each figure."""
+    results = collect(study)
+    rows = {name: make(results) for name, make in TABLES.items()}
+    tables = {f'table {name}': to_csv(found).splitlines() for name, found in rows.items() if found}
+    figures = render_figures(results)
+    checksums = {name: hashlib.sha256(figure.svg.encode()).hexdigest() for name, figure in figures.items()}
+    return {**tables, **{f'figure {name}': [checksum] for name, checksum in checksums.items()}}
 
 
 def dataset_checksums(identifiers: Sequence[int] | None = None) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""Report of a benchmark: one page without external resources, the figures as files, and the tables behind them."""
+"""Report of a benchmark: a page without external resources, a text, the figures as files, and the tables behind."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +19,21 @@ from aiida_edl.provenance.curves import CURVE_FIGURES
 from aiida_edl.provenance.figure_style import RenderedFigure
 from aiida_edl.provenance.figures import FIGURES, render_figures
 from aiida_edl.provenance.graph import called_processes
+from aiida_edl.provenance.markdown import to_markdown
 from aiida_edl.provenance.privacy import PrivacyRules
 from aiida_edl.provenance.progress import format_seconds
 from aiida_edl.provenance.queries import best_force_rmse_per_architecture
 from aiida_edl.provenance.results import BenchmarkResults, collect
 from aiida_edl.provenance.rows import as_dicts
-from aiida_edl.provenance.table_formats import printed
+from aiida_edl.provenance.table_formats import printed, printed_columns
 from aiida_edl.provenance.table_text import shown, to_csv
 from aiida_edl.provenance.tables import TABLES
 from aiida_edl.registry import unknown_name_message
 
 PAGE = 'report.html'
 """Name of the page."""
-TEMPLATE = 'report.html.j2'
+TEXT = 'report.md'
+"""Name of the same in short, for a README, a wiki or a manual."""
 SHOWN_TABLES = (
     'capacitance_groups',
     'capacitance_intervals',
@@ -83,7 +86,7 @@ def write_report(
     """Write the report of a benchmark, or single figures and tables of it; existing files are replaced.
 
     :param study: process node of the benchmark, finished or not.
-    :param folder: where the files go: ``report.html`` and ``figures/``.
+    :param folder: where the files go: ``report.html``, ``report.md`` and ``figures/``.
     :param figures: names of figures; with these or ``tables``, only what is named is written, and no page.
     :param tables: names of tables.
     :raises ReportError: if the process has called nothing, or it has no numbers for a named figure or table.
@@ -106,7 +109,8 @@ def write_report(
     if is_whole:
         page = folder / PAGE
         best = best_force_rmse_per_architecture(study)
-        page.write_text(_page(results, drawn, best, list(rows)), encoding='utf-8')
+        for name in (PAGE, TEXT):
+            (folder / name).write_text(_page(name, results, drawn, best, rows), encoding='utf-8')
     return ReportFiles(page, tuple(written), tuple(path for path in texts if path.suffix == '.csv'), tuple(texts))
 
 
@@ -138,11 +142,17 @@ def _write_table(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> 
 
 
 def _page(
-    results: BenchmarkResults, figures: Mapping[str, RenderedFigure], best: list[dict[str, Any]], tables: list[str]
+    name: str,
+    results: BenchmarkResults,
+    figures: Mapping[str, RenderedFigure],
+    best: list[dict[str, Any]],
+    tables: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> str:
-    """Return the page; paths of this machine, which messages may hold, are replaced."""
+    """Return the page or the text; paths of this machine, which messages may hold, are replaced."""
     environment = Environment(
-        loader=PackageLoader('aiida_edl.provenance'), autoescape=select_autoescape(['html', 'j2']), trim_blocks=True
+        loader=PackageLoader('aiida_edl.provenance'),
+        autoescape=select_autoescape(['html.j2'], default=False),
+        trim_blocks=True,
     )
     environment.filters['shown'] = shown
     environment.filters['seconds'] = format_seconds
@@ -156,13 +166,15 @@ def _page(
         'energy_rmse_ev_per_atom': 'energy RMSE (eV/atom)',
         'n_frames': 'frames',
     }
-    text = environment.get_template(TEMPLATE).render(
+    text = environment.get_template(f'{name}.j2').render(
         results=results,
         text=report_text,
-        figures={name: _embedded(name, figure) for name, figure in figures.items()},
+        figures={key: _embedded(key, figure) for key, figure in figures.items()},
         kinds=FIGURES,
         curves=CURVE_FIGURES,
-        tables=tables,
+        tables=list(tables),
+        markdown=to_markdown,
+        printed=lambda table: to_markdown(printed_columns(table, tables.get(table, []))),
         methods=methods.methods_sentences(results, plugin_versions()),
         claims=TABLES['paper_claims'](results),
         rules=run_exclusions,
@@ -175,6 +187,7 @@ def _page(
         plugins=plugin_versions(),
         all_settings=json.dumps(dict(results.settings), indent=2, ensure_ascii=False),
     )
+    text = re.sub(r'\n{3,}', '\n\n', text) if name == TEXT else text
     return PrivacyRules(paths=PrivacyRules.of_this_machine().paths).replace_in_text(text)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from aiida_edl.provenance.latex import to_latex
+from aiida_edl.provenance.markdown import to_markdown
 from aiida_edl.provenance.table_text import Row, to_csv, to_json, to_text
 
 FORMATS: Mapping[str, Callable[[Sequence[Row]], str]] = {
@@ -12,6 +14,7 @@ FORMATS: Mapping[str, Callable[[Sequence[Row]], str]] = {
     'json': to_json,
     'csv': to_csv,
     'latex': to_latex,
+    'markdown': to_markdown,
 }
 """How rows can be printed."""
 PRINTED_COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -88,6 +91,18 @@ PRINTED_ROWS = 80
 """Longest table that is written for print; the others are CSV only."""
 
 
+def printed_columns(name: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return a table with those columns that a page has room for, without rows if there are too many of them.
+
+    :param name: name of the table.
+    :param rows: its rows.
+    """
+    if not rows or len(rows) > PRINTED_ROWS:
+        return []
+    columns = PRINTED_COLUMNS.get(name) or tuple(rows[0])
+    return [{column: row.get(column) for column in columns} for row in rows]
+
+
 def printed(name: str, rows: Sequence[Row], caption: str) -> str:
     """Return a table for print, empty if it is too long for that.
 
@@ -95,7 +110,5 @@ def printed(name: str, rows: Sequence[Row], caption: str) -> str:
     :param rows: its rows.
     :param caption: what stands above it.
     """
-    if len(rows) > PRINTED_ROWS:
-        return ''
-    columns = PRINTED_COLUMNS.get(name) or tuple(rows[0])
-    return to_latex([{column: row.get(column) for column in columns} for row in rows], caption, f'tab:{name}')
+    found = printed_columns(name, rows)
+    return to_latex(found, caption, f'tab:{name}') if found else ''

@@ -51,6 +51,16 @@ def test_every_figure_has_png_svg_and_table(files):
     assert {FIGURES[name].table for name in FIGURES} <= {path.stem for path in files.tables}
 
 
+def test_text_shows_figures_that_are_there_and_tables(files):
+    text = (files.page.parent / 'report.md').read_text(encoding='utf-8')
+    images = re.findall(r'!\[[^\]]*\]\(([^)]*)\)', text)
+    assert {'figures/errors.svg', 'figures/spread.svg'} <= set(images)
+    assert all((files.page.parent / image).is_file() for image in images)
+    assert '| claim | paper | ours | tolerance | verdict |\n|---|---|---|---|---|\n' in text
+    assert '&#' not in text
+    assert '\n\n\n' not in text
+
+
 def test_page_needs_nothing_from_elsewhere(page):
     addresses = set(re.findall(r'https?://[^"\s<]+', page))
     assert {address for address in addresses if not address.startswith('http://www.w3.org/')} == set()

@@ -32,3 +32,15 @@ def make_chain():
         return chain
 
     return make
+
+
+@pytest.fixture
+def caching_daemon(aiida_config, aiida_profile, daemon_client):
+    """Return a daemon that takes jobs from the cache."""
+    option = 'caching.enabled_for'
+    aiida_config.set_option(option, ['aiida.calculations:edl.*'], scope=aiida_profile.name)
+    aiida_config.store()
+    daemon_client.start_daemon()
+    yield daemon_client
+    daemon_client.stop_daemon(wait=True)
+    aiida_config.unset_option(option, scope=aiida_profile.name)

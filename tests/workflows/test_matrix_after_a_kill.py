@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
-import time
 
 import numpy as np
 import pytest
 from aiida.engine import run_get_node, submit
 from aiida.manage.caching import disable_caching
-from aiida.orm import CalcJobNode, Dict, Int, QueryBuilder, load_node
+from aiida.orm import Dict, Int
 from benchmark_cases import small_settings
+from daemon_cases import computed_jobs, ended, kill_workers, trainings, wait_for
 
-from aiida_edl.provenance.cached_jobs import CACHED_FROM, cached_jobs
-from aiida_edl.provenance.graph import called_processes
+from aiida_edl.provenance.cached_jobs import cached_jobs
 from aiida_edl.workflows.charged_interface_benchmark import ChargedInterfaceBenchmarkWorkChain
 from aiida_edl.workflows.extension import consequences, extended_settings
 
 pytestmark = pytest.mark.slow
-
-DEADLINE_SECONDS = 900.0
-CACHING = 'caching.enabled_for'
 
 
 @pytest.fixture(scope='module')
@@ -40,14 +35,9 @@ def toy_everywhere(tmp_path_factory):
 
 
 @pytest.fixture
-def daemon(toy_everywhere, aiida_config, aiida_profile, daemon_client):
-    """Return a daemon that takes jobs from the cache."""
-    aiida_config.set_option(CACHING, ['aiida.calculations:edl.*'], scope=aiida_profile.name)
-    aiida_config.store()
-    daemon_client.start_daemon()
-    yield daemon_client
-    daemon_client.stop_daemon(wait=True)
-    aiida_config.unset_option(CACHING, scope=aiida_profile.name)
+def daemon(toy_everywhere, caching_daemon):
+    """Return a daemon that knows the toy architecture and takes jobs from the cache."""
+    return caching_daemon
 
 
 @pytest.fixture
@@ -56,31 +46,6 @@ def code(toy_everywhere, aiida_code_installed):
     import sys
 
     return aiida_code_installed(label='python of the matrix', filepath_executable=sys.executable)
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f'{what} within {DEADLINE_SECONDS:.0f} s'
-        time.sleep(0.5)
-
-
-def trainings(node):
-    """Return how many trainings a benchmark has begun."""
-    return sum(called.process_label == 'TrainingCalculation' for called in called_processes(node))
-
-
-def kill_workers(client):
-    """Kill every worker of the daemon at once, as a lost node would."""
-    workers = client.get_worker_info()['info']
-    for info in workers.values():
-        os.kill(info['pid'], signal.SIGKILL)
-    assert workers
-
-
-def ended(node):
-    wait_for(lambda: load_node(node.pk).is_terminated, f'{node.process_label}<{node.pk}> did not end')
-    return load_node(node.pk)
 
 
 def results(node):
@@ -116,12 +81,6 @@ def test_matrix_survives_the_worker_and_grows_without_recomputing(daemon, code, 
     grown = ended(submit(chain, settings=Dict(extended), codes={**codes, 'further': code}))
     assert (grown.exit_status, grown.exit_message) == (0, None)
     assert len(grown.outputs.potentials) == 6
-    jobs = {called.pk: called.path[0] for called in called_processes(grown) if called.is_calculation}
-    query = QueryBuilder().append(
-        CalcJobNode,
-        filters={'id': {'in': list(jobs)}, 'extras': {'!has_key': CACHED_FROM}},
-        project='id',
-    )
-    assert [jobs[pk] for pk in query.all(flat=True) if not jobs[pk].startswith('further_')] == []
+    assert [name for name in computed_jobs(grown) if not name.startswith('further_')] == []
     n_cached, n_jobs = cached_jobs(grown)
     assert 0 < n_cached < n_jobs
