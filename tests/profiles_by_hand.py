@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from aiida.orm import ArrayData
 
+from aiida_edl.calculations.stored_results import result_node, stored_result
 from aiida_edl.provenance.analysed_runs import PROFILES
 from aiida_edl.provenance.curves import CURVE_FIGURES
 from aiida_edl.science.analysis.error_metrics import ErrorRow
@@ -100,9 +101,7 @@ def profiles_by_hand(label: str, architecture: str, training_set: str, seed: int
 
 def profiles_node(label: str, architecture: str, training_set: str, seed: int) -> ArrayData:
     profiles = profiles_by_hand(label, architecture, training_set, seed)
-    node = ArrayData(profiles.arrays())
-    node.base.attributes.set_many(profiles.scalars())
-    return node
+    return result_node(profiles)
 
 
 ANALYSES = sorted({curve.analysis for figure in CURVE_FIGURES.values() for curve in figure.curves} - {PROFILES})
@@ -204,8 +203,7 @@ def spread_answer(profiles: dict[str, ArrayData], tags: dict[str, dict[str, Any]
     """Return the answer of the benchmark."""
     models = []
     for key, node in profiles.items():
-        arrays = {name: node.get_array(name) for name in node.get_arraynames()}
-        parts = InterfaceProfiles.from_parts(arrays, node.base.attributes.all)
+        parts = stored_result(InterfaceProfiles, node)
         models.append(ModelProfile(ModelTag.from_dict(tags[key]), parts))
     spread = model_spread(models)
     return {

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from aiida.common.links import LinkType
 from aiida.orm import ArrayData, CalcFunctionNode, CalcJobNode, Dict, ProcessNode, QueryBuilder
-from numpy.typing import NDArray
 
 from aiida_edl.architectures.base import LearningCurve
+from aiida_edl.calculations.stored_results import stored_result
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.provenance import queries
 from aiida_edl.provenance.analysed_runs import PROFILES, AnalysedRun, collect_analyses, of_profiles
@@ -311,15 +311,11 @@ def _answer_and_profiles(processes: list[CalledProcess]) -> tuple[dict[str, Any]
     inputs = {entry.link_label: entry.node for entry in function.base.links.get_incoming(link_type=LinkType.INPUT_CALC)}
     tags = inputs.pop('tags').get_dict()
     profiles = [
-        ModelProfile(ModelTag.from_dict(tags[key]), read_profiles(inputs[key])) for key in sorted(tags) if key in inputs
+        ModelProfile(ModelTag.from_dict(tags[key]), stored_result(InterfaceProfiles, inputs[key]))
+        for key in sorted(tags)
+        if key in inputs
     ]
     return function.outputs.result.get_dict(), tuple(profiles)
-
-
-def read_profiles(node: ArrayData) -> InterfaceProfiles:
-    """Return the profiles that ``interface_profiles`` stored in a node."""
-    arrays: dict[str, NDArray[Any]] = {name: node.get_array(name) for name in node.get_arraynames()}
-    return InterfaceProfiles.from_parts(arrays, node.base.attributes.all)
 
 
 def _learning_curves(potentials: tuple[TrainedPotential, ...]) -> tuple[tuple[TrainedPotential, LearningCurve], ...]:

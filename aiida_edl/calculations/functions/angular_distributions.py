@@ -6,6 +6,7 @@ from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
 from aiida_edl.calculations.shared_pass import fetch
+from aiida_edl.calculations.stored_results import result_node
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis import angular_distributions as analysis
 from aiida_edl.science.analysis.angular_settings import AngularSettings
@@ -26,8 +27,4 @@ def angular_distributions(trajectory: DatasetData, settings: Dict) -> ArrayData:
     found = fetch('angular_distributions', trajectory, given) or analysis.angular_distributions(
         trajectory.frames(), given
     )
-    node = ArrayData()
-    for name, array in found.arrays().items():
-        node.set_array(name, array)
-    node.base.attributes.set_many(found.scalars())
-    return node
+    return result_node(found)

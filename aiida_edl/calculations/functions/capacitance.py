@@ -6,6 +6,7 @@ from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
 from aiida_edl.calculations.excluded_runs import results_and_exclusions
+from aiida_edl.calculations.stored_results import stored_result
 from aiida_edl.science.analysis import capacitance as analysis
 from aiida_edl.science.analysis import capacitance_tables as tables
 from aiida_edl.science.analysis.potential_profile import PotentialProfile
@@ -32,8 +33,7 @@ def capacitance(tags: Dict, **profiles: ArrayData) -> Dict:
         raise ValueError(f'each profile needs tags and each tag a profile; only one of them is given for {different}')
     runs = []
     for key in sorted(results):
-        arrays = {name: results[key].get_array(name) for name in results[key].get_arraynames()}
-        profile = PotentialProfile.from_parts(arrays, results[key].base.attributes.all)
+        profile = stored_result(PotentialProfile, results[key])
         runs.append(analysis.ChargedRun(analysis.RunTag.from_dict(values[key]), profile, reasons.get(key, '')))
     found = analysis.capacitance(runs)
     groups = tables.group_capacitances(found)

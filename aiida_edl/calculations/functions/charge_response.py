@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
+from aiida_edl.calculations.stored_results import result_node
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis.charge_response import ChargeResponseSettings
 from aiida_edl.science.analysis.charge_response import charge_response as response_of
@@ -31,10 +32,8 @@ def charge_response(dataset: DatasetData, settings: Dict, predictions: ArrayData
         frames = frames.select(predictions.get_array('frame_indices'))
         arrays = (predictions.get_array('energies'), predictions.get_array('forces'))
         reference, model = compared_responses(frames, *arrays, chosen)
-    node = ArrayData()
-    for prefix, response in (('', reference), ('model_', model)):
-        for name, array in ({} if response is None else response.arrays()).items():
-            node.set_array(prefix + name, array)
-    rows = [row.to_dict() for row in response_rows(reference, model)]
-    node.base.attributes.set_many({**reference.scalars(), 'rows': rows})
+    node = result_node(reference)
+    for name, array in ({} if model is None else model.arrays()).items():
+        node.set_array(f'model_{name}', array)
+    node.base.attributes.set('rows', [row.to_dict() for row in response_rows(reference, model)])
     return node

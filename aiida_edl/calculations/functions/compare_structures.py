@@ -6,6 +6,7 @@ from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
 from aiida_edl.calculations.excluded_runs import results_and_exclusions
+from aiida_edl.calculations.stored_results import stored_result
 from aiida_edl.science.analysis.interface_structure import InterfaceStructure
 from aiida_edl.science.analysis.model_tags import ModelTag
 from aiida_edl.science.analysis.structure_comparison import ModelStructure
@@ -33,7 +34,6 @@ def compare_structures(tags: Dict, **structures: ArrayData) -> Dict:
     runs = []
     for key in sorted(results):
         node = results[key]
-        arrays = {name: node.get_array(name) for name in node.get_arraynames()}
-        parts = InterfaceStructure.from_parts(arrays, node.base.attributes.all)
+        parts = stored_result(InterfaceStructure, node)
         runs.append(ModelStructure(ModelTag.from_dict(values[key]), parts, reasons.get(key, '')))
     return Dict(structure_tables(runs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
+from aiida_edl.calculations.stored_results import result_node
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis import convergence as analysis
 from aiida_edl.science.analysis.convergence_settings import ConvergenceSettings
@@ -28,8 +29,4 @@ def convergence(trajectory: DatasetData, settings: Dict, series: ArrayData | Non
         ConvergenceSettings.from_dict(settings.get_dict()),
         None if series is None else {name: series.get_array(name) for name in series.get_arraynames()},
     )
-    node = ArrayData()
-    for name, array in result.arrays().items():
-        node.set_array(name, array)
-    node.base.attributes.set_many(result.scalars())
-    return node
+    return result_node(result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
+from aiida_edl.calculations.stored_results import result_node
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis import interface_dynamics as analysis
 from aiida_edl.science.analysis.dynamics_settings import DynamicsSettings
@@ -25,8 +26,4 @@ def interface_dynamics(trajectory: DatasetData, settings: Dict) -> ArrayData:
     if 'temperature' not in values and (known := trajectory.base.attributes.get('temperature', None)) is not None:
         values['temperature'] = known
     dynamics = analysis.interface_dynamics(trajectory.frames(), DynamicsSettings.from_dict(values))
-    node = ArrayData()
-    for name, array in dynamics.arrays().items():
-        node.set_array(name, array)
-    node.base.attributes.set_many(dynamics.scalars())
-    return node
+    return result_node(dynamics)

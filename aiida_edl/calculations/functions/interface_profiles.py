@@ -6,6 +6,7 @@ from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
 from aiida_edl.calculations.shared_pass import fetch
+from aiida_edl.calculations.stored_results import result_node
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis import interface_profiles as analysis
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
@@ -28,8 +29,4 @@ def interface_profiles(trajectory: DatasetData, settings: Dict) -> ArrayData:
     """
     given = ProfileSettings.from_dict(settings.get_dict())
     profiles = fetch('interface_profiles', trajectory, given) or analysis.interface_profiles(trajectory.frames(), given)
-    node = ArrayData()
-    for name, array in profiles.arrays().items():
-        node.set_array(name, array)
-    node.base.attributes.set_many(profiles.scalars())
-    return node
+    return result_node(profiles)

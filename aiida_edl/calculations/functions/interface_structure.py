@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
+from aiida_edl.calculations.stored_results import result_node
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis import interface_structure as analysis
 from aiida_edl.science.analysis.structure_settings import StructureSettings
@@ -26,8 +27,4 @@ def interface_structure(trajectory: DatasetData, settings: Dict) -> ArrayData:
         ``coordination_mean``; each with an ``<name>_error``; what is absent is said in the attribute ``remarks``.
     """
     result = analysis.interface_structure(trajectory.frames(), StructureSettings.from_dict(settings.get_dict()))
-    node = ArrayData()
-    for name, array in result.arrays().items():
-        node.set_array(name, array)
-    node.base.attributes.set_many(result.scalars())
-    return node
+    return result_node(result)

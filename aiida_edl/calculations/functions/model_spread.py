@@ -6,6 +6,7 @@ from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
 from aiida_edl.calculations.excluded_runs import results_and_exclusions
+from aiida_edl.calculations.stored_results import stored_result
 from aiida_edl.science.analysis import model_spread as analysis
 from aiida_edl.science.analysis.interface_profiles import InterfaceProfiles
 from aiida_edl.science.analysis.model_tags import ModelProfile, ModelTag
@@ -39,8 +40,7 @@ def model_spread(tags: Dict, **profiles: ArrayData) -> Dict:
     models = []
     for key in sorted(results):
         node = results[key]
-        arrays = {name: node.get_array(name) for name in node.get_arraynames()}
-        parts = InterfaceProfiles.from_parts(arrays, node.base.attributes.all)
+        parts = stored_result(InterfaceProfiles, node)
         models.append(ModelProfile(ModelTag.from_dict(values[key]), parts, reasons.get(key, '')))
     spread = analysis.model_spread(models)
     return Dict(

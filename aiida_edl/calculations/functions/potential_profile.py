@@ -6,6 +6,7 @@ from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
 from aiida_edl.calculations.shared_pass import fetch
+from aiida_edl.calculations.stored_results import result_node
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis import potential_profile as analysis
 from aiida_edl.science.analysis.potential_settings import PotentialSettings
@@ -28,8 +29,4 @@ def potential_profile(trajectory: DatasetData, settings: Dict) -> ArrayData:
     """
     given = PotentialSettings.from_dict(settings.get_dict())
     profile = fetch('potential_profile', trajectory, given) or analysis.potential_profile(trajectory.frames(), given)
-    node = ArrayData()
-    for name, array in profile.arrays().items():
-        node.set_array(name, array)
-    node.base.attributes.set_many(profile.scalars())
-    return node
+    return result_node(profile)

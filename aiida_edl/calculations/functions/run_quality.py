@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiida.engine import calcfunction
 from aiida.orm import ArrayData, Dict
 
+from aiida_edl.calculations.stored_results import result_node
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis import run_quality as analysis
 from aiida_edl.science.analysis.run_quality_settings import RunQualitySettings
@@ -35,8 +36,4 @@ def run_quality(
         None if series is None else {name: series.get_array(name) for name in series.get_arraynames()},
         None if training is None else training.frames(),
     )
-    node = ArrayData()
-    for name, array in quality.arrays().items():
-        node.set_array(name, array)
-    node.base.attributes.set_many(quality.scalars())
-    return node
+    return result_node(quality)

@@ -6,6 +6,7 @@ from aiida.engine import calcfunction
 from aiida.orm import ArrayData
 
 from aiida_edl.calculations.link_labels import in_natural_order
+from aiida_edl.calculations.stored_results import result_node
 from aiida_edl.science.analysis import survival_of_runs as analysis
 
 
@@ -23,8 +24,4 @@ def survival_of_runs(**qualities: ArrayData) -> ArrayData:
         [node.base.attributes.get('survival_time') for node in nodes],
         [node.base.attributes.get('is_censored') for node in nodes],
     )
-    node = ArrayData()
-    for name, array in result.arrays().items():
-        node.set_array(name, array)
-    node.base.attributes.set_many(result.scalars())
-    return node
+    return result_node(result)

@@ -13,17 +13,15 @@ is a water; the fraction of the others is given.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aiida_edl.science.analysis.angular_settings import AngularSettings
 from aiida_edl.science.analysis.angular_sums import KINDS, AngularSums
 from aiida_edl.science.analysis.planar_bins import ratio_over_replicas
+from aiida_edl.science.analysis.result_parts import StoredResult
 from aiida_edl.science.analysis.trajectory_parts import AnalysedTrajectory
 from aiida_edl.science.analysis.z_pass import WantedSums
 from aiida_edl.science.frames import Floats, FrameSet
@@ -33,12 +31,15 @@ __all__ = ['AngularDistributions', 'AngularSettings', 'angular_distributions']
 
 
 @dataclass(frozen=True)
-class AngularDistributions:
+class AngularDistributions(StoredResult):
     """Distributions in layers; every ``*_error`` is one standard error of the mean.
 
     A value is NaN in a layer that never held water, and an error where nothing ever changed. With two wet surfaces and
     ``surfaces = 'average'`` both are counted together, each with its own normal, and a count is per surface.
     """
+
+    stored_subject: ClassVar[str] = 'angular distributions need'
+    settings_type: ClassVar[type[AngularSettings]] = AngularSettings
 
     angle: Floats
     """Centres of the bins of the angle [degree], shape ``(n_angles,)``."""
@@ -71,30 +72,6 @@ class AngularDistributions:
     """Time between frames [fs]; NaN if the frames carry no column ``time``."""
     settings: AngularSettings
     """What the distributions were made with."""
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the fields that are arrays, by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-
-    def scalars(self) -> dict[str, Any]:
-        """Return the other fields as JSON types, by name; NaN becomes None."""
-        values = {name: value for name, value in vars(self).items() if not isinstance(value, np.ndarray)}
-        values['settings'] = self.settings.to_dict()
-        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in values.items()}
-
-    @classmethod
-    def from_parts(cls, arrays: Mapping[str, NDArray[Any]], scalars: Mapping[str, Any]) -> AngularDistributions:
-        """Rebuild distributions from :meth:`arrays` and :meth:`scalars`; other names are left aside.
-
-        :raises ValueError: if a field is missing.
-        """
-        given = {**arrays, **scalars}
-        names = [f.name for f in dataclasses.fields(cls)]
-        if missing := [name for name in names if name not in given]:
-            raise ValueError(f'angular distributions need the fields {missing}, which were not given')
-        values: dict[str, Any] = {name: np.nan if given[name] is None else given[name] for name in names}
-        values['settings'] = AngularSettings.from_dict(given['settings'])
-        return cls(**values)
 
 
 def angular_distributions(frames: FrameSet, settings: AngularSettings | None = None) -> AngularDistributions:

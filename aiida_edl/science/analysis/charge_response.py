@@ -21,13 +21,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aiida_edl.science import units
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
+from aiida_edl.science.analysis.result_parts import StoredResult
 from aiida_edl.science.frame_columns import composition_numbers
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.science.group_splitting import GEOMETRY, groups_of
@@ -80,8 +81,11 @@ class ChargeResponseSettings:
 
 
 @dataclass(frozen=True)
-class ChargeResponse:
+class ChargeResponse(StoredResult):
     """Derivatives by the charge of the metal; geometries in the order of their first frame, atoms laid end to end."""
+
+    stored_subject: ClassVar[str] = 'a charge response needs'
+    settings_type: ClassVar[type[ChargeResponseSettings]] = ChargeResponseSettings
 
     frame_indices: NDArray[np.int64]
     """First frame of each geometry, shape ``(n_geometries,)``."""
@@ -114,26 +118,9 @@ class ChargeResponse:
         """Return the number of geometries."""
         return len(self.potentials)
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the fields that are arrays, by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-
     def scalars(self) -> dict[str, Any]:
-        """Return the other fields as JSON types, by name."""
-        return {'n_geometries': len(self), 'n_skipped': self.n_skipped, 'settings': self.settings.to_dict()}
-
-    @classmethod
-    def from_parts(cls, arrays: Mapping[str, NDArray[Any]], scalars: Mapping[str, Any]) -> ChargeResponse:
-        """Rebuild a response from :meth:`arrays` and :meth:`scalars`; other names are left aside.
-
-        :raises ValueError: if a field is missing.
-        """
-        given = {**arrays, **scalars}
-        names = [item.name for item in dataclasses.fields(cls)]
-        if missing := [name for name in names if name not in given]:
-            raise ValueError(f'a charge response needs the fields {missing}, which were not given')
-        values = {name: given[name] for name in names}
-        return cls(**{**values, 'settings': ChargeResponseSettings.from_dict(given['settings'])})
+        """Return the other fields as JSON types, and the number of geometries, by name."""
+        return {'n_geometries': len(self), **super().scalars()}
 
 
 def derivative_weights(points: Floats, at: float) -> Floats:

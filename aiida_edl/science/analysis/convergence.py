@@ -13,11 +13,10 @@ falls with the root of the length. The statement is one of these, the first that
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +30,7 @@ from aiida_edl.science.analysis.equilibration import (
 )
 from aiida_edl.science.analysis.interface_series import interface_series
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
+from aiida_edl.science.analysis.result_parts import StoredResult
 from aiida_edl.science.analysis.trajectory_parts import frame_interval, replica_ranges, trajectory_parts
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.science.uncertainty import MINIMUM_SAMPLES, combine_replicas, mean_with_error
@@ -53,8 +53,11 @@ ENOUGH = 'long enough'
 
 
 @dataclass(frozen=True)
-class Convergence:
+class Convergence(StoredResult):
     """One row for each observable; arrays have shape ``(n_observables,)``, NaN where nothing can be said."""
+
+    stored_subject: ClassVar[str] = 'the convergence of a run needs'
+    settings_type: ClassVar[type[ConvergenceSettings]] = ConvergenceSettings
 
     observables: tuple[str, ...]
     """Names of the rows."""
@@ -92,32 +95,6 @@ class Convergence:
     """Independent trajectories."""
     settings: ConvergenceSettings
     """What was wanted."""
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the fields that are arrays, by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-
-    def scalars(self) -> dict[str, Any]:
-        """Return the other fields as JSON types, by name."""
-        values = {name: value for name, value in vars(self).items() if not isinstance(value, np.ndarray)}
-        values['settings'] = self.settings.to_dict()
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-
-    @classmethod
-    def from_parts(cls, arrays: Mapping[str, NDArray[Any]], scalars: Mapping[str, Any]) -> Convergence:
-        """Rebuild the result from :meth:`arrays` and :meth:`scalars`; other names are left aside.
-
-        :raises ValueError: if a field is missing.
-        """
-        given = {**arrays, **scalars}
-        names = [f.name for f in dataclasses.fields(cls)]
-        if missing := [name for name in names if name not in given]:
-            raise ValueError(f'the convergence of a run needs the fields {missing}, which were not given')
-        values: dict[str, Any] = {
-            name: tuple(given[name]) if isinstance(given[name], list) else given[name] for name in names
-        }
-        values['settings'] = ConvergenceSettings.from_dict(given['settings'])
-        return cls(**values)
 
 
 def convergence(

@@ -14,16 +14,15 @@ neither stays nor leaves, and is counted.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aiida_edl.science.analysis.dynamics_settings import DynamicsSettings
 from aiida_edl.science.analysis.layer_dynamics import LayerSums, layer_values
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
+from aiida_edl.science.analysis.result_parts import StoredResult
 from aiida_edl.science.analysis.solvent_dipole import (
     DipoleSeries,
     dipole_memory,
@@ -42,12 +41,15 @@ INTERVAL_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class InterfaceDynamics:
+class InterfaceDynamics(StoredResult):
     """Correlation functions by layer; every ``*_error`` is one standard error, NaN where the run does not tell.
 
     Rows are the layers between successive ``layer_bounds``, and a last one of all water, for which survival has no
     meaning but that of a water that stays one. A time is NaN where its function does not fall to 1/e within the lags.
     """
+
+    stored_subject: ClassVar[str] = 'the dynamics of an interface need'
+    settings_type: ClassVar[type[DynamicsSettings]] = DynamicsSettings
 
     lag_time: Floats
     """Lags [fs], shape ``(n_lags,)``."""
@@ -132,30 +134,6 @@ class InterfaceDynamics:
     """Time between frames [fs]."""
     settings: DynamicsSettings
     """What was analysed."""
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the fields that are arrays, by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-
-    def scalars(self) -> dict[str, Any]:
-        """Return the other fields as JSON types, by name; NaN becomes None."""
-        values = {name: value for name, value in vars(self).items() if not isinstance(value, np.ndarray)}
-        values['settings'] = self.settings.to_dict()
-        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in values.items()}
-
-    @classmethod
-    def from_parts(cls, arrays: Mapping[str, NDArray[Any]], scalars: Mapping[str, Any]) -> InterfaceDynamics:
-        """Rebuild the result from :meth:`arrays` and :meth:`scalars`; other names are left aside.
-
-        :raises ValueError: if a field is missing.
-        """
-        given = {**arrays, **scalars}
-        names = [f.name for f in dataclasses.fields(cls)]
-        if missing := [name for name in names if name not in given]:
-            raise ValueError(f'the dynamics of an interface need the fields {missing}, which were not given')
-        values: dict[str, Any] = {name: np.nan if given[name] is None else given[name] for name in names}
-        values['settings'] = DynamicsSettings.from_dict(given['settings'])
-        return cls(**values)
 
 
 def interface_dynamics(frames: FrameSet, settings: DynamicsSettings | None = None) -> InterfaceDynamics:

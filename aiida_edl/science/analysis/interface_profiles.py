@@ -6,19 +6,17 @@ observable. Errors account for correlation in time and for the scatter between r
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aiida_edl.science.analysis.atom_groups import Integers
 from aiida_edl.science.analysis.density_profile import WATER_MASS, atomic_mass, mass_density
 from aiida_edl.science.analysis.planar_bins import FrameBlocks, coarsened, ratio_over_replicas, replica_ratios
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
 from aiida_edl.science.analysis.profile_sums import ProfileSums
+from aiida_edl.science.analysis.result_parts import StoredResult
 from aiida_edl.science.analysis.trajectory_parts import AnalysedTrajectory
 from aiida_edl.science.analysis.z_pass import WantedSums
 from aiida_edl.science.frames import Floats, FrameSet
@@ -26,12 +24,9 @@ from aiida_edl.science.uncertainty import Estimate
 
 __all__ = ['InterfaceProfiles', 'ProfileSettings', 'interface_profiles']
 
-LATER = ('_of_replicas', '_n_effective')
-"""How the fields end that older stored profiles lack."""
-
 
 @dataclass(frozen=True)
-class InterfaceProfiles:
+class InterfaceProfiles(StoredResult):
     """Profiles against the height above the surface plane; every ``*_error`` is one standard error of the mean.
 
     An error is NaN where the run holds no information on it: where nothing was ever counted, or nothing ever changed.
@@ -39,6 +34,9 @@ class InterfaceProfiles:
     With two wet surfaces and ``surfaces = 'average'`` a profile is the mean over both, each with its own normal, and a
     count is per surface.
     """
+
+    stored_subject: ClassVar[str] = 'profiles need'
+    settings_type: ClassVar[type[ProfileSettings]] = ProfileSettings
 
     z: Floats
     """Centres of the fine bins above the surface plane [Å], shape ``(n_bins,)``."""
@@ -127,35 +125,6 @@ class InterfaceProfiles:
     """Time between frames [fs]; NaN if the frames carry no column ``time``."""
     settings: ProfileSettings
     """What the profiles were made with."""
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the fields that are arrays, by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-
-    def scalars(self) -> dict[str, Any]:
-        """Return the other fields as JSON types, by name; NaN becomes None."""
-        values = {name: value for name, value in vars(self).items() if not isinstance(value, np.ndarray)}
-        values['settings'] = self.settings.to_dict()
-        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in values.items()}
-
-    @classmethod
-    def from_parts(cls, arrays: Mapping[str, NDArray[Any]], scalars: Mapping[str, Any]) -> InterfaceProfiles:
-        """Rebuild profiles from :meth:`arrays` and :meth:`scalars`; other names are left aside.
-
-        Profiles stored before they held their replicas and numbers of independent samples have NaN there.
-
-        :raises ValueError: if a field is missing.
-        """
-        given = {**arrays, **scalars}
-        for name in (field.name for field in dataclasses.fields(cls) if field.name.endswith(LATER) and arrays):
-            unknown = np.full_like(arrays['coarse_z'], np.nan) if 'coarse_z' in arrays else np.zeros(0)
-            given.setdefault(name, unknown[np.newaxis] if name.endswith(LATER[0]) else unknown)
-        names = [f.name for f in dataclasses.fields(cls)]
-        if missing := [name for name in names if name not in given]:
-            raise ValueError(f'profiles need the fields {missing}, which were not given')
-        values: dict[str, Any] = {name: np.nan if given[name] is None else given[name] for name in names}
-        values['settings'] = ProfileSettings.from_dict(given['settings'])
-        return cls(**values)
 
 
 def interface_profiles(frames: FrameSet, settings: ProfileSettings | None = None) -> InterfaceProfiles:

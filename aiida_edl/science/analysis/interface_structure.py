@@ -34,7 +34,7 @@ from aiida_edl.science.analysis.radial_distribution import (
     RadialSums,
     chosen_pairs,
 )
-from aiida_edl.science.analysis.result_parts import part_arrays, part_scalars, rebuilt_part
+from aiida_edl.science.analysis.result_parts import StoredResult, part_arrays, part_scalars, rebuilt_part
 from aiida_edl.science.analysis.structure_chunk import structure_chunk
 from aiida_edl.science.analysis.structure_settings import StructureSettings
 from aiida_edl.science.analysis.trajectory_parts import (
@@ -59,7 +59,7 @@ PARTS: dict[str, type] = {
 
 
 @dataclass(frozen=True)
-class InterfaceStructure:
+class InterfaceStructure(StoredResult):
     """Static structure of one interface."""
 
     rdf: RadialDistributions

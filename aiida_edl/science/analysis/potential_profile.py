@@ -17,12 +17,10 @@ spread of charges within molecules, shift it by constants that differences betwe
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aiida_edl.science import units
 from aiida_edl.science.analysis.atom_groups import Integers
@@ -31,6 +29,7 @@ from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.analysis.planar_bins import FrameBlocks, ratio_over_replicas
 from aiida_edl.science.analysis.planar_poisson import planar_potential, region_mean
 from aiida_edl.science.analysis.potential_settings import PotentialSettings
+from aiida_edl.science.analysis.result_parts import StoredResult
 from aiida_edl.science.analysis.trajectory_parts import AnalysedTrajectory, TrajectoryPart
 from aiida_edl.science.analysis.z_pass import WantedSums
 from aiida_edl.science.frames import Floats, FrameSet
@@ -45,12 +44,15 @@ LIQUID_QUANTILE = 0.95
 
 
 @dataclass(frozen=True)
-class PotentialProfile:
+class PotentialProfile(StoredResult):
     """Profiles against the height above the surface plane; every ``*_error`` is one standard error of the mean.
 
     An error is NaN where nothing ever changed. With two wet surfaces and ``surfaces = 'average'`` the profiles are the
     mean over both, each with its own normal.
     """
+
+    stored_subject: ClassVar[str] = 'a potential profile needs'
+    settings_type: ClassVar[type[PotentialSettings]] = PotentialSettings
 
     z: Floats
     """Centres of the bins of the charge density [Å], shape ``(n_bins,)``."""
@@ -121,30 +123,6 @@ class PotentialProfile:
     """Time between frames [fs]; NaN if the frames carry no column ``time``."""
     settings: PotentialSettings
     """What the profile was made with."""
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the fields that are arrays, by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-
-    def scalars(self) -> dict[str, Any]:
-        """Return the other fields as JSON types, by name; NaN becomes None."""
-        values = {name: value for name, value in vars(self).items() if not isinstance(value, np.ndarray)}
-        values['settings'] = self.settings.to_dict()
-        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in values.items()}
-
-    @classmethod
-    def from_parts(cls, arrays: Mapping[str, NDArray[Any]], scalars: Mapping[str, Any]) -> PotentialProfile:
-        """Rebuild a profile from :meth:`arrays` and :meth:`scalars`; other names are left aside.
-
-        :raises ValueError: if a field is missing.
-        """
-        given = {**arrays, **scalars}
-        names = [f.name for f in dataclasses.fields(cls)]
-        if missing := [name for name in names if name not in given]:
-            raise ValueError(f'a potential profile needs the fields {missing}, which were not given')
-        values: dict[str, Any] = {name: np.nan if given[name] is None else given[name] for name in names}
-        values['settings'] = PotentialSettings.from_dict(given['settings'])
-        return cls(**values)
 
 
 def potential_profile(frames: FrameSet, settings: PotentialSettings | None = None) -> PotentialProfile:

@@ -33,15 +33,14 @@ Mach. Learn. Res. (2023), arXiv 2210.07237, section 3, and the limits of the eng
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from aiida_edl.science.analysis.atom_groups import Integers
+from aiida_edl.science.analysis.result_parts import StoredResult
 from aiida_edl.science.analysis.run_findings import judge_run
 from aiida_edl.science.analysis.run_quality_settings import RunQualitySettings
 from aiida_edl.science.frames import Floats, FrameSet
@@ -50,8 +49,11 @@ __all__ = ['RunQuality', 'RunQualitySettings', 'run_quality']
 
 
 @dataclass(frozen=True)
-class RunQuality:
+class RunQuality(StoredResult):
     """How one run fared; NaN where something could not be judged, see ``not_judged``."""
+
+    stored_subject: ClassVar[str] = 'the quality of a run needs'
+    settings_type: ClassVar[type[RunQualitySettings]] = RunQualitySettings
 
     is_physical: bool
     """Whether the rule of exclusion keeps the run."""
@@ -119,39 +121,6 @@ class RunQuality:
     """Share of physical frames in which any pair is; NaN without a training set."""
     settings: RunQualitySettings
     """What the run was judged with."""
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the fields that are arrays, by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-
-    def scalars(self) -> dict[str, Any]:
-        """Return the other fields as JSON types, by name; NaN becomes None."""
-        values = {name: value for name, value in vars(self).items() if not isinstance(value, np.ndarray)}
-        values |= {
-            'settings': self.settings.to_dict(),
-            'reasons': [dict(reason) for reason in self.reasons],
-            'not_judged': list(self.not_judged),
-            'remarks': list(self.remarks),
-        }
-        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in values.items()}
-
-    @classmethod
-    def from_parts(cls, arrays: Mapping[str, NDArray[Any]], scalars: Mapping[str, Any]) -> RunQuality:
-        """Rebuild the result from :meth:`arrays` and :meth:`scalars`; other names are left aside.
-
-        :raises ValueError: if a field is missing.
-        """
-        given = {**arrays, **scalars}
-        fields = dataclasses.fields(cls)
-        if missing := [field.name for field in fields if field.name not in given]:
-            raise ValueError(f'the quality of a run needs the fields {missing}, which were not given')
-        values: dict[str, Any] = {
-            field.name: np.nan if given[field.name] is None and field.type == 'float' else given[field.name]
-            for field in fields
-        }
-        values |= {name: tuple(given[name]) for name in ('reasons', 'not_judged', 'remarks')}
-        values['settings'] = RunQualitySettings.from_dict(given['settings'])
-        return cls(**values)
 
 
 def run_quality(

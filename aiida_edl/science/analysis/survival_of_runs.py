@@ -18,18 +18,21 @@ R. Brookmeyer, J. Crowley, Biometrics 38, 29 (1982), for the interval.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from aiida_edl.science.analysis.result_parts import StoredResult
 from aiida_edl.science.frames import Floats
 
 
 @dataclass(frozen=True)
-class SurvivalOfRuns:
+class SurvivalOfRuns(StoredResult):
     """Survival curve and its median."""
+
+    stored_subject: ClassVar[str] = 'a survival curve needs'
 
     time: Floats
     """0, then the times at which runs failed [fs], shape ``(n_times,)``."""
@@ -63,15 +66,9 @@ class SurvivalOfRuns:
         bounds = (f'{b:g} fs' if np.isfinite(b) else 'not known' for b in (self.median_lower, self.median_upper))
         return f'{counts}; median survival time {self.median:g} fs, {self.confidence:.0%} bounds: {", ".join(bounds)}'
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the fields that are arrays, by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-
     def scalars(self) -> dict[str, Any]:
         """Return the other fields as JSON types, and the sentence, by name; NaN becomes None."""
-        values = {name: value for name, value in vars(self).items() if not isinstance(value, np.ndarray)}
-        values['sentence'] = self.sentence
-        return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in values.items()}
+        return {**super().scalars(), 'sentence': self.sentence}
 
 
 def survival_of_runs(times: ArrayLike, is_censored: ArrayLike, confidence: float = 0.95) -> SurvivalOfRuns:

@@ -7,6 +7,7 @@ import pytest
 from aiida.orm import Dict
 
 from aiida_edl.calculations.functions.angular_distributions import angular_distributions
+from aiida_edl.calculations.stored_results import stored_result
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis import angular_distributions as analysis
 from aiida_edl.science.frames import Frame, FrameSet
@@ -27,7 +28,6 @@ def test_distributions_become_arrays_and_attributes_and_distributions_again():
     trajectory = FrameSet.from_frames(frames)
     node = angular_distributions(DatasetData.from_frames(trajectory), Dict({'layer_bounds': [0, 5, 10]}))
     expected = analysis.angular_distributions(trajectory, analysis.AngularSettings(layer_bounds=(0, 5, 10)))
-    arrays = {name: node.get_array(name) for name in node.get_arraynames()}
-    found = analysis.AngularDistributions.from_parts(arrays, node.base.attributes.all)
+    found = stored_result(analysis.AngularDistributions, node)
     assert found.bond_distribution == pytest.approx(expected.bond_distribution, nan_ok=True)
     assert found.water_count == pytest.approx([1.0, 1.0])

@@ -7,6 +7,7 @@ from aiida.orm import ArrayData, Dict
 from run_cases import run, series_of
 
 from aiida_edl.calculations.functions.convergence import convergence
+from aiida_edl.calculations.stored_results import stored_result
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis.convergence import Convergence
 
@@ -18,7 +19,6 @@ def test_rows_become_arrays_and_statements_attributes():
     for name, values in series_of(frames).items():
         series.set_array(name, values)
     node = convergence(DatasetData.from_frames(frames, in_single_precision=True), Dict({'temperature': 20.0}), series)
-    arrays = {name: node.get_array(name) for name in node.get_arraynames()}
-    result = Convergence.from_parts(arrays, node.base.attributes.all)
+    result = stored_result(Convergence, node)
     assert 'temperature' in result.observables
     assert len(result.statements) == len(result.mean) == len(result.observables)

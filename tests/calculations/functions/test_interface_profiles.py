@@ -7,6 +7,7 @@ import pytest
 from aiida.orm import Dict
 
 from aiida_edl.calculations.functions.interface_profiles import interface_profiles
+from aiida_edl.calculations.stored_results import stored_result
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis import interface_profiles as analysis
 from aiida_edl.science.analysis.profile_settings import ProfileSettings
@@ -43,7 +44,6 @@ def test_profiles_become_arrays_and_scalars_attributes(trajectory):
 
 def test_result_can_be_turned_into_profiles_again(trajectory):
     node = interface_profiles(DatasetData.from_frames(trajectory), Dict({}))
-    arrays = {name: node.get_array(name) for name in node.get_arraynames()}
-    profiles = analysis.InterfaceProfiles.from_parts(arrays, node.base.attributes.all)
+    profiles = stored_result(analysis.InterfaceProfiles, node)
     assert profiles.z.tolist() == ProfileSettings().bins.centres.tolist()
     assert (profiles.ion, profiles.n_frames) == ('Na', 8)

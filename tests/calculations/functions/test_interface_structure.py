@@ -8,6 +8,7 @@ from aiida.orm import ArrayData, Dict
 
 from aiida_edl.calculations.functions.compare_structures import compare_structures
 from aiida_edl.calculations.functions.interface_structure import interface_structure
+from aiida_edl.calculations.stored_results import result_node
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis import interface_structure as analysis
 from aiida_edl.science.analysis.structure_settings import StructureSettings
@@ -47,11 +48,7 @@ def test_structure_becomes_arrays_and_attributes(trajectory):
 @pytest.fixture
 def node(trajectory: FrameSet) -> ArrayData:
     """The structure of that trajectory."""
-    structure, node = analysis.interface_structure(trajectory), ArrayData()
-    for name, array in structure.arrays().items():
-        node.set_array(name, array)
-    node.base.attributes.set_many(structure.scalars())
-    return node
+    return result_node(analysis.interface_structure(trajectory))
 
 
 def test_structures_are_compared(node):

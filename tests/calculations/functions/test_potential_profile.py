@@ -7,6 +7,7 @@ import pytest
 from aiida.orm import Dict
 
 from aiida_edl.calculations.functions.potential_profile import potential_profile
+from aiida_edl.calculations.stored_results import stored_result
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis import potential_profile as analysis
 from aiida_edl.science.frames import Frame, FrameSet
@@ -33,8 +34,7 @@ def test_profile_becomes_arrays_and_attributes_and_a_profile_again(trajectory):
     settings = {'bulk_region': [6.0, 8.0], 'bin_width': 0.5}
     node = potential_profile(DatasetData.from_frames(trajectory), Dict(settings))
     expected = analysis.potential_profile(trajectory, analysis.PotentialSettings.from_dict(settings))
-    arrays = {name: node.get_array(name) for name in node.get_arraynames()}
-    found = analysis.PotentialProfile.from_parts(arrays, node.base.attributes.all)
+    found = stored_result(analysis.PotentialProfile, node)
     assert found.potential == pytest.approx(expected.potential)
     assert node.base.attributes.get('potential_drop') == pytest.approx(expected.potential_drop)
     assert found.settings == expected.settings

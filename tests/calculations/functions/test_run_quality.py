@@ -8,6 +8,7 @@ from run_cases import TARGET, run, series_of
 
 from aiida_edl.calculations.functions.run_quality import run_quality
 from aiida_edl.calculations.functions.survival_of_runs import survival_of_runs
+from aiida_edl.calculations.stored_results import stored_result
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis.run_quality import RunQuality
 
@@ -25,8 +26,7 @@ def test_target_comes_from_the_trajectory():
     for name, values in series_of(run(60)).items():
         series.set_array(name, values)
     node = run_quality(trajectory(), Dict({}), series)
-    arrays = {name: node.get_array(name) for name in node.get_arraynames()}
-    quality = RunQuality.from_parts(arrays, node.base.attributes.all)
+    quality = stored_result(RunQuality, node)
     assert (quality.settings.temperature, quality.settings.ensemble) == (TARGET, 'nvt')
     assert node.base.attributes.get('is_physical') is True
 
