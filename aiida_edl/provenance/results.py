@@ -274,9 +274,20 @@ def _result(processes: list[CalledProcess], name: str) -> dict[str, Any]:
     return dict(found[-1].get_dict()) if found else {}
 
 
+def joined_labels(processes: list[CalledProcess]) -> list[int]:
+    """Return the identifiers of the calls that joined the labels, which the study itself calls.
+
+    Runs of one model and parts of an interrupted run are joined by the same function, further down.
+
+    :param processes: processes of a study.
+    """
+    direct = [process for process in processes if len(process.path) == 1]
+    return _of_function(direct, 'join_datasets')
+
+
 def _dataset(processes: list[CalledProcess]) -> DatasetData | None:
     """Return the data set with all labels."""
-    found = _outputs(_of_function(processes, 'join_datasets'), DatasetData)
+    found = _outputs(joined_labels(processes), DatasetData)
     return found[-1] if found else None
 
 

@@ -15,8 +15,9 @@ from aiida_edl.provenance.analysed_runs import AnalysedRun
 from aiida_edl.provenance.curves import CURVE_FIGURES
 from aiida_edl.provenance.figure_style import render
 from aiida_edl.provenance.figures import FIGURES, render_figures
+from aiida_edl.provenance.graph import called_processes
 from aiida_edl.provenance.report import ReportError, write_report
-from aiida_edl.provenance.results import collect
+from aiida_edl.provenance.results import collect, joined_labels
 from aiida_edl.provenance.tables import TABLES
 
 WITHOUT_ROWS = {
@@ -286,6 +287,14 @@ def test_cell_is_counted_from_the_structures(results):
     assert methods.contents(results) == (
         '4 Au atoms and 1 water molecules in 5.80 × 5.80 × 20.00 Å, open along the normal'
     )
+
+
+def test_runs_that_are_joined_are_not_taken_for_the_labels(benchmark):
+    processes = called_processes(benchmark.process)
+    (labels,) = joined_labels(processes)
+    (found,) = [process for process in processes if process.pk == labels]
+    runs = dataclasses.replace(found, pk=found.pk + 10_000, path=('mace_mixed_seed_01', 'join_runs_2Na'))
+    assert joined_labels([*processes, runs]) == [labels]
 
 
 def test_convergence_names_its_observables(results):

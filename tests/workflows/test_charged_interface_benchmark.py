@@ -19,7 +19,7 @@ from aiida_edl.workflows.charged_interface_benchmark import ChargedInterfaceBenc
 BEFORE = ('structures', 'reference dynamics', 'labelling')
 ANALYSES = {
     'run_quality': {'maximum_bond_length': 3.0, 'temperature_tolerance': 10.0, 'contact_fraction': 0.1},
-    'interface_structure': {'hydrogen_bond_distance': 2.5, 'coordination_cutoff': 2.5},
+    'interface_structure': {'hydrogen_bond_distance': 2.4, 'coordination_cutoff': 2.4},
     'potential_profile': {},
     'interface_dynamics': {'maximum_lag_time': 0.2},
 }
