@@ -235,7 +235,7 @@ def test_dataset_import_with_a_wrong_key_is_one_sentence(call, labelled_file):
 def test_archive_export_audit_and_verify(call, benchmark, tmp_path):
     path = tmp_path / 'study.aiida'
     text = call('archive', 'export', benchmark.process.pk, '--output', path, '--private', 'jane')
-    assert 'study.aiida: 337 nodes, nothing private, read back in an empty profile' in text
+    assert 'study.aiida: 370 nodes, nothing private, read back in an empty profile' in text
     assert 'nothing private found' in call('archive', 'audit', path)
     assert '17 data sets have the arrays their checksums promise' in call('archive', 'verify', path)
 
@@ -243,7 +243,7 @@ def test_archive_export_audit_and_verify(call, benchmark, tmp_path):
 def test_archive_audit_finds_a_private_word(call, benchmark, benchmark_file):
     text = call('archive', 'audit', benchmark_file, exit_code=1)
     assert 'login7.cluster.example' in text
-    assert 'Error: benchmark.aiida: 337 nodes and ' in text
+    assert 'Error: benchmark.aiida: 370 nodes and ' in text
 
 
 @pytest.fixture

@@ -122,11 +122,11 @@ def test_figures_depending_on_the_data_set(benchmark):
         counts[row.figure] = counts.get(row.figure, 0) + 1
     # The reference profiles do not follow from the labels.
     of_runs = ('orientation, ions, densities, angles', 'angles in layers', 'potential, electric field')
-    of_runs += ('radial distributions', 'survival, reorientation')
+    of_runs += ('radial distributions', 'survival, reorientation', 'convergence')
     assert counts == {
         **dict.fromkeys(('errors, energy shifts', 'learning curves'), 6),
         **dict.fromkeys(of_runs, 8),
-        **dict.fromkeys(('spread', 'force ratios', 'receptive fields'), 1),
+        **dict.fromkeys(('spread', 'force ratios', 'receptive fields', 'capacitance', 'solvent dipoles'), 1),
     }
 
 
@@ -134,12 +134,15 @@ def test_figures_depending_on_one_potential(benchmark):
     rows = queries.figures_depending_on(benchmark.nodes['potentials']['mace_single_2_seed_01'])
     assert [(row.figure, row.made_by) for row in rows] == [
         ('angles in layers', 'angular_distributions'),
+        ('capacitance', 'capacitance'),
+        ('convergence', 'convergence'),
         ('errors, energy shifts', 'error_metrics'),
         ('force ratios', 'training_penalty'),
         ('orientation, ions, densities, angles', 'interface_profiles'),
         ('potential, electric field', 'potential_profile'),
         ('radial distributions', 'interface_structure'),
         ('receptive fields', 'receptive_field_ranking'),
+        ('solvent dipoles', 'compare_solvent_dipoles'),
         ('spread', 'model_spread'),
         ('survival, reorientation', 'interface_dynamics'),
     ]
