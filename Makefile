@@ -25,7 +25,9 @@ install:  ## the AiiDA environment, the engine environment, and those of ARCHITE
 demo: install  ## the benchmark of charged interfaces in small: label, train, run, compare, report
 	@examples/demo/run.sh fast results/demo
 
-STUDY_ARCHITECTURES := $(or $(ARCHITECTURES),mace,deep_potential,grace)
+# A literal list within $(or ...) would be split at its commas.
+THREE_ARCHITECTURES := mace,deep_potential,grace
+STUDY_ARCHITECTURES := $(or $(ARCHITECTURES),$(THREE_ARCHITECTURES))
 
 study: install  ## the study of the manual; CPU hours; can be stopped and called again
 	@$(INSTALL) engines "$(STUDY_ARCHITECTURES)"
