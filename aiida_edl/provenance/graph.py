@@ -35,7 +35,6 @@ STAGES = (
 STAGE_OF_PROCESS = {
     'build_interface': 'structures',
     'learning_curve_over_size': 'comparison',
-    'charge_states': 'structures',
     'nested_training_sets': 'data sets',
     'training_frames': 'data sets',
     'select_frames': 'data sets',

@@ -158,7 +158,7 @@ def set_up_computer(work_directory: Path, slots: int) -> None:
         )
     computer.set_default_mpiprocs_per_machine(1)
     # Jobs wait for slots anyway, and each look writes to the database: more often costs more than it finds.
-    computer.set_minimum_job_poll_interval(5)
+    computer.set_minimum_job_poll_interval(10)
     computer.set_prepend_text(SLOTS.format(slots=slots))
     computer.store()
     computer.configure(safe_interval=0, use_login_shell=False)
