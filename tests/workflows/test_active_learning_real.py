@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import ArrayData, Computer, Dict, InstalledCode, Str
+from aiida.orm import ArrayData, Dict, InstalledCode, Str
+from computer_cases import local_computer
 from electrode_cases import MODEL, find_lammps, small_cell
 from toy.training_cases import training_case
 
@@ -42,15 +43,7 @@ OVERRIDES = {
 @pytest.fixture(scope='module')
 def codes(aiida_profile, tmp_path_factory):
     """Return LAMMPS and the interpreter of the trainer."""
-    computer = Computer(
-        label='active-learning-real',
-        hostname='localhost',
-        workdir=str(tmp_path_factory.mktemp('work')),
-        transport_type='core.local',
-        scheduler_type='core.direct',
-    ).store()
-    computer.set_minimum_job_poll_interval(0)
-    computer.configure(safe_interval=0)
+    computer = local_computer('active-learning-real', tmp_path_factory.mktemp('work'))
     paths = {'labelling': find_lammps(), 'training': str(CASE.python.absolute())}
     return {
         name: InstalledCode(computer, path, label=f'active-learning-{name}').store() for name, path in paths.items()

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import ArrayData, Computer, Dict, InstalledCode, Int, List, QueryBuilder, Str
+from aiida.orm import ArrayData, Dict, InstalledCode, Int, List, QueryBuilder, Str
 from ase import Atoms
 from ase.build import fcc111, molecule
+from computer_cases import local_computer
 from toy.training_cases import training_case
 
 from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
@@ -82,16 +83,7 @@ def unlabelled_frames() -> FrameSet:
 
 @pytest.fixture(scope='module')
 def computer(aiida_profile, tmp_path_factory):
-    made = Computer(
-        label='distillation',
-        hostname='localhost',
-        workdir=str(tmp_path_factory.mktemp('work')),
-        transport_type='core.local',
-        scheduler_type='core.direct',
-    ).store()
-    made.set_minimum_job_poll_interval(0)
-    made.configure(safe_interval=0)
-    return made
+    return local_computer('distillation', tmp_path_factory.mktemp('work'))
 
 
 @pytest.fixture(scope='module')

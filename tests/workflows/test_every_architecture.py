@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from aiida.engine import run_get_node
 from aiida.manage.caching import enable_caching
-from aiida.orm import ArrayData, Computer, Dict, InstalledCode, Int, List, QueryBuilder, Str
+from aiida.orm import ArrayData, Dict, InstalledCode, Int, List, QueryBuilder, Str
+from computer_cases import local_computer
 from toy.training import ATOMIC_ENERGIES, ELEMENTS, film_frames
 from toy.training_cases import all_cases
 
@@ -66,16 +67,7 @@ def split(aiida_profile):
 
 @pytest.fixture(scope='module')
 def computer(aiida_profile, tmp_path_factory):
-    computer = Computer(
-        label='every-architecture',
-        hostname='localhost',
-        workdir=str(tmp_path_factory.mktemp('work')),
-        transport_type='core.local',
-        scheduler_type='core.direct',
-    ).store()
-    computer.set_minimum_job_poll_interval(0)
-    computer.configure(safe_interval=0)
-    return computer
+    return local_computer('every-architecture', tmp_path_factory.mktemp('work'))
 
 
 @pytest.fixture(scope='module')

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import ArrayData, Computer, Dict, InstalledCode, Int, List, QueryBuilder, Str
+from aiida.orm import ArrayData, Dict, InstalledCode, Int, List, QueryBuilder, Str
+from computer_cases import local_computer
 from mace_cases import SHIFTED_ENERGIES, relabelled
 from toy.training import ATOMIC_ENERGIES, ELEMENTS, film_frames
 from toy.training_cases import training_case
@@ -25,15 +26,7 @@ def inputs(aiida_profile, tmp_path_factory):
     """Return the inputs that both trainings share."""
     if CASE.missing:
         pytest.skip(CASE.missing)
-    computer = Computer(
-        label='fine-tuning',
-        hostname='localhost',
-        workdir=str(tmp_path_factory.mktemp('work')),
-        transport_type='core.local',
-        scheduler_type='core.direct',
-    ).store()
-    computer.set_minimum_job_poll_interval(0)
-    computer.configure(safe_interval=0)
+    computer = local_computer('fine-tuning', tmp_path_factory.mktemp('work'))
     split = ArrayData()
     for name, indices in {'training': range(14), 'validation': range(14, 17), 'test': range(17, 20)}.items():
         split.set_array(name, np.array(indices))

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import ArrayData, Computer, Dict, InstalledCode, Int, List, Str, to_aiida_type
+from aiida.orm import ArrayData, Dict, InstalledCode, Int, List, Str, to_aiida_type
 from calculation_cases import dataset, labelled_frames, potential, split
+from computer_cases import local_computer
 from toy.training import ATOMIC_ENERGIES, ELEMENTS, film_frames
 from toy.training_cases import training_case
 
@@ -102,15 +103,7 @@ def test_it_is_run_and_analysed_at_each_charge_state(inputs):
 @pytest.fixture(scope='module')
 def code_of(aiida_profile, tmp_path_factory):
     """Return a function that gives the interpreter of an architecture as a code."""
-    computer = Computer(
-        label='given-potential',
-        hostname='localhost',
-        workdir=str(tmp_path_factory.mktemp('work')),
-        transport_type='core.local',
-        scheduler_type='core.direct',
-    ).store()
-    computer.set_minimum_job_poll_interval(0)
-    computer.configure(safe_interval=0)
+    computer = local_computer('given-potential', tmp_path_factory.mktemp('work'))
 
     def code(name: str) -> InstalledCode:
         case = training_case(name)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import ArrayData, Computer, Dict, InstalledCode, Int, List, Str
+from aiida.orm import ArrayData, Dict, InstalledCode, Int, List, Str
+from computer_cases import local_computer
 from toy.training import ATOMIC_ENERGIES, ELEMENTS, film_frames
 from toy.training_cases import training_case
 
@@ -54,16 +55,7 @@ def dataset(aiida_profile):
 
 @pytest.fixture(scope='module')
 def computer(aiida_profile, tmp_path_factory):
-    computer = Computer(
-        label='locality-of-trained',
-        hostname='localhost',
-        workdir=str(tmp_path_factory.mktemp('work')),
-        transport_type='core.local',
-        scheduler_type='core.direct',
-    ).store()
-    computer.set_minimum_job_poll_interval(0)
-    computer.configure(safe_interval=0)
-    return computer
+    return local_computer('locality-of-trained', tmp_path_factory.mktemp('work'))
 
 
 @pytest.fixture(scope='module', params=MODELS)
