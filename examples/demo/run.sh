@@ -25,13 +25,20 @@ cd "$AIIDA_EDL_ROOT"
 command -v flock >/dev/null || stop "there is no 'flock', which limits the number of jobs: install util-linux"
 mkdir -p "$AIIDA_PATH/.aiida"
 
+# One at a time: the end of another call would stop the daemon of this one. The daemon must not inherit the lock.
+exec 7>"$AIIDA_PATH/run.lock"
+flock --nonblock 7 || {
+    printf 'waiting for another call in this checkout to end\n'
+    flock 7
+}
+
 # Ctrl-C and a failure pass through here too. The daemon finishes nothing by force: its processes go on at the next call.
 trap '"$here/stop_daemon.sh"' EXIT
 
 start=$SECONDS
 printf 'profile and daemon: making them ready in %s\n' "${AIIDA_PATH#"$AIIDA_EDL_ROOT"/}"
 python "$here/setup_profile.py" --architectures "${ARCHITECTURES:-}" || stop 'the profile could not be made ready, see above'
-python "$here/start_daemon.py" || stop 'the daemon could not be started, see above'
+python "$here/start_daemon.py" 7>&- || stop 'the daemon could not be started, see above'
 printf "benchmark: protocol '%s', results go to %s\n" "$protocol" "$output"
 # All models at once would only wait for slots, and each look at a waiting job costs the daemon time.
 aiida-edl benchmark run --protocol "$protocol" --architectures "${ARCHITECTURES:-}" --max-active 12 --output "$output" ||
