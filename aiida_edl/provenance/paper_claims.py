@@ -194,7 +194,8 @@ def _single_models(results: BenchmarkResults) -> Row:
     counts = {verdict: findings.count(verdict) for verdict in Verdict}
     numbers = '; '.join(
         f'{row["observable"].replace("_", " ")} at {row["charge_state"]}: spread {row["spread_rms"]:.2g}, noise '
-        f'{row["noise_rms"] or float("nan"):.2g}, excess variance {_interval(row, "excess_variance")}'
+        f'{"not known" if row["noise_rms"] is None else format(row["noise_rms"], ".2g")}, excess variance '
+        f'{_interval(row, "excess_variance")}'
         for row in groups
     )
     verdict = Verdict.UNDECIDED if groups else Verdict.NOT_TESTED

@@ -55,7 +55,9 @@ PRINTED_COLUMNS: Mapping[str, tuple[str, ...]] = {
     'force_ratios': (
         'contrast',
         'architecture',
+        'training_set',
         'charge_state',
+        'region',
         'n_models',
         'n_baseline_models',
         'ratio',

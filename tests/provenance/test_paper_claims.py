@@ -88,6 +88,12 @@ def test_agreement_of_single_charge_models(groups, expected):
     assert verdict('4.', answer={'groups': groups}) == expected
 
 
+def test_noise_that_is_not_known_is_said_to_be_so():
+    unknown = {**group(0.001, 0.05), 'noise_rms': None, 'excess_variance_low': None}
+    (row,) = [row for row in claim_rows(results(answer={'groups': [unknown]})) if row['claim'].startswith('4.')]
+    assert 'noise not known' in row['ours']
+
+
 def test_surface_charge_falls_with_every_ion():
     states = [
         {'label': label, 'surface_charge_microcoulomb_per_cm2': value, 'ions': {}}

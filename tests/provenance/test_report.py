@@ -18,6 +18,7 @@ from aiida_edl.provenance.figures import FIGURES, render_figures
 from aiida_edl.provenance.graph import called_processes
 from aiida_edl.provenance.report import ReportError, write_report
 from aiida_edl.provenance.results import collect, joined_labels
+from aiida_edl.provenance.table_formats import PRINTED_COLUMNS, printed_columns
 from aiida_edl.provenance.tables import TABLES
 
 WITHOUT_ROWS = {
@@ -168,6 +169,13 @@ def test_single_figure_comes_with_its_table_and_no_page(benchmark, tmp_path):
     ]
     assert not (tmp_path / 'report.html').exists()
     assert str(tmp_path / 'figures' / 'force_ratios.tex') in files.sentence
+
+
+@pytest.mark.parametrize('name', sorted(PRINTED_COLUMNS))
+def test_printed_rows_can_be_told_apart(benchmark, name):
+    rows = printed_columns(name, TABLES[name](collect(benchmark.process)))
+    keys = [tuple(value for value in row.values() if not isinstance(value, float)) for row in rows]
+    assert len(set(keys)) == len(keys)
 
 
 def test_single_table_is_written(benchmark, tmp_path):
