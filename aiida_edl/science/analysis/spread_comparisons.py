@@ -171,8 +171,8 @@ def _clusters(mixed: Runs, single: Runs, bins: NDArray[np.bool_], architecture: 
     """Return the values of mixed and single models among which spreads are compared: the seeds of one architecture."""
     if not bins.any():
         return []
-    if architecture == BETWEEN:
-        return [(mixed.values[:, bins], single.values[:, bins])]
+    if architecture == BETWEEN:  # one architecture alone has no spread
+        return [(mixed.values[:, bins], single.values[:, bins])] if min(len(mixed), len(single)) > 1 else []
     ours, theirs = (clusters_of(runs, runs.values[:, bins]) for runs in (mixed, single))
     return [
         (ours[name], theirs[name]) for name in ours if name in theirs and min(len(ours[name]), len(theirs[name])) > 1
