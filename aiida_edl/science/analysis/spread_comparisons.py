@@ -171,12 +171,12 @@ def _clusters(mixed: Runs, single: Runs, bins: NDArray[np.bool_], architecture: 
     """Return the values of mixed and single models among which spreads are compared: the seeds of one architecture."""
     if not bins.any():
         return []
-    if architecture == BETWEEN:  # one architecture alone has no spread
-        return [(mixed.values[:, bins], single.values[:, bins])] if min(len(mixed), len(single)) > 1 else []
-    ours, theirs = (clusters_of(runs, runs.values[:, bins]) for runs in (mixed, single))
-    return [
-        (ours[name], theirs[name]) for name in ours if name in theirs and min(len(ours[name]), len(theirs[name])) > 1
-    ]
+    if architecture == BETWEEN:
+        pairs = [(mixed.values[:, bins], single.values[:, bins])]
+    else:
+        ours, theirs = (clusters_of(runs, runs.values[:, bins]) for runs in (mixed, single))
+        pairs = [(ours[name], theirs[name]) for name in ours if name in theirs]
+    return [pair for pair in pairs if min(map(len, pair)) > 1]  # one alone has no spread
 
 
 def variance_difference(pairs: list[tuple[Floats, Floats]]) -> tuple[float, float]:

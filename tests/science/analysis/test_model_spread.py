@@ -381,3 +381,16 @@ def test_missing_tags_are_named():
     message = r"^tags \['seed', 'charge_state'\] are missing, given were \['architecture', 'training_set'\]$"
     with pytest.raises(ValueError, match=message):
         ModelTag.from_dict({'training_set': 'mixed', 'architecture': 'mace'})
+
+
+def test_one_architecture_alone_is_compared_with_no_other(make_models):
+    models = [
+        model
+        for model in make_models({'mixed': 0.1, 'single_2': 0.1}, n_models=4)
+        if (model.tag.training_set, model.tag.architecture) != ('single_2', 'mace')
+    ]
+    spread = model_spread(models)
+    between = next(c for c in spread.comparisons if c.architecture == 'between_architectures')
+    assert (between.mixed.n_models, between.single.n_models) == (1, 1)
+    assert np.isnan(between.difference)
+    assert decision(between) == Decision.TOO_FEW_MODELS
