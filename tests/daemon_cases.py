@@ -8,6 +8,7 @@ import time
 
 from aiida.orm import CalcJobNode, QueryBuilder, load_node
 
+from aiida_edl.calculations.exit_codes import MD_EXPLODED
 from aiida_edl.provenance.cached_jobs import CACHED_FROM
 from aiida_edl.provenance.graph import called_processes
 
@@ -54,3 +55,14 @@ def computed_jobs(node):
         CalcJobNode, filters={'id': {'in': list(jobs)}, 'extras': {'!has_key': CACHED_FROM}}, project='id'
     )
     return [jobs[pk] for pk in query.all(flat=True)]
+
+
+def accidents(node):
+    """Return what each calculation of a benchmark failed of, but for runs of models that left physics."""
+    told = [called for called in called_processes(node) if called.is_calculation and called.state != 'running']
+    return [(*called.path, called.exit_message) for called in told if called.exit_status not in (0, MD_EXPLODED.status)]
+
+
+def explosions(node):
+    """Return the names of the runs of a benchmark that left physics."""
+    return ['/'.join(called.path) for called in called_processes(node) if called.exit_status == MD_EXPLODED.status]

@@ -1,6 +1,7 @@
 """The protocol ``fast`` with its real engines: its worker is killed, it grows by an architecture, and others read it.
 
-On two cores it takes about half an hour. It needs the environment of the engines.
+On two cores it takes about half an hour. It needs the environment of the engines. Models trained so shortly may leave
+physics in MD, and which of them do depends on the machine: that is a result of the study, told as a warning.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import pytest
 from aiida.engine import submit
 from aiida.orm import Dict, Int
-from daemon_cases import computed_jobs, ended, kill_workers, trainings, wait_for
+from daemon_cases import accidents, computed_jobs, ended, explosions, kill_workers, trainings, wait_for
 from electrode_cases import find_lammps
 from trainer_environments import environment
 
@@ -48,7 +49,8 @@ def test_killed_grown_and_published(caching_daemon, codes, tmp_path):
     wait_for(lambda: trainings(node) > 2, 'no second pair of trainings began', DEADLINE_SECONDS)
     kill_workers(caching_daemon)
     killed = ended(node, DEADLINE_SECONDS)
-    assert (killed.exit_status, killed.exit_message) == (0, None)
+    assert accidents(killed) == []
+    assert killed.exit_status == (700 if explosions(killed) else 0)
     assert len(killed.outputs.potentials) == 12
     assessments = [child for child in killed.called if child.process_label == 'PotentialAssessmentWorkChain']
     assert len(assessments) == 12  # nothing was submitted twice
@@ -56,7 +58,8 @@ def test_killed_grown_and_published(caching_daemon, codes, tmp_path):
     extended = extended_settings(killed, {'architectures': {'mace_sees_further': SEES_FURTHER}})
     assert consequences(settings, extended) == []
     grown = ended(submit(chain, settings=Dict(extended), codes=codes, max_active=Int(2)), DEADLINE_SECONDS)
-    assert (grown.exit_status, grown.exit_message) == (0, None)
+    assert accidents(grown) == []
+    assert grown.exit_status == (700 if explosions(grown) else 0)
     assert len(grown.outputs.potentials) == 15
     assert [name for name in computed_jobs(grown) if not name.startswith('mace_sees_further_')] == []
 
