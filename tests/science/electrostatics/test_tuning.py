@@ -9,11 +9,12 @@ from electrostatics_cases import force_error, salt, sheared_salt, slab
 pytest.importorskip('numba')
 pytest.importorskip('vesin')
 
-from aiida_edl.science.electrostatics import tuning
+from aiida_edl.science.electrostatics import converged_sum
 from aiida_edl.science.electrostatics.charged_system import supercell
 from aiida_edl.science.electrostatics.compiled_summation import CompiledSummation
+from aiida_edl.science.electrostatics.converged_sum import converged_settings
 from aiida_edl.science.electrostatics.reference_values import REFERENCE_LATTICES
-from aiida_edl.science.electrostatics.tuning import TuningError, converged_settings, tune
+from aiida_edl.science.electrostatics.tuning import TuningError, tune
 
 SYSTEMS = {
     'salt': salt,
@@ -47,7 +48,7 @@ def test_a_cutoff_that_is_given_is_kept():
 def test_a_fine_mesh_is_as_good_a_reference_as_ewald(monkeypatch):
     system = salt(repetitions=(3, 3, 3))
     exact = CompiledSummation(converged_settings(system, 1e-12))(system)
-    monkeypatch.setattr(tuning, 'MOST_ATOMS_OF_EWALD', 0)
+    monkeypatch.setattr(converged_sum, 'MOST_ATOMS_OF_EWALD', 0)
     for error in (1e-5, 1e-8):
         settings = converged_settings(system, error)
         assert settings.method == 'p3m'
@@ -61,7 +62,7 @@ def test_a_perfect_crystal_is_refused():
 
 
 def test_an_error_below_double_precision_is_refused():
-    with pytest.raises(TuningError, match=r'^the target is 1e-20 eV/Å, double precision reaches \d\.\de-\d+ eV/Å'):
+    with pytest.raises(TuningError, match=r'^the target is 1e-20 eV/Å, float64 reaches \d\.\de-\d+ eV/Å'):
         tune(salt(), 1e-20)
 
 
