@@ -16,6 +16,8 @@ from aiida_edl.science.electrostatics.summation_settings import SummationSetting
 class Summation(Protocol):
     """A sum with fixed numbers."""
 
+    settings: SummationSettings
+
     def __call__(self, system: ChargedSystem, pairs: NeighbourPairs | None = None) -> ElectrostaticResult:
         """Return energy, forces, stress and potentials of a system."""
 

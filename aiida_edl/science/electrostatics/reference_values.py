@@ -42,6 +42,14 @@ class ReferenceLattice:
     is_neutral: bool = True
     """Whether no background is needed."""
 
+    @property
+    def neighbour_distance(self) -> float:
+        """Distance of nearest neighbours [unit of length]."""
+        images = np.stack(np.meshgrid(*[np.arange(-1, 2)] * 3, indexing='ij'), axis=-1).reshape(-1, 3)
+        vectors = self.fractions[None, :, None, :] - self.fractions[:, None, None, :] + images
+        distances = np.linalg.norm(vectors @ self.cell, axis=-1)
+        return float(distances[distances > 1e-9].min())
+
     def system(self, length: float) -> ChargedSystem:
         """Return the lattice as a system.
 
