@@ -45,6 +45,8 @@ class PotentialData(FolderData):
     """Optimiser steps done; None for a model that was trained elsewhere."""
     KEY_ORIGIN = 'origin'
     """Name, licence and publication of a model that was trained elsewhere; ``''`` if it was trained here."""
+    KEY_LONG_RANGE = 'long_range'
+    """Fields of the long-range model whose energy is added to that of the files; None if they hold everything."""
     KEY_SHA256 = 'sha256'
     """Checksum of the model: that of its file, or of the list of checksums and paths that ``sha256sum`` prints."""
 
@@ -174,6 +176,12 @@ class PotentialData(FolderData):
         """Column of the frames that the model takes as total charge [e]; None if it knows no charge."""
         column = self._attribute(self.KEY_TOTAL_CHARGE_COLUMN)
         return None if column is None else str(column)
+
+    @property
+    def long_range(self) -> dict[str, Any] | None:
+        """Fields of the long-range model whose energy is added to that of the files; None if they hold everything."""
+        values = self.base.attributes.get(self.KEY_LONG_RANGE, None)
+        return None if values is None else dict(values)
 
     @property
     def model_files(self) -> tuple[str, ...]:

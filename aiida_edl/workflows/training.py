@@ -9,13 +9,27 @@ from aiida.orm import CalcJobNode, Dict, List
 
 from aiida_edl.architectures.base import TrainingOutcome
 from aiida_edl.architectures.protocols import hyperparameter_protocol
+from aiida_edl.calculations.functions.add_long_range import add_long_range
+from aiida_edl.calculations.functions.subtract_electrostatics import subtract_electrostatics
 from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.calculations.training_checkpoint import UPDATES_DONE
 from aiida_edl.registry import ARCHITECTURES, load_member
+from aiida_edl.science.electrostatics.long_range_model import LongRangeModel
 from aiida_edl.workflows.restart import WALLTIMES, InterruptibleWorkChain
 
 LEARNING_RATE_FACTOR = 0.3
 """By which the learning rate is multiplied after a divergence; dimensionless, chosen here."""
+
+
+def validate_long_range(long_range: Dict | None, _: Any) -> str | None:
+    """Return one sentence if the electrostatics that is to be taken off the labels has no energy."""
+    if long_range is None:
+        return None
+    try:
+        LongRangeModel.from_dict(long_range.get_dict())
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 class TrainingWorkChain(InterruptibleWorkChain):
@@ -30,7 +44,32 @@ class TrainingWorkChain(InterruptibleWorkChain):
     def define(cls, spec: Any) -> None:
         """Define outputs."""
         super().define(spec)
+        spec.input(
+            'long_range',
+            valid_type=Dict,
+            required=False,
+            validator=validate_long_range,
+            help='Fields of ``LongRangeModel``: the electrostatics of fixed charges is taken off the labels, and added '
+            'to what the potential gives wherever it is used. `edl.tune_long_range` makes it.',
+        )
         spec.expose_outputs(TrainingCalculation)
+
+    def setup(self) -> None:
+        """Take the electrostatics off the labels, if it is to be added later."""
+        super().setup()
+        if 'long_range' in self.inputs:
+            self.ctx.inputs.dataset = self.call_once(
+                subtract_electrostatics,
+                'subtract_electrostatics',
+                dataset=self.ctx.inputs.dataset,
+                long_range=self.inputs.long_range,
+            )
+
+    def out(self, output_port: str, value: Any = None) -> None:
+        """Attach an output; the potential of a training on a part of the labels only with the rest added."""
+        if output_port == 'potential' and 'long_range' in self.inputs:
+            value = self.call_once(add_long_range, 'add_long_range', potential=value, long_range=self.inputs.long_range)
+        super().out(output_port, value)
 
     @classmethod
     def get_protocol_hyperparameters(

@@ -10,7 +10,7 @@ the stress is the exact derivative.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
@@ -46,7 +46,7 @@ class CompiledSummation:
         :param pairs: pairs within the cutoff or more; searched if not given.
         :raises ChargedSystemError: if the method does not hold for the system.
         """
-        settings = self.settings
+        settings, system = self.settings, _writable(system)
         if settings.method == 'direct':
             return self._finish(system, self._pair_sum(system, all_pairs(system), math.inf, 0.0))
         check_periodic(system, settings)
@@ -70,8 +70,8 @@ class CompiledSummation:
             compiled_sums.fill_table(compiled_sums.LOWEST_SHARE * squared, squared, alpha, self._table)
         table = self._table if is_tabulated and self._table is not None else np.empty((0, 4))
         total.energy += compiled_sums.sum_pairs(
-            np.ascontiguousarray(system.positions),
-            np.ascontiguousarray(system.cell),
+            system.positions,
+            system.cell,
             system.charges,
             pairs.pairs,
             pairs.shifts,
@@ -201,3 +201,13 @@ class _Total:
         self.forces += correction.forces
         self.potentials += correction.potentials
         self.strain += correction.strain
+
+
+def _writable(system: ChargedSystem) -> ChargedSystem:
+    """Return a system whose arrays are what the compiled loops take: of a file they may be read-only."""
+    return replace(
+        system,
+        positions=np.array(system.positions, dtype=np.float64, order='C'),
+        cell=np.array(system.cell, dtype=np.float64, order='C'),
+        charges=np.array(system.charges, dtype=np.float64),
+    )

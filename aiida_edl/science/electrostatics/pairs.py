@@ -26,6 +26,8 @@ class NeighbourPairs:
 def neighbour_pairs(system: ChargedSystem, cutoff_radius: float) -> NeighbourPairs:
     """Return all pairs within a cutoff.
 
+    Images along an open cell vector count as well: a slab is summed as a stack of slabs, and then corrected.
+
     :param system: the system; a cutoff longer than the cell takes in several images.
     :param cutoff_radius: the cutoff [Å].
     :raises ModuleNotFoundError: without vesin; the extra ``electrostatics`` brings it.
@@ -35,7 +37,7 @@ def neighbour_pairs(system: ChargedSystem, cutoff_radius: float) -> NeighbourPai
     found = search.compute(
         points=np.ascontiguousarray(system.positions),
         box=np.ascontiguousarray(system.cell),
-        periodic=np.asarray(system.pbc, dtype=bool),
+        periodic=bool(system.pbc.any()),
         quantities='PS',
     )
     pairs, shifts = np.asarray(found[0], dtype=np.int64), np.asarray(found[1], dtype=np.int32)

@@ -64,6 +64,8 @@ def check_slab(system: ChargedSystem) -> None:
         raise ChargedSystemError(
             f'the system is periodic along {system.pbc.tolist()}, a slab must be along its first two cell vectors only'
         )
+    if not system.cell[2].any():
+        raise ChargedSystemError('the third cell vector vanishes; a slab needs one along z, longer than it is thick')
     directions = system.cell / np.linalg.norm(system.cell, axis=1, keepdims=True)
     if max(abs(directions[2, 0]), abs(directions[2, 1]), abs(directions[0, 2]), abs(directions[1, 2])) > PARALLEL:
         raise ChargedSystemError(

@@ -35,7 +35,8 @@ class SummationSettings:
     mesh: tuple[int, int, int] | None = None
     """Points of the mesh along each cell vector, for PME and P3M. It stays the same when the cell changes."""
     nodes: int = 5
-    """Interpolation nodes along each axis: the order of the splines of P3M, of the polynomials plus one of PME."""
+    """Interpolation nodes along each axis: the order of the splines of P3M (3 to 10, by PyTorch to 5), of the
+    polynomials plus one of PME (3 to 7, by PyTorch alone)."""
     has_background: bool = False
     """Whether a net charge is neutralised by a uniform background; else it is refused."""
 

@@ -155,6 +155,13 @@ def test_where_the_sum_is_parted_does_not_matter():
     assert other.energy == pytest.approx(CompiledSummation(TIGHT)(system).energy, abs=1e-9)
 
 
+def test_where_the_sum_of_a_slab_is_parted_does_not_matter():
+    # with this smearing the real-space part reaches the images of the slab across the vacuum
+    wide = SummationSettings('ewald', cutoff_radius=34.0, smearing=4.0, k_cutoff=8.5 / 4.0)
+    system = slab(height=20.0)
+    assert CompiledSummation(wide)(system).energy == pytest.approx(CompiledSummation(TIGHT)(system).energy, abs=1e-9)
+
+
 def test_a_neutral_slab_does_not_see_its_vacuum():
     thin, thick = (CompiledSummation(TIGHT)(slab(height=height)) for height in (40.0, 80.0))
     assert thick.energy == pytest.approx(thin.energy, abs=1e-7)
