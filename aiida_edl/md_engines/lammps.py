@@ -43,7 +43,7 @@ from aiida_edl.md_engines.lammps_script import (
 )
 from aiida_edl.md_engines.lammps_single_points import LammpsSinglePoints
 from aiida_edl.md_engines.lammps_system import VELOCITY, Box, box_of, data_file, index_ranges, types_of
-from aiida_edl.md_engines.long_range import slab_lines, with_point_charges
+from aiida_edl.md_engines.long_range import mesh_lines, with_point_charges
 from aiida_edl.science.charge_state import ions_per_frame
 from aiida_edl.science.frames import Floats, Frame
 
@@ -217,7 +217,7 @@ def _script(run: _Run) -> list[str]:
     lines = [
         *_system_lines(run),
         *potential_lines(run.recipe, run.types, job.total_charge or 0.0),
-        *slab_lines(job.frame, run.recipe['long_range']),
+        *mesh_lines(job.frame, float(run.box.cell[2, 2]), run.recipe['long_range']),
         *_group_lines(run),
         f'print "{ENERGY_SHIFT} {run.energy_shift!r}"',
         *(heat_lines(job.is_restart) if run.is_heat_carried else []),

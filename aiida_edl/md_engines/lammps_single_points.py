@@ -13,7 +13,7 @@ from aiida_edl.md_engines.base import MDSettingsError, lost_charge
 from aiida_edl.md_engines.lammps_files import read_dump, read_log
 from aiida_edl.md_engines.lammps_recipe import checked_recipe, potential_lines
 from aiida_edl.md_engines.lammps_system import box_of, data_file, types_of
-from aiida_edl.md_engines.long_range import slab_lines, with_point_charges
+from aiida_edl.md_engines.long_range import mesh_lines, with_point_charges
 from aiida_edl.md_engines.single_points import SinglePointEngine, SinglePointJob, SinglePoints
 from aiida_edl.science.frames import Frame, FrameSet
 
@@ -57,7 +57,7 @@ class LammpsSinglePoints(SinglePointEngine):
                 *(['box tilt large'] if box.is_tilted else []),
                 f'read_data {DATA.format(number)}',
                 *potential_lines(recipe, types, charge),
-                *slab_lines(frame, recipe['long_range']),
+                *mesh_lines(frame, float(box.cell[2, 2]), recipe['long_range']),
                 'run 0',
                 f'write_dump all custom {FORCES.format(number)} id fx fy fz modify sort id format float {DIGITS}',
                 f'print "{MARK} {number} $(pe:{DIGITS})"',

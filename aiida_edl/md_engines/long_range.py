@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from aiida_edl.md_engines.base import MDSettingsError
 from aiida_edl.science.electrostatics.charged_system import COULOMB_CONSTANT
@@ -19,6 +22,10 @@ PBC_INFO = 'frame_pbc'
 """Entry of ``atoms.info`` with the periodicity of a frame, where the short-range model sees another one."""
 SLAB_FACTOR = 3.0
 """By how much LAMMPS lengthens the cell of a slab; its manual advises 3."""
+MOST_NODES = 7
+"""Largest order of the splines of LAMMPS."""
+FINENESS = 1.25
+"""By how much the mesh is finer where more nodes were tuned than LAMMPS has."""
 KINDS = ('ase', 'lammps')
 """Kinds of bindings around which electrostatics can be put."""
 
@@ -56,8 +63,8 @@ def _ase_recipe(recipe: Mapping[str, Any], model: LongRangeModel) -> dict[str, A
 def _lammps_recipe(recipe: Mapping[str, Any], model: LongRangeModel) -> dict[str, Any]:
     """Return a recipe with ``hybrid/overlay`` of the pair style and the pairs of the sum, and its mesh.
 
-    LAMMPS finds the numbers of the sum by itself, from the cutoff and the force error that was asked for; its accuracy
-    is relative to the force between two elementary charges 1 Å apart.
+    The accuracy of LAMMPS is relative to the force between two elementary charges 1 Å apart; the numbers of a mesh come
+    with the frame, see :func:`mesh_lines`.
 
     :raises MDSettingsError: for a direct sum.
     """
@@ -88,13 +95,30 @@ def _lammps_recipe(recipe: Mapping[str, Any], model: LongRangeModel) -> dict[str
     }
 
 
-def slab_lines(frame: Frame, long_range: Mapping[str, Any]) -> list[str]:
-    """Return what LAMMPS must be told of a frame that is open along z, if charges are summed.
+def mesh_lines(frame: Frame, box_height: float, long_range: Mapping[str, Any]) -> list[str]:
+    """Return what LAMMPS is told of the sum of charges beside its accuracy, nothing without charges.
+
+    Smearing, mesh and order of P3M are those that were tuned: what LAMMPS finds by itself misses the accuracy of a film
+    by a factor of a hundred. An order that it does not have is made good by a finer mesh.
 
     :param frame: the frame.
+    :param box_height: length of its box along z [Å], which is more than that of the cell if it is open there.
     :param long_range: fields of a long-range model; empty without one.
     """
-    return [f'kspace_modify slab {SLAB_FACTOR:g}'] if long_range and not frame.pbc[2] else []
+    if not long_range:
+        return []
+    settings, lines = LongRangeModel.from_dict(long_range).settings, []
+    stretch = 1.0
+    if not frame.pbc[2]:
+        lines.append(f'kspace_modify slab {SLAB_FACTOR:g}')
+        stretch = SLAB_FACTOR * box_height / float(np.linalg.norm(frame.cell[2]))
+    if settings.mesh is not None:
+        fineness = FINENESS if settings.nodes > MOST_NODES else 1.0
+        n_x, n_y, n_z = (math.ceil(fineness * factor * n) for factor, n in zip((1.0, 1.0, stretch), settings.mesh))
+        splitting = 1.0 / (math.sqrt(2.0) * settings.smearing)
+        order = min(settings.nodes, MOST_NODES)
+        lines.append(f'kspace_modify gewald {splitting:.10g} mesh {n_x} {n_y} {n_z} order {order}')
+    return lines
 
 
 def with_point_charges(frame: Frame, long_range: Mapping[str, Any]) -> Frame:
