@@ -14,8 +14,8 @@ from aiida_edl.architectures.base import Command, Retrieval
 from aiida_edl.calculations import exit_codes
 from aiida_edl.calculations.base import EdlCalculation, validate_code_kind, validate_device
 from aiida_edl.calculations.jobs import JobFiles, driver_source, folder_files, to_json_bytes
-from aiida_edl.calculations.shipped_modules import shipped_modules
 from aiida_edl.science.electrostatics.validation_settings import ValidationSettings
+from aiida_edl.shipped_modules import shipped_modules
 
 DRIVER = 'validate_long_range.py'
 INPUT = 'validate.json'

@@ -15,7 +15,6 @@ from aiida_edl.architectures.bindings import EngineBinding
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.calculations.base import validate_code_kind
 from aiida_edl.calculations.jobs import NodeFile, folder_files
-from aiida_edl.calculations.shipped_modules import shipped_modules
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.md_engines.base import lost_charge
@@ -37,6 +36,7 @@ from aiida_edl.science.electrostatics.slab_correction import check_slab
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.metal_charge import ToldChargeError, tells_charge, told_charges
 from aiida_edl.science.vacuum import thin_vacuum
+from aiida_edl.shipped_modules import shipped_modules
 
 RECIPE_KEYS = ('module', 'attribute', 'keyword_arguments')
 """What a recipe must say."""

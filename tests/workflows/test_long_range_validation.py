@@ -10,6 +10,7 @@ from aiida.orm import Dict, FolderData
 from calculation_cases import finished_node, parse, refusal, stage
 
 from aiida_edl.calculations.long_range_validation import CASES_DONE, RESULT
+from aiida_edl.provenance.summation_queries import summation_results
 from aiida_edl.workflows.long_range_validation import LongRangeValidationWorkChain
 
 pytest.importorskip('numba')
@@ -49,6 +50,8 @@ def test_two_cases_run_to_a_report(python_code):
         ('p3m', 2, 2),
     ]
     assert node.outputs.validation.get_dict()['versions']['numba']
+    answers = [(answer.method, answer.n_within, answer.report) for answer in summation_results(node)]
+    assert answers == [('ewald', 2, node.outputs.report.uuid), ('p3m', 2, node.outputs.report.uuid)]
 
 
 def test_a_method_that_misses_is_named(python_code, make_chain):

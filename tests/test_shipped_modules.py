@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from aiida_edl.calculations.long_range_validation import DATA, MODULES
-from aiida_edl.calculations.shipped_modules import NotShippableError, shipped_modules
+from aiida_edl.shipped_modules import NotShippableError, shipped_modules
 
 
 def test_imports_within_the_package_are_followed():
