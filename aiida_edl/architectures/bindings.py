@@ -153,6 +153,9 @@ class LammpsBinding:
     """``'atomic'``, or ``'charge'`` for a pair style that reads the charges of the frame."""
     gpu_arguments: tuple[str, ...] = ()
     """Command-line arguments with which the executable runs on an accelerator, e.g. ``('-k', 'on', 'g', '1')``."""
+    fixes_coulomb_cutoff: bool = False
+    """Whether the pair style tells LAMMPS its own cutoff radius as that of charges, so that pairs of charges that are
+    summed beside it must have the same."""
     packages: tuple[str, ...] = ()
     """Packages or plug-ins the executable must have, e.g. ``'ML-GRACE'``."""
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -250,6 +250,14 @@ def _validate_long_range(potential: PotentialData, kind: str, dataset: DatasetDa
             f"the potential has a long-range part, which '{kind}' cannot add; what can: {', '.join(LONG_RANGE_KINDS)}"
         )
     model = LongRangeModel.from_dict(potential.long_range)
+    binding = load_member(ARCHITECTURES, potential.architecture).bindings[kind]
+    cutoff = model.settings.cutoff_radius
+    if getattr(binding, 'fixes_coulomb_cutoff', False) and cutoff != potential.cutoff_radius:
+        return (
+            f'the long-range part of the potential has a cutoff radius of {cutoff:g} Å, but the pair style of '
+            f'{potential.architecture} lets LAMMPS have that of the potential only, {potential.cutoff_radius:g} Å; '
+            f'tune long_range with cutoff_radius {potential.cutoff_radius:g} and train anew'
+        )
     try:
         system = model.system_of(dataset.frame(0))
         if model.settings.method != 'direct':

@@ -121,3 +121,15 @@ def test_energies_of_atoms_are_refused(python_code):
 def test_a_potential_of_whole_labels_takes_no_electrostatics():
     with pytest.raises(ValueError, match='which is not less any electrostatics; train it on the result of'):
         add_long_range(potential().store(), Dict(LONG_RANGE))
+
+
+def test_a_pair_style_that_fixes_the_cutoff_of_charges_is_told_before_submission(python_code):
+    part = potential(
+        architecture='deep_potential', level_of_theory='Lennard-Jones, less the electrostatics of fixed charges'
+    )
+    whole = add_long_range(part.store(), Dict({**LONG_RANGE, 'summation': {**SUMMATION, 'cutoff_radius': 5.5}}))
+    message = refusal('edl.evaluation', evaluation_inputs(python_code, potential=whole, engine='lammps'))
+    assert message == (
+        'the long-range part of the potential has a cutoff radius of 5.5 Å, but the pair style of deep_potential lets '
+        'LAMMPS have that of the potential only, 4 Å; tune long_range with cutoff_radius 4 and train anew'
+    )

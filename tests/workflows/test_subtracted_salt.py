@@ -32,6 +32,8 @@ STRENGTH = {(11, 11): 424.0, (11, 17): 1256.0, (17, 17): 3488.0}
 """b c exp((σ+σ')/ρ) of M. P. Tosi and F. G. Fumi, J. Phys. Chem. Solids 25, 45 (1964) [eV]."""
 DECAY = 0.317
 """Its ρ [Å]."""
+CUTOFF = 4.5
+"""Cutoff radius of the potential, which pairs of charges share in LAMMPS [Å]."""
 
 
 def labelled(seed, amplitude):
@@ -75,7 +77,7 @@ def test_trained_compared_and_run(aiida_code_installed):
     lammps = aiida_code_installed(label='lmp', filepath_executable=str(environment('deepmd_lammps') / 'lmp'))
     frames = FrameSet.from_frames([labelled(seed, 0.05 + 0.005 * seed) for seed in range(40)])
     dataset = DatasetData.from_frames(frames, level_of_theory='Born-Mayer and point charges', origin='made by hand')
-    asked = {'charges': CHARGES, 'force_error': 2e-6, 'cutoff_radius': 7.0}
+    asked = {'charges': CHARGES, 'force_error': 2e-6, 'cutoff_radius': CUTOFF}
     long_range = tune_long_range(dataset.store(), Dict(asked))['long_range']
 
     split = ArrayData({'training': np.arange(30), 'validation': np.arange(30, 34), 'test': np.arange(34, 40)})

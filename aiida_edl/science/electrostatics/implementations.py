@@ -34,6 +34,8 @@ class Implementation:
     """Returns the sum for given numbers."""
     nodes: Mapping[str, tuple[int, ...]]
     """Interpolation nodes that a tuning tries, by mesh method; a method without entry has no mesh."""
+    cutoffs: tuple[float, ...]
+    """Cutoffs that a tuning tries where none is given [Å]."""
     least_relative_error: float
     """Smallest force error over the root mean square force that can be asked of this precision."""
     remedy: str
@@ -45,6 +47,7 @@ COMPILED = Implementation(
     precision='float64',
     make=CompiledSummation,
     nodes={'p3m': (4, 5, 6, 7, 8)},
+    cutoffs=(5.0, 6.0, 7.0, 8.0, 9.0, 10.5, 12.0),
     least_relative_error=1e-12,
     remedy='nothing here is more precise',
 )

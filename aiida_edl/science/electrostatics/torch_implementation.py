@@ -27,6 +27,7 @@ def torch_implementation(precision: str, device: str = 'cpu') -> Implementation:
         precision=precision,
         make=partial(_make, dtype=PRECISIONS[precision], device=device),
         nodes={'p3m': (4, 5), 'pme': (5, 6, 7)},
+        cutoffs=(6.0, 9.0, 12.0),
         least_relative_error=LEAST_RELATIVE_ERRORS[precision],
         remedy=REMEDIES[precision],
     )

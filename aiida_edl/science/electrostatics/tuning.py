@@ -19,8 +19,6 @@ from aiida_edl.science.electrostatics.implementations import COMPILED, Implement
 from aiida_edl.science.electrostatics.summation_settings import SummationSettings
 from aiida_edl.science.electrostatics.tuning_search import Search
 
-CUTOFFS = (5.0, 6.0, 7.0, 8.0, 9.0, 10.5, 12.0)
-"""Cutoffs that are tried where none is given [Å]."""
 REFERENCE_MARGIN = 1e-3
 """Error of the reference over the target."""
 
@@ -80,14 +78,14 @@ def tune(
         )
     _check_reach(target, implementation.least_relative_error * size, implementation)
     search = Search(system, target, reference, implementation)
-    cutoffs = CUTOFFS if cutoff_radius is None else (cutoff_radius,)
+    cutoffs = implementation.cutoffs if cutoff_radius is None else (cutoff_radius,)
     found = [search.best(method, cutoff) for cutoff in cutoffs]
     met = [candidate for candidate, _ in found if candidate is not None]
     if not met:
         raise TuningError(
             f'{method} in {implementation.precision} with a cutoff of {" or ".join(f"{each:g}" for each in cutoffs)} Å '
             f'reaches {min(least for _, least in found):.1e} eV/Å at best, the target is {target:g} eV/Å: take a '
-            f'longer cutoff; of the precision: {implementation.remedy}'
+            'longer cutoff, or the method ewald'
         )
     best = min(met, key=lambda candidate: candidate.work)
     return TunedSummation(
