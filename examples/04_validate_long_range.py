@@ -53,6 +53,21 @@ def lattice_table(rows: list[Row]) -> list[Row]:
     return [{name: row.get(name, '') for name in names} for row in found.values()]
 
 
+def drift_table(rows: list[Row]) -> list[Row]:
+    """Return one row for each program and target: how well molten salt conserved its energy."""
+    return [
+        {
+            'program': f'{row["implementation"]}, {row["precision"]}',
+            'target (eV/Å)': f'{row["target"]:g}',
+            'drift (meV/(atom ps))': f'{row["drift"]:.3f} ± {row["drift_error"]:.3f}'
+            if not row['refusal']
+            else 'refused',
+            'fluctuation (meV/atom)': number(row['fluctuation']),
+        }
+        for row in rows
+    ]
+
+
 def number(value: float | None) -> str:
     """Return a number with two digits, nothing for none."""
     return '' if value is None else f'{value:.1e}'
@@ -90,6 +105,7 @@ def main() -> None:
         arguments.tables.mkdir(parents=True, exist_ok=True)
         write_csv(arguments.tables / 'accuracy.csv', accuracy_table(report['methods']))
         write_csv(arguments.tables / 'lattices.csv', lattice_table(report['rows']))
+        write_csv(arguments.tables / 'drifts.csv', drift_table(report['drifts']))
 
 
 if __name__ == '__main__':

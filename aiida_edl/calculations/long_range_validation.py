@@ -94,6 +94,8 @@ class LongRangeValidationCalculation(EdlCalculation):
             'cases': list(settings.cases),
             'implementations': [{'name': name, 'precision': precision} for name, precision in programs],
             'targets': list(settings.targets),
+            'drift_targets': list(settings.drift_targets),
+            'drift_steps': settings.drift_steps,
             'device': self.device,
             'walltime_seconds': self.program_walltime_seconds,
         }

@@ -7,10 +7,11 @@ The modules that compute lie beside it. The input holds
 - ``implementations``: ``name`` (``compiled`` or ``torch``) and ``precision`` (``float64`` or ``float32``) of each;
 - ``device``: ``cpu`` or ``cuda``, for PyTorch;
 - ``targets``: root mean square force errors that are asked for [eV/Å];
+- ``drift_targets`` and ``drift_steps``: the same for molten salt at constant energy, and the steps of such a run;
 - ``walltime_seconds``: time after which the program stops by itself [s], or null.
 
-``validation.json`` holds ``rows`` and ``cases_done``; it is replaced in one step after each case, and what it holds
-already is not computed again.
+``validation.json`` holds ``rows``, ``drifts`` and ``cases_done``; it is replaced in one step after each case, and what
+it holds already is not computed again.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from aiida_edl.science.electrostatics.implementations import COMPILED, Implementation
-from aiida_edl.science.electrostatics.validation import validate_case
+from aiida_edl.science.electrostatics.validation import drift_rows, validate_case
 from aiida_edl.science.electrostatics.validation_cases import validation_case
 
 START = time.perf_counter()
 RESULT = Path('validation.json')
+EMPTY: dict[str, Any] = {'rows': [], 'cases_done': [], 'drifts': None}
+"""What is known at the first start."""
 OUT_OF_TIME = 3
 """Return code of a program that stopped before its walltime with a part of the cases."""
 
@@ -67,7 +70,7 @@ def main(arguments: list[str]) -> int:
     :param arguments: path of the input.
     """
     request = json.loads(Path(arguments[0]).read_text(encoding='utf-8'))
-    document = json.loads(RESULT.read_text(encoding='utf-8')) if RESULT.is_file() else {'rows': [], 'cases_done': []}
+    document = json.loads(RESULT.read_text(encoding='utf-8')) if RESULT.is_file() else dict(EMPTY)
     programs = [
         implementation(each['name'], each['precision'], request['device']) for each in request['implementations']
     ]
@@ -84,6 +87,10 @@ def main(arguments: list[str]) -> int:
         store(document)
         n_refused = sum(bool(row['refusal']) for row in rows)
         say(f'case {number}/{len(request["cases"])} {name}: {len(rows)} rows, {n_refused} refused')
+    if document['drifts'] is None:
+        drifts = [row.to_dict() for row in drift_rows(programs, request['drift_targets'], request['drift_steps'])]
+        store({**document, 'drifts': drifts})
+        say(f'drift of molten salt: {len(drifts)} rows')
     return 0
 
 

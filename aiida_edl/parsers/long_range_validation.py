@@ -34,12 +34,12 @@ class LongRangeValidationParser(EdlParser):
             return self.fail_early(folder, STDOUT)
         try:
             document = json.loads(path.read_text(encoding='utf-8'))
-            rows, done = document['rows'], document['cases_done']
+            rows, done, drifts = document['rows'], document['cases_done'], document['drifts']
         except (json.JSONDecodeError, KeyError) as error:
             return self.fail(exit_codes.OUTPUT_UNREADABLE, f'{RESULT} is no table of rows ({error})')
         asked = ValidationSettings.from_dict(self.node.inputs.settings.get_dict()).cases
-        if set(done) >= set(asked):
-            self.out('validation', Dict({'rows': rows, **cost_and_versions(folder)}))
+        if set(done) >= set(asked) and drifts is not None:
+            self.out('validation', Dict({'rows': rows, 'drifts': drifts, **cost_and_versions(folder)}))
             return None
         checkpoint = folder_of_files(folder, (RESULT,))
         checkpoint.base.attributes.set(CASES_DONE, len(done))

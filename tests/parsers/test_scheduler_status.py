@@ -91,7 +91,9 @@ def validation_inputs(code):
 def validation_files(is_complete):
     """Return the rows of a validation, of one of its two cases if it is incomplete."""
     done = ['water', 'film'] if is_complete else ['water']
-    return {'validation.json': json.dumps({'rows': [], 'cases_done': done}).encode()}
+    return {
+        'validation.json': json.dumps({'rows': [], 'cases_done': done, 'drifts': [] if is_complete else None}).encode()
+    }
 
 
 def cp2k_inputs(code):

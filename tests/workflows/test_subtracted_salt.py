@@ -124,7 +124,10 @@ def test_trained_compared_and_run(aiida_code_installed):
         dataset=structure,
         potential=potential,
         code=codes['deepmd'],
-        routes={'lammps': {'engine': Str('lammps'), 'code': lammps, 'potential': converted}},
+        routes={
+            'ase': {'engine': Str('ase'), 'code': codes['deepmd'], 'potential': potential},
+            'lammps': {'engine': Str('lammps'), 'code': lammps, 'potential': converted},
+        },
     )
     assert gate.is_finished_ok, gate.exit_message
     for engine, potential_to_run, code in (('ase', potential, codes['deepmd']), ('lammps', converted, lammps)):

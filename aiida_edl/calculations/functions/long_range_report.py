@@ -16,11 +16,13 @@ def long_range_report(validation: Dict) -> Dict:
 
     :param validation: output ``validation`` of ``edl.long_range_validation``.
     """
-    rows = validation.get_dict()['rows']
+    values = validation.get_dict()
+    rows = values['rows']
     summaries = summarise(rows)
     return Dict(
         {
             'rows': rows,
+            'drifts': values['drifts'],
             'methods': [
                 {**dataclasses.asdict(summary), 'keeps_its_word': summary.keeps_its_word} for summary in summaries
             ],

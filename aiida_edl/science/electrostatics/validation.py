@@ -14,6 +14,7 @@ from aiida_edl.science.electrostatics.compiled_summation import CompiledSummatio
 from aiida_edl.science.electrostatics.converged_sum import converged_settings, root_mean_square
 from aiida_edl.science.electrostatics.electrostatic_result import ElectrostaticResult
 from aiida_edl.science.electrostatics.implementations import Implementation, Summation
+from aiida_edl.science.electrostatics.molten_salt import drift_of, melt
 from aiida_edl.science.electrostatics.pairs import neighbour_pairs
 from aiida_edl.science.electrostatics.tuning import REFERENCE_MARGIN, TuningError, tune
 from aiida_edl.science.electrostatics.validation_cases import ValidationCase
@@ -92,6 +93,48 @@ def validate_case(
                 evaluate = implementation.make(tuned.settings)
                 measured = _measured(case, evaluate, results[target], implementation.precision)
                 yield replace(row, settings=tuned.settings.to_dict(), **measured)
+
+
+@dataclass(frozen=True)
+class DriftRow:
+    """How well one sum conserved the energy of molten salt."""
+
+    method: str
+    implementation: str
+    precision: str
+    target: float
+    """Root mean square force error that was asked for [eV/Å]."""
+    refusal: str = ''
+    """Why there is no result; empty if there is one."""
+    drift: float | None = None
+    """Slope of the total energy [meV/(atom ps)]."""
+    drift_error: float | None = None
+    """Its standard error [meV/(atom ps)]."""
+    fluctuation: float | None = None
+    """Root mean square deviation from the slope [meV/atom]."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as JSON types."""
+        return dataclasses.asdict(self)
+
+
+def drift_rows(implementations: Sequence[Implementation], targets: Sequence[float], steps: int) -> Iterator[DriftRow]:
+    """Yield a row for P3M of each program in each precision, and each target: molten salt at constant energy.
+
+    :param implementations: programs.
+    :param targets: root mean square force errors [eV/Å].
+    :param steps: steps of 1 fs; none are run without any.
+    """
+    for implementation in implementations if steps else ():
+        for target in targets:
+            row = DriftRow('p3m', implementation.name, implementation.precision, target)
+            try:
+                tuned = tune(melt().system, target, 'p3m', implementation=implementation)
+            except TuningError as error:
+                yield replace(row, refusal=str(error))
+                continue
+            found = drift_of(implementation.make(tuned.settings), steps)
+            yield replace(row, drift=found.drift, drift_error=found.error, fluctuation=found.fluctuation)
 
 
 def _measured(

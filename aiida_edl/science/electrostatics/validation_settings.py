@@ -32,6 +32,10 @@ LEAST_TARGET = 1e-10
 """Smallest force error that can be asked for [eV/Å]: the reference must be a thousand times better."""
 
 
+LEAST_DRIFT_STEPS = 100
+"""Fewest steps from which a drift is judged."""
+
+
 class ValidationSettingsError(ValueError):
     """A setting that does not exist, is of a wrong type or out of range."""
 
@@ -46,6 +50,10 @@ class ValidationSettings:
     """``'compiled_float64'``, ``'torch_float64'``, ``'torch_float32'``."""
     targets: tuple[float, ...] = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
     """Root mean square force errors that are asked for [eV/Å]."""
+    drift_targets: tuple[float, ...] = (1e-1, 1e-2, 1e-3, 1e-4)
+    """Those for which molten salt is run at constant energy [eV/Å]."""
+    drift_steps: int = 1000
+    """Steps of 1 fs of such a run; 0 for none."""
 
     def __post_init__(self) -> None:
         """Check names and ranges.
@@ -60,7 +68,11 @@ class ValidationSettings:
                     raise ValidationSettingsError(unknown_name_message(f'{kind} of the validation', name, known))
         if not self.targets:
             raise ValidationSettingsError('no target is given, name at least one force error [eV/Å]')
-        for target in self.targets:
+        if self.drift_steps < 0 or 0 < self.drift_steps < LEAST_DRIFT_STEPS:
+            raise ValidationSettingsError(
+                f'drift_steps is {self.drift_steps}, a drift takes {LEAST_DRIFT_STEPS} steps or more, or 0 for none'
+            )
+        for target in (*self.targets, *self.drift_targets):
             if target < LEAST_TARGET:
                 raise ValidationSettingsError(
                     f'the target {target:g} eV/Å is below {LEAST_TARGET:g} eV/Å, to which a reference is converged'
@@ -76,4 +88,5 @@ class ValidationSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as JSON types."""
-        return {name: list(value) for name, value in dataclasses.asdict(self).items()}
+        values = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
