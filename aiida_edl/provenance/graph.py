@@ -155,7 +155,8 @@ def called_processes(study: ProcessNode) -> list[CalledProcess]:
                 found[process.pk] = process
                 below[process.pk] = process.path
         level = below
-    return sorted(found.values(), key=lambda process: process.pk)
+    # An import gives processes other identifiers, in another order, but keeps when they were created.
+    return sorted(found.values(), key=lambda process: (process.begin, process.pk))
 
 
 def _called_by(level: dict[int, tuple[str, ...]]) -> Iterator[CalledProcess]:

@@ -58,7 +58,7 @@ def locality_results(study: ProcessNode | None = None) -> list[LocalityResult]:
         ProcessNode, filters={'attributes.process_label': 'locality_report'}, project='id', tag='function'
     )
     edge = {'type': LinkType.CREATE.value, 'label': 'report'}
-    query.append(Dict, with_incoming='function', edge_filters=edge, project=['id', 'uuid', 'attributes'])
+    query.append(Dict, with_incoming='function', edge_filters=edge, project=['ctime', 'uuid', 'attributes'])
     rows = []
     for pk, _, uuid, report in sorted(query.all(), key=lambda entry: entry[1]):
         if calculations is None or pk in calculations:
