@@ -30,7 +30,7 @@ def parts(monkeypatch):
 
 def row(atoms, program='own_p3m', seconds=1e-3, family='water', **others):
     times = {'processor_seconds': [seconds, 0.9 * seconds, 1.2 * seconds], 'wall_seconds': [seconds] * 3}
-    memory = {'search_processor_seconds': seconds, 'peak_megabytes': 100.4, 'evaluations': 10}
+    memory = {'search_processor_seconds': [seconds], 'peak_megabytes': 100.4, 'evaluations': 10}
     place = {'system': f'{family}_{atoms}', 'family': family, 'atoms': atoms, 'program': program}
     return {**place, 'is_orthorhombic': True, 'error': 9e-4, 'settings': {'cutoff': 5.0}, **times, **memory, **others}
 
@@ -88,8 +88,8 @@ def test_stand_ins_of_large_systems_are_whole_fractions_of_them():
 def test_repeats_have_ten_evaluations_or_more():
     from parts.timed_sums import TimePlan
 
-    assert TimePlan(40.0).repeats_of(1e-4) == (5, 2000)
-    assert TimePlan(40.0).repeats_of(2.5) == (2, 10)
+    assert TimePlan(10.0).repeats_of(1e-4) == (2, 2000)
+    assert TimePlan(10.0).repeats_of(2.5) == (1, 10)
 
 
 def test_times_are_read_from_a_log_of_lammps():
