@@ -26,7 +26,7 @@ CASES_DONE = 'cases_done'
 OUT_OF_TIME = 3
 """Return code of the program if it stopped before its walltime with a part of the cases."""
 COMMANDS = (Command(arguments=(DRIVER, INPUT), stdout=STDOUT),)
-MODULES = ('aiida_edl.science.electrostatics.validation',)
+MODULES = ('aiida_edl.science.electrostatics.validation', 'aiida_edl.science.electrostatics.lattice_errors')
 TORCH_MODULES = ('aiida_edl.science.electrostatics.torch_implementation',)
 DATA = ('aiida_edl/science/electrostatics/ion_frames.json',)
 PACKAGES = ('numba', 'vesin', 'numpy', 'scipy')

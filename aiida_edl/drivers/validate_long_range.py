@@ -10,8 +10,8 @@ The modules that compute lie beside it. The input holds
 - ``drift_targets`` and ``drift_steps``: the same for molten salt at constant energy, and the steps of such a run;
 - ``walltime_seconds``: time after which the program stops by itself [s], or null.
 
-``validation.json`` holds ``rows``, ``drifts`` and ``cases_done``; it is replaced in one step after each case, and what
-it holds already is not computed again.
+``validation.json`` holds ``rows``, ``lattices``, ``drifts`` and ``cases_done``; it is replaced in one step after each
+case, and what it holds already is not computed again.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from aiida_edl.science.electrostatics.implementations import COMPILED, Implementation
+from aiida_edl.science.electrostatics.lattice_errors import lattice_rows
 from aiida_edl.science.electrostatics.validation import drift_rows, validate_case
 from aiida_edl.science.electrostatics.validation_cases import validation_case
 
 START = time.perf_counter()
 RESULT = Path('validation.json')
-EMPTY: dict[str, Any] = {'rows': [], 'cases_done': [], 'drifts': None}
+EMPTY: dict[str, Any] = {'rows': [], 'lattices': [], 'cases_done': [], 'drifts': None}
 """What is known at the first start."""
 OUT_OF_TIME = 3
 """Return code of a program that stopped before its walltime with a part of the cases."""
@@ -81,8 +82,10 @@ def main(arguments: list[str]) -> int:
         if limit is not None and time.perf_counter() - START > limit:
             say(f'stopped before {name}: {limit:.0f} s have passed')
             return OUT_OF_TIME
-        rows = [row.to_dict() for row in validate_case(validation_case(name), programs, request['targets'])]
+        case = validation_case(name)
+        rows = [row.to_dict() for row in validate_case(case, programs, request['targets'])]
         document['rows'] += rows
+        document['lattices'] += [row.to_dict() for row in lattice_rows(case, programs)]
         document['cases_done'].append(name)
         store(document)
         n_refused = sum(bool(row['refusal']) for row in rows)

@@ -15,6 +15,9 @@ from aiida_edl.calculations.long_range_validation import CASES_DONE, OUT_OF_TIME
 from aiida_edl.parsers.base import EdlParser, cost_and_versions, folder_of_files
 from aiida_edl.science.electrostatics.validation_settings import ValidationSettings
 
+TABLES = ('rows', 'lattices', 'drifts')
+"""What the program finds."""
+
 
 class LongRangeValidationParser(EdlParser):
     """Turn the rows into one node; cases of an interrupted run become a checkpoint."""
@@ -34,12 +37,12 @@ class LongRangeValidationParser(EdlParser):
             return self.fail_early(folder, STDOUT)
         try:
             document = json.loads(path.read_text(encoding='utf-8'))
-            rows, done, drifts = document['rows'], document['cases_done'], document['drifts']
+            done, tables = document['cases_done'], {name: document[name] for name in TABLES}
         except (json.JSONDecodeError, KeyError) as error:
             return self.fail(exit_codes.OUTPUT_UNREADABLE, f'{RESULT} is no table of rows ({error})')
         asked = ValidationSettings.from_dict(self.node.inputs.settings.get_dict()).cases
-        if set(done) >= set(asked) and drifts is not None:
-            self.out('validation', Dict({'rows': rows, 'drifts': drifts, **cost_and_versions(folder)}))
+        if set(done) >= set(asked) and tables['drifts'] is not None:
+            self.out('validation', Dict({**tables, **cost_and_versions(folder)}))
             return None
         checkpoint = folder_of_files(folder, (RESULT,))
         checkpoint.base.attributes.set(CASES_DONE, len(done))

@@ -91,9 +91,8 @@ def validation_inputs(code):
 def validation_files(is_complete):
     """Return the rows of a validation, of one of its two cases if it is incomplete."""
     done = ['water', 'film'] if is_complete else ['water']
-    return {
-        'validation.json': json.dumps({'rows': [], 'cases_done': done, 'drifts': [] if is_complete else None}).encode()
-    }
+    document = {'rows': [], 'lattices': [], 'cases_done': done, 'drifts': [] if is_complete else None}
+    return {'validation.json': json.dumps(document).encode()}
 
 
 def cp2k_inputs(code):

@@ -27,7 +27,7 @@ def row(**changes):
 
 
 def result(done, rows=()):
-    return {RESULT: json.dumps({'rows': list(rows), 'cases_done': list(done), 'drifts': None}).encode()}
+    return {RESULT: json.dumps({'rows': list(rows), 'lattices': [], 'cases_done': list(done), 'drifts': None}).encode()}
 
 
 def report_of_run(returncode, outcome):
@@ -49,6 +49,7 @@ def test_two_cases_run_to_a_report(python_code):
         ('ewald', 2, 2),
         ('p3m', 2, 2),
     ]
+    assert [abs(row['relative_error']) < 1e-10 for row in report['lattices']] == [True, True]
     (drift,) = report['drifts']
     assert abs(drift['drift']) < 20.0  # of a run of 0.1 ps, in which the fluctuation of 0.3 meV/atom counts
     assert node.outputs.validation.get_dict()['versions']['numba']
@@ -58,7 +59,9 @@ def test_two_cases_run_to_a_report(python_code):
 
 def test_a_method_that_misses_is_named(python_code, make_chain):
     chain = make_chain(LongRangeValidationWorkChain, validation={'code': python_code})
-    chain.out('validation', Dict({'rows': [row(force_error=2e-3), row(method='ewald')], 'drifts': []}).store())
+    chain.out(
+        'validation', Dict({'rows': [row(force_error=2e-3), row(method='ewald')], 'lattices': [], 'drifts': []}).store()
+    )
     exit_code = chain.judge()
     assert exit_code.status == 700
     assert exit_code.message == (

@@ -22,6 +22,7 @@ def long_range_report(validation: Dict) -> Dict:
     return Dict(
         {
             'rows': rows,
+            'lattices': values['lattices'],
             'drifts': values['drifts'],
             'methods': [
                 {**dataclasses.asdict(summary), 'keeps_its_word': summary.keeps_its_word} for summary in summaries
