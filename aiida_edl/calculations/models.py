@@ -264,9 +264,17 @@ def _validate_long_range(potential: PotentialData, kind: str, dataset: DatasetDa
             check_periodic(system, model.settings)
             if not system.pbc.all():
                 check_slab(system)
+                if kind == 'lammps' and abs(float(system.cell[0] @ system.cell[1])) > 1e-6:
+                    return OBLIQUE_FILM
     except ValueError as error:
         return f'the long-range part of the potential does not go with frame 0: {error}'
     return None
+
+
+OBLIQUE_FILM = (
+    'the first two cell vectors of the film are not at right angles, in which LAMMPS cannot sum the charges of a slab; '
+    'take the engine ase, or an orthogonal cell'
+)
 
 
 def _validate_frames(potential: PotentialData, dataset: DatasetData) -> str | None:

@@ -107,7 +107,7 @@ def mesh_lines(frame: Frame, box_height: float, long_range: Mapping[str, Any]) -
     """
     if not long_range:
         return []
-    settings, lines = LongRangeModel.from_dict(long_range).settings, []
+    settings, lines = LongRangeModel.from_dict(long_range).settings_for(frame.cell), []
     stretch = 1.0
     if not frame.pbc[2]:
         lines.append(f'kspace_modify slab {SLAB_FACTOR:g}')

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
@@ -26,7 +29,7 @@ from aiida_edl.science.electrostatics.compiled_summation import CompiledSummatio
 from aiida_edl.science.electrostatics.long_range_model import LongRangeModel
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
 from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain
-from aiida_edl.workflows.training import TrainingWorkChain
+from aiida_edl.workflows.training import TrainingWorkChain, validate_parts
 
 CHARGES = {'O': -0.8476, 'H': 0.4238, 'Na': 1.0}
 SUMMATION = {'method': 'p3m', 'cutoff_radius': 4.0, 'smearing': 0.8, 'mesh': [20, 20, 30], 'nodes': 5}
@@ -133,3 +136,62 @@ def test_a_pair_style_that_fixes_the_cutoff_of_charges_is_told_before_submission
         'the long-range part of the potential has a cutoff radius of 5.5 Å, but the pair style of deep_potential lets '
         'LAMMPS have that of the potential only, 4 Å; tune long_range with cutoff_radius 4 and train anew'
     )
+
+
+def test_another_long_range_part_makes_another_potential():
+    part = potential(level_of_theory='Lennard-Jones, less the electrostatics of fixed charges').store()
+    values = {**LONG_RANGE, 'charges': {**CHARGES, 'Na': 0.9}}
+    checksums = [
+        node.base.attributes.get('sha256')
+        for node in (part, *(add_long_range(part, Dict(each)) for each in (LONG_RANGE, values)))
+    ]
+    assert len(set(checksums)) == 3
+
+
+def test_a_conversion_keeps_the_long_range_part_and_its_checksum():
+    whole, part = (each.with_files({'model.py': b'weights'}, 'table') for each in (whole_potential(), potential()))
+    assert whole.long_range == LongRangeModel.from_dict(LONG_RANGE).to_dict()
+    assert whole.base.attributes.get('sha256') != part.base.attributes.get('sha256')
+
+
+def chain_refusal(**inputs):
+    with pytest.raises(ValueError, match='Error occurred validating port') as caught:
+        run_get_node(TrainingWorkChain, **inputs)
+    return str(caught.value).partition("': ")[2]
+
+
+def test_labels_that_are_less_electrostatics_are_not_reduced_twice(python_code):
+    rest = subtract_electrostatics(dataset(), Dict(LONG_RANGE))
+    training = training_inputs(python_code, dataset=rest)
+    assert chain_refusal(training=training, long_range=Dict(LONG_RANGE)) == (
+        f"the labels of dataset are '{rest.level_of_theory}' already; give the whole ones"
+    )
+
+
+@pytest.mark.parametrize(
+    ('has_part', 'message'),
+    [
+        (True, 'the parent potential has a long-range part, the training is to have none; give that of the parent as'),
+        (False, 'the parent potential has no long-range part, the training is to have the one in long_range; give'),
+    ],
+)
+def test_a_parent_of_other_labels_is_refused(has_part, message):
+    parent = whole_potential() if has_part else potential()
+    inputs = {'training': {'dataset': dataset(), 'parent_potential': parent}}
+    if not has_part:
+        inputs['long_range'] = Dict(LONG_RANGE)
+    assert validate_parts(inputs).startswith(message)
+
+
+def test_a_parent_with_the_same_part_is_accepted():
+    inputs = {'training': {'dataset': dataset(), 'parent_potential': whole_potential()}, 'long_range': Dict(LONG_RANGE)}
+    assert validate_parts(inputs) is None
+
+
+def test_a_work_chain_is_imported_without_the_compiled_sums():
+    program = (
+        'import sys\n'
+        "sys.modules['numba'] = None\n"
+        'import aiida_edl.workflows.training, aiida_edl.calculations.functions.tune_long_range\n'
+    )
+    subprocess.run([sys.executable, '-c', program], check=True, timeout=120)

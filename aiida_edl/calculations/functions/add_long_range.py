@@ -6,7 +6,7 @@ from aiida.engine import calcfunction
 from aiida.orm import Dict
 
 from aiida_edl.calculations.functions.subtract_electrostatics import LESS_ELECTROSTATICS
-from aiida_edl.data.potential import PotentialData
+from aiida_edl.data.potential import PotentialData, checksum_with
 from aiida_edl.science.electrostatics.long_range_model import LongRangeModel
 
 
@@ -24,9 +24,11 @@ def add_long_range(potential: PotentialData, long_range: Dict) -> PotentialData:
         )
     files = {path: potential.base.repository.get_object_content(path, mode='rb') for path in potential.model_files}
     whole = potential.with_files(files, potential.format)
+    values = LongRangeModel.from_dict(long_range.get_dict()).to_dict()
     whole.base.attributes.set_many(
         {
-            PotentialData.KEY_LONG_RANGE: LongRangeModel.from_dict(long_range.get_dict()).to_dict(),
+            PotentialData.KEY_LONG_RANGE: values,
+            PotentialData.KEY_SHA256: checksum_with(files, values),
             PotentialData.KEY_LEVEL_OF_THEORY: potential.level_of_theory.removesuffix(LESS_ELECTROSTATICS),
         }
     )

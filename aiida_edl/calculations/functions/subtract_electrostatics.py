@@ -6,7 +6,6 @@ from aiida.engine import calcfunction
 from aiida.orm import Dict
 
 from aiida_edl.data.dataset import DatasetData
-from aiida_edl.science.electrostatics.labels import subtract_electrostatics as subtract
 from aiida_edl.science.electrostatics.long_range_model import LongRangeModel
 
 LESS_ELECTROSTATICS = ', less the electrostatics of fixed charges'
@@ -20,6 +19,10 @@ def subtract_electrostatics(dataset: DatasetData, long_range: Dict) -> DatasetDa
     :param dataset: labelled frames.
     :param long_range: fields of ``LongRangeModel``: ``charges`` by element [e], ``balanced_by``, ``summation``.
     """
+    from aiida_edl.science.electrostatics.labels import subtract_electrostatics as subtract  # noqa: PLC0415  (numba)
+
+    if dataset.level_of_theory.endswith(LESS_ELECTROSTATICS):
+        raise ValueError(f"the labels are '{dataset.level_of_theory}' already; give the whole ones")
     model = LongRangeModel.from_dict(long_range.get_dict())
     return DatasetData.from_frames(
         subtract(dataset.frames(), model),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -12,7 +13,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from aiida_edl.science.electrostatics.compiled_summation import CompiledSummation
 from aiida_edl.science.electrostatics.long_range_model import LongRangeModel
-from aiida_edl.science.frames import Frame
+from aiida_edl.science.electrostatics.summation_settings import SummationSettings
+from aiida_edl.science.frames import Floats, Frame
 
 FRAME_PBC = 'frame_pbc'
 """Entry of ``atoms.info`` that holds the periodicity of the frame where the short-range part sees another one."""
@@ -35,7 +37,7 @@ class WithElectrostatics(Calculator):  # type: ignore[misc]  # ASE is not typed
         super().__init__()
         self.short_range = short_range
         self.model = LongRangeModel.from_dict(long_range)
-        self.evaluate = CompiledSummation(self.model.settings)
+        self.evaluate: CompiledSummation | None = None
 
     def calculate(
         self,
@@ -55,10 +57,25 @@ class WithElectrostatics(Calculator):  # type: ignore[misc]  # ASE is not typed
         energy = seen.get_potential_energy()
         given = self.short_range.results
         frame = Frame(self.atoms.numbers, self.atoms.positions, self.atoms.cell.array, pbc)
-        added = self.evaluate(self.model.system_of(frame))
+        added = self._sum(frame.cell)(self.model.system_of(frame))
         total = float(given.get('free_energy', energy)) + added.energy
         self.results = {'energy': total, 'free_energy': total, 'forces': np.array(forces) + added.forces}
         if given.get('stress') is not None and pbc.all():
             stress = np.array(given['stress'], dtype=float)
             added_stress = full_3x3_to_voigt_6_stress(added.stress) if stress.shape == (6,) else added.stress
             self.results['stress'] = stress + added_stress
+
+    def _sum(self, cell: Floats) -> CompiledSummation:
+        """Return the sum for a cell; the last one as long as its mesh is fine enough, so that nothing jumps."""
+        wanted = self.model.settings_for(cell)
+        if self.evaluate is None or not _is_as_fine(self.evaluate.settings, wanted):
+            self.evaluate = CompiledSummation(wanted)
+        return self.evaluate
+
+
+def _is_as_fine(settings: SummationSettings, wanted: SummationSettings) -> bool:
+    """Return whether a mesh has as many points as are wanted, and less than twice as many in all."""
+    if settings.mesh is None or wanted.mesh is None:
+        return settings == wanted
+    is_enough = all(n >= m for n, m in zip(settings.mesh, wanted.mesh))
+    return is_enough and math.prod(settings.mesh) < 2 * math.prod(wanted.mesh)

@@ -16,13 +16,13 @@ import numpy as np
 import scipy.fft
 
 from aiida_edl.science.electrostatics import compiled_sums
-from aiida_edl.science.electrostatics.charged_system import COULOMB_CONSTANT, ChargedSystem
+from aiida_edl.science.electrostatics.charged_system import COULOMB_CONSTANT, ChargedSystem, ChargedSystemError
 from aiida_edl.science.electrostatics.electrostatic_result import ElectrostaticResult
-from aiida_edl.science.electrostatics.pairs import NeighbourPairs, all_pairs, neighbour_pairs
+from aiida_edl.science.electrostatics.pairs import NeighbourPairs, all_pairs, neighbour_pairs, overlapping_atoms
 from aiida_edl.science.electrostatics.periodic_check import check_periodic
 from aiida_edl.science.electrostatics.slab_correction import slab_correction
 from aiida_edl.science.electrostatics.spline_factors import spline_factors
-from aiida_edl.science.electrostatics.summation_settings import SummationSettings
+from aiida_edl.science.electrostatics.summation_settings import SummationSettings, SummationSettingsError
 from aiida_edl.science.frames import Floats
 
 TABLE_LENGTH = 8192
@@ -35,6 +35,13 @@ class CompiledSummation:
     """A sum with fixed numbers, which keeps what depends on the cell alone."""
 
     def __init__(self, settings: SummationSettings) -> None:
+        """Keep the numbers.
+
+        :param settings: method and its numbers.
+        :raises SummationSettingsError: for PME, which only PyTorch has.
+        """
+        if settings.method == 'pme':
+            raise SummationSettingsError('the compiled sums have no pme; use p3m, or PyTorch')
         self.settings = settings
         self._influence: tuple[Floats, Floats] | None = None
         self._table: Floats | None = None
@@ -52,6 +59,10 @@ class CompiledSummation:
         check_periodic(system, settings)
         if pairs is None:
             pairs = neighbour_pairs(system, settings.cutoff_radius)
+        if pairs.cutoff_radius < settings.cutoff_radius:
+            raise ChargedSystemError(
+                f'the pairs reach {pairs.cutoff_radius:g} Å, the sum needs {settings.cutoff_radius:g} Å'
+            )
         alpha = 1.0 / (math.sqrt(2.0) * settings.smearing)
         total = self._pair_sum(system, pairs, settings.cutoff_radius, alpha)
         total.add(self._wave_vectors(system) if settings.method == 'ewald' else self._mesh(system))
@@ -69,19 +80,25 @@ class CompiledSummation:
             squared = cutoff * cutoff
             compiled_sums.fill_table(compiled_sums.LOWEST_SHARE * squared, squared, alpha, self._table)
         table = self._table if is_tabulated and self._table is not None else np.empty((0, 4))
-        total.energy += compiled_sums.sum_pairs(
-            system.positions,
-            system.cell,
-            system.charges,
-            pairs.pairs,
-            pairs.shifts,
-            cutoff,
-            alpha,
-            table,
-            total.forces,
-            total.potentials,
-            total.strain,
-        )
+        try:
+            total.energy += compiled_sums.sum_pairs(
+                system.positions,
+                system.cell,
+                system.charges,
+                pairs.pairs,
+                pairs.shifts,
+                cutoff,
+                alpha,
+                table,
+                total.forces,
+                total.potentials,
+                total.strain,
+            )
+        except ZeroDivisionError as error:
+            first, second = overlapping_atoms(system, pairs)
+            raise ChargedSystemError(
+                f'the atoms {first} and {second} are at the same place, their energy is infinite'
+            ) from error
         return total
 
     def _wave_vectors(self, system: ChargedSystem) -> _Total:

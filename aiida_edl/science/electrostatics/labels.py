@@ -9,6 +9,7 @@ import numpy as np
 from aiida_edl.science.electrostatics.charged_system import ChargedSystemError
 from aiida_edl.science.electrostatics.compiled_summation import CompiledSummation
 from aiida_edl.science.electrostatics.long_range_model import LongRangeModel, LongRangeModelError
+from aiida_edl.science.electrostatics.summation_settings import SummationSettings
 from aiida_edl.science.frames import FrameSet
 
 
@@ -19,11 +20,13 @@ def subtract_electrostatics(frames: FrameSet, model: LongRangeModel) -> FrameSet
     :param model: the charges.
     :raises LongRangeModelError: if a frame does not go with the charges; it is named.
     """
-    evaluate = CompiledSummation(model.settings)
+    sums: dict[SummationSettings, CompiledSummation] = {}
     energies, forces, stresses = [], [], []
     for index in range(len(frames)):
         try:
-            result = evaluate(model.system_of(frames.frame(index)))
+            system = model.system_of(frames.frame(index))
+            settings = model.settings_for(system.cell)
+            result = sums.setdefault(settings, CompiledSummation(settings))(system)
         except (ChargedSystemError, LongRangeModelError) as error:
             raise LongRangeModelError(f'frame {index}: {error}') from error
         energies.append(result.energy)

@@ -8,11 +8,13 @@ charges are a choice, not a result: what they miss, the potential learns as far 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy.fft
 from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
@@ -23,6 +25,10 @@ from aiida_edl.typed_fields import checked_fields
 
 MODES = ('subtracted',)
 """How the electrostatics comes in."""
+
+
+MESH_TOLERANCE = 1.02
+"""By how much a cell may be longer than the one that was tuned before its mesh gets more points."""
 
 
 class LongRangeModelError(ValueError):
@@ -40,6 +46,9 @@ class LongRangeModel:
     ``charges``. Without it frames must be neutral by themselves."""
     summation: Mapping[str, Any] = field(default_factory=dict)
     """Fields of :class:`~aiida_edl.science.electrostatics.summation_settings.SummationSettings`."""
+    tuned_lengths: tuple[float, float, float] | None = None
+    """Lengths of the cell vectors on which the mesh was tuned [Å]; a longer cell gets as many points more. Without
+    them every cell has the mesh as it is given."""
     force_error: float = 1e-5
     """Root mean square force error for which the numbers were tuned [eV/Å]; programs that choose their own are asked
     for the same."""
@@ -82,6 +91,21 @@ class LongRangeModel:
         """Elements that have a charge, ordered by atomic number."""
         symbols = {*self.charges, *([self.balanced_by] if self.balanced_by else [])}
         return tuple(sorted(symbols, key=lambda symbol: atomic_numbers[symbol]))
+
+    def settings_for(self, cell: Floats) -> SummationSettings:
+        """Return the numbers of the sum for a cell: the mesh is not coarser than the one that was tuned.
+
+        :param cell: cell vectors as rows [Å], shape ``(3, 3)``.
+        """
+        settings = self.settings
+        if settings.mesh is None or self.tuned_lengths is None:
+            return settings
+        lengths = np.linalg.norm(cell, axis=1)
+        first, second, third = (
+            n if length <= tuned * MESH_TOLERANCE else int(scipy.fft.next_fast_len(math.ceil(n * length / tuned)))
+            for n, length, tuned in zip(settings.mesh, lengths, self.tuned_lengths)
+        )
+        return dataclasses.replace(settings, mesh=(first, second, third))
 
     def charges_of(self, numbers: NDArray[Any]) -> Floats:
         """Return the charge of each atom [e], shape ``(n_atoms,)``.
@@ -136,4 +160,5 @@ class LongRangeModel:
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON types."""
         values = dataclasses.asdict(self)
-        return {**values, 'charges': dict(self.charges), 'summation': self.settings.to_dict()}
+        lengths = None if self.tuned_lengths is None else list(self.tuned_lengths)
+        return {**values, 'tuned_lengths': lengths, 'charges': dict(self.charges), 'summation': self.settings.to_dict()}

@@ -56,3 +56,15 @@ def all_pairs(system: ChargedSystem) -> NeighbourPairs:
     first, second = np.triu_indices(len(system.charges), k=1)
     pairs = np.stack([first, second], axis=1).astype(np.int64)
     return NeighbourPairs(pairs, np.zeros((len(pairs), 3), dtype=np.int32), np.inf)
+
+
+def overlapping_atoms(system: ChargedSystem, pairs: NeighbourPairs) -> tuple[int, int]:
+    """Return the two atoms, or the atom and its image, that are closest to each other.
+
+    :param system: the system.
+    :param pairs: its pairs.
+    """
+    first, second = pairs.pairs.T
+    vectors = system.positions[second] + pairs.shifts @ system.cell - system.positions[first]
+    closest = int(np.argmin(np.sum(vectors**2, axis=1)))
+    return int(first[closest]), int(second[closest])

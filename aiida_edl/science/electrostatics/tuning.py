@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.electrostatics.charged_system import ChargedSystem
 from aiida_edl.science.electrostatics.compiled_summation import CompiledSummation
 from aiida_edl.science.electrostatics.converged_sum import converged_settings, force_scale, root_mean_square
@@ -68,6 +69,12 @@ def tune(
     """
     if target <= 0.0:
         raise TuningError(f'the target is {target} eV/Å, a force error must be positive')
+    if cutoff_radius is not None and cutoff_radius <= 0.0:
+        raise TuningError(f'the cutoff_radius is {cutoff_radius} Å, it must be positive')
+    if method not in (known := ('ewald', *implementation.nodes)):
+        raise TuningError(
+            unknown_name_message(f'method that {implementation.name} sums can be tuned for', method, known)
+        )
     reference_settings = converged_settings(system, target * REFERENCE_MARGIN)
     reference = CompiledSummation(reference_settings)(system)
     size = root_mean_square(reference.forces)

@@ -18,8 +18,9 @@ from aiida_edl.science.electrostatics.charged_system import (
     supercell,
 )
 from aiida_edl.science.electrostatics.compiled_summation import CompiledSummation
+from aiida_edl.science.electrostatics.pairs import neighbour_pairs
 from aiida_edl.science.electrostatics.reference_values import REFERENCE_LATTICES
-from aiida_edl.science.electrostatics.summation_settings import SummationSettings
+from aiida_edl.science.electrostatics.summation_settings import SummationSettings, SummationSettingsError
 
 TIGHT = SummationSettings('ewald', cutoff_radius=9.0, smearing=9.0 / 8.5, k_cutoff=8.5**2 / 9.0)
 
@@ -222,3 +223,22 @@ def test_the_influence_function_follows_the_cell():
     evaluate = p3m(first)
     evaluate(first)
     assert evaluate(second).energy == p3m(first)(second).energy
+
+
+def test_two_charges_at_one_place_are_refused():
+    system = salt()
+    positions = system.positions.copy()
+    positions[7] = positions[3]
+    with pytest.raises(ChargedSystemError, match=r'^the atoms 3 and 7 are at the same place, their energy is'):
+        CompiledSummation(TIGHT)(replace(system, positions=positions))
+
+
+def test_pairs_that_do_not_reach_far_enough_are_refused():
+    system = salt()
+    with pytest.raises(ChargedSystemError, match=r'^the pairs reach 4 Å, the sum needs 9 Å$'):
+        CompiledSummation(TIGHT)(system, neighbour_pairs(system, 4.0))
+
+
+def test_pme_is_refused():
+    with pytest.raises(SummationSettingsError, match=r'^the compiled sums have no pme; use p3m, or PyTorch$'):
+        CompiledSummation(SummationSettings('pme', mesh=(20, 20, 20)))

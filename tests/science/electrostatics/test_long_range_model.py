@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.lj import LennardJones
-from electrostatics_cases import PERIODIC, SLAB, salt
+from electrostatics_cases import PERIODIC, SLAB, force_error, salt
 
 pytest.importorskip('numba')
 pytest.importorskip('vesin')
 
 from aiida_edl.science.electrostatics.ase_calculator import FRAME_PBC, WithElectrostatics
+from aiida_edl.science.electrostatics.charged_system import supercell
 from aiida_edl.science.electrostatics.compiled_summation import CompiledSummation
+from aiida_edl.science.electrostatics.converged_sum import converged_settings
 from aiida_edl.science.electrostatics.labels import subtract_electrostatics
 from aiida_edl.science.electrostatics.long_range_model import LongRangeModel, LongRangeModelError
+from aiida_edl.science.electrostatics.tuning import tune
 from aiida_edl.science.frames import Frame, FrameSet
 
 SUMMATION = {'method': 'p3m', 'cutoff_radius': 5.0, 'smearing': 1.0, 'mesh': [24, 24, 24], 'nodes': 5}
@@ -118,3 +121,27 @@ def test_a_frame_that_does_not_go_with_the_charges_is_named():
     bad = Frame(np.full(len(system.charges), 11, dtype=np.uint8), system.positions, system.cell, system.pbc)
     with pytest.raises(LongRangeModelError, match=r'^frame 1: the charges of a frame sum to 64 e; change them'):
         subtract_electrostatics(FrameSet.from_frames([good, bad]), LongRangeModel.from_dict(SALT))
+
+
+def test_a_larger_cell_gets_a_larger_mesh_and_keeps_its_accuracy():
+    system = salt()
+    tuned = tune(system, 1e-4)
+    lengths = tuple(np.linalg.norm(system.cell, axis=1).tolist())
+    model = LongRangeModel({'Na': 1.0, 'Cl': -1.0}, summation=tuned.settings.to_dict(), tuned_lengths=lengths)
+    for copies in ((1, 1, 2), (2, 2, 2)):
+        large = supercell(system, copies)
+        settings = model.settings_for(large.cell)
+        exact = CompiledSummation(converged_settings(large, 1e-8))(large)
+        assert force_error(CompiledSummation(settings)(large), exact) < 1.5e-4
+
+
+def test_the_mesh_of_the_calculator_stays_while_the_cell_breathes():
+    atoms = atoms_of(salt())
+    lengths = [float(length) for length in atoms.cell.lengths()]
+    atoms.calc = WithElectrostatics(LennardJones(sigma=2.0, rc=5.0), {**SALT, 'tuned_lengths': lengths})
+    meshes = []
+    for factor in (1.0, 1.01, 1.05, 1.0):
+        atoms.set_cell(np.diag(lengths) * factor, scale_atoms=True)
+        atoms.get_potential_energy()
+        meshes.append(atoms.calc.evaluate.settings.mesh)
+    assert meshes == [(24, 24, 24), (24, 24, 24), (27, 27, 27), (27, 27, 27)]
