@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -70,6 +71,7 @@ OF_MODEL = (
     'max_angular',
     'hidden_layers',
     'charges',
+    'first_charges',
     'neutrality',
     'exponents',
     'smearing',
@@ -100,6 +102,9 @@ class LocalChargeHyperparameters:
     charges: str = 'predicted'
     """'predicted' by the network, one learnable charge for each element by 'species', or 'none' for a short-range
     model; dimensionless."""
+    first_charges: tuple[float, ...] = ()
+    """Charges of the elements before the training, in the order of their atomic numbers [e]; evenly from 0.5 to -0.5 if
+    empty. Their relative signs are a start from which a short training may not come away."""
     neutrality: str = 'shift'
     """How charges come to sum to the total charge: all of a frame are moved by the same amount by 'shift', pulled
     there with ``charge_weight`` by 'loss', or left free by 'none'; dimensionless."""
@@ -146,10 +151,11 @@ class LocalChargeHyperparameters:
 
         :raises HyperparameterError: with the name, the value and the remedy.
         """
-        check_positive(self, NAME, may_vanish=MAY_VANISH)
+        signed = {'first_charges'}
+        check_positive(SimpleNamespace(**{k: v for k, v in vars(self).items() if k not in signed}), NAME, MAY_VANISH)
         check_below(self, NAME, 'cutoff_width', 'cutoff_radius', may_equal=True)
         try:
-            LocalChargeSettings(**{name: getattr(self, name) for name in OF_MODEL})
+            LocalChargeSettings(**{name: getattr(self, name) for name in OF_MODEL if name != 'first_charges'})
         except ModelSettingsError as error:
             raise HyperparameterError(f'hyperparameters of {NAME}: {error}') from error
         if self.schedule not in SCHEDULES:
@@ -322,9 +328,17 @@ def _labelled_frames(frames: FrameSet, chosen: LocalChargeHyperparameters) -> Fr
 
 
 def _settings(job: TrainingJob) -> dict[str, Any]:
-    """Return what the trainer is told."""
+    """Return what the trainer is told.
+
+    :raises TrainingJobError: if there are charges to begin with, but not one for each element.
+    """
     chosen: LocalChargeHyperparameters = job.hyperparameters
     assert job.training_set.forces is not None  # checked before
+    if len(chosen.first_charges) not in (0, len(job.elements)):
+        raise TrainingJobError(
+            f"hyperparameter 'first_charges' of {NAME} has {len(chosen.first_charges)} charges for the elements "
+            f'{list(job.elements)}; give one for each, or none'
+        )
     model = LocalChargeSettings(
         atomic_numbers=tuple(atomic_numbers[element] for element in job.elements),
         atomic_energies=tuple(float(job.atomic_energies[element]) for element in job.elements),

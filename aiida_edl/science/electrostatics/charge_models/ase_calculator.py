@@ -41,7 +41,7 @@ def load_model(path: str | Path, device: str = 'cpu', precision: str = 'float64'
     content = torch.load(path, map_location='cpu', weights_only=True)
     model = LocalChargeModel(LocalChargeSettings.from_dict(content['settings']))
     model.load_state_dict(content['weights'])
-    model.to(device=device, dtype=getattr(torch, precision))
+    model.to(device=device, dtype=getattr(torch, precision)).requires_grad_(False)
     return model
 
 

@@ -6,6 +6,8 @@ sees the power spectrum of the neighbours and the element of the atom, and the p
 :class:`~aiida_edl.science.electrostatics.charge_models.smeared_sum.SmearedSum`. There, radial functions are
 eigenfunctions of the Laplacian for each angular momentum, here they are those of angular momentum zero for all.
 
+A predicted charge is that of the element, which is learnt too, and what the network adds.
+
 The module gives energies less the atomic energies, which in single precision would swallow their digits:
 the :func:`own_energies` of the atoms are added by whoever uses it.
 
@@ -74,10 +76,11 @@ class LocalChargeModel(torch.nn.Module):  # type: ignore[misc]
         self.long_range: SmearedSum | None = None
         if settings.has_charges:
             self.long_range = SmearedSum(settings)
+            even = torch.linspace(FIRST_CHARGES, -FIRST_CHARGES, n_species)
+            given = torch.tensor(settings.first_charges, dtype=even.dtype)
+            self.species_charges = torch.nn.Parameter(given if settings.first_charges else even)
         if settings.charges == 'predicted':
             self.charge_head = torch.nn.Linear(width, 1)
-        elif settings.charges == 'species':
-            self.species_charges = torch.nn.Parameter(torch.linspace(FIRST_CHARGES, -FIRST_CHARGES, n_species))
 
     def forward(self, systems: Sequence[AtomicSystem]) -> Predictions:
         """Return energies and charges of frames, of which any derivative can be taken.
@@ -119,11 +122,12 @@ class LocalChargeModel(torch.nn.Module):  # type: ignore[misc]
 
     def _free_charges(self, hidden: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """Return charges before they are made to sum to anything [e], shape ``(n_atoms,)``."""
-        if self.charge_head is not None:
-            return self.charge_head(hidden)[:, 0]
+        charges = hidden.new_zeros(len(species))
         if self.species_charges is not None:
-            return self.species_charges[species]
-        return torch.zeros_like(hidden[:, 0])
+            charges = charges + self.species_charges[species]
+        if self.charge_head is not None:
+            charges = charges + self.charge_head(hidden)[:, 0]
+        return charges
 
     def _constrained(self, charges: torch.Tensor, total_charge: float) -> torch.Tensor:
         """Return charges that sum to the total charge, if they are to be shifted there."""

@@ -45,6 +45,9 @@ class LocalChargeSettings:
     """Widths of the layers of the network."""
     charges: str = 'predicted'
     """One of :data:`CHARGES`."""
+    first_charges: tuple[float, ...] = ()
+    """Charge of each element before the training [e]; evenly from 0.5 to -0.5 in the order of the elements if empty,
+    as zero is a saddle."""
     neutrality: str = 'shift'
     """One of :data:`NEUTRALITY`."""
     exponents: tuple[int, ...] = (1,)
@@ -78,6 +81,11 @@ class LocalChargeSettings:
             raise ModelSettingsError(
                 f'cutoff_width is {self.cutoff_width} Å, it must be positive and not exceed the cutoff_radius, '
                 f'{self.cutoff_radius} Å'
+            )
+        if len(self.first_charges) not in (0, len(self.atomic_numbers)):
+            raise ModelSettingsError(
+                f'there are {len(self.first_charges)} first_charges for the {len(self.atomic_numbers)} atomic numbers '
+                f'{list(self.atomic_numbers)}; give one for each, or none'
             )
         if len(self.atomic_numbers) != len(self.atomic_energies):
             raise ModelSettingsError(
