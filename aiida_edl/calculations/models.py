@@ -94,6 +94,7 @@ def model_of_potential(
         energy_shifts=potential.energy_shifts,
         node_files=tuple(folder_files(potential)),
         total_charge_column=potential.total_charge_column,
+        files=shipped_modules(binding.modules),
     )
     return model if potential.long_range is None else with_long_range(model, kind, potential.long_range)
 
@@ -110,7 +111,8 @@ def with_long_range(model: LoadableModel, kind: str, long_range: Mapping[str, An
     if kind != 'ase':
         return replace(model, recipe=recipe)
     packages = tuple(dict.fromkeys((*model.packages, *LONG_RANGE_PACKAGES)))
-    return replace(model, recipe=recipe, packages=packages, files=shipped_modules(LONG_RANGE_MODULES))
+    files = {**model.files, **shipped_modules(LONG_RANGE_MODULES)}
+    return replace(model, recipe=recipe, packages=packages, files=files)
 
 
 def model_path(potential: PotentialData) -> str:
