@@ -172,7 +172,7 @@ def parsed() -> argparse.Namespace:
     """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--target', type=float, default=1e-3, help='force error [eV/Å] (default 0.001)')
-    parser.add_argument('--systems', default='water,crystals', help='families of systems (default water,crystals)')
+    parser.add_argument('--systems', default='water,crystals', help='water, crystals or names (default both)')
     parser.add_argument('--programs', default=','.join(PROGRAMS), help='programs (default all)')
     parser.add_argument('--largest', type=int, default=LARGEST, help=f'atoms of the largest system (default {LARGEST})')
     parser.add_argument('--rounds', type=int, default=3, help='rounds in which programs take turns (default 3)')

@@ -29,8 +29,6 @@ CRYSTALS = (
 )
 REPLICATIONS = (1, 2, 4, 8, 16, 32)
 """Copies of the cell along each cell vector."""
-MOST_TUNED_ATOMS = 6000
-"""Atoms up to which programs are tuned on a system itself; larger ones are tuned on one of half the length or less."""
 QUICK_ATOMS = 3000
 """Atoms of the largest box of water of a quick run."""
 
@@ -73,10 +71,13 @@ class ChargeCase:
         perfect = lattice.system(NEIGHBOUR_DISTANCE / lattice.neighbour_distance)
         return rattled(supercell(perfect, (self.number,) * 3), AMPLITUDE, SEED)
 
-    def stand_in(self) -> tuple[ChargeCase, int]:
-        """Return the case on which programs are tuned, and how many times longer this one is."""
+    def stand_in(self, most_atoms: int) -> tuple[ChargeCase, int]:
+        """Return a case of half the length, a quarter and so on for a tuning, and how many times longer this one is.
+
+        :param most_atoms: atoms up to which it is this case itself.
+        """
         case, factor = self, 1
-        while case.n_atoms > MOST_TUNED_ATOMS and case.number % (24 if case.is_water else 2) == 0:
+        while case.n_atoms > most_atoms and case.number % (24 if case.is_water else 2) == 0:
             case = ChargeCase(case.family, case.number // (8 if case.is_water else 2))
             factor *= 2
         return case, factor
@@ -92,13 +93,13 @@ def case_named(name: str) -> ChargeCase:
     return ChargeCase(family, int(number))
 
 
-def cases(families: list[str], largest: int) -> list[ChargeCase]:
+def cases(systems: list[str], largest: int) -> list[ChargeCase]:
     """Return boxes of water, then crystals, the small ones of all crystals first.
 
-    :param families: ``'water'``, ``'crystals'`` or both.
+    :param systems: ``'water'``, ``'crystals'``, or names of single systems.
     :param largest: atoms of the largest system.
     """
-    found = [ChargeCase('water', number) for number in WATER_ATOMS] if 'water' in families else []
-    if 'crystals' in families:
-        found += [ChargeCase(crystal, number) for number in REPLICATIONS for crystal in CRYSTALS]
-    return [case for case in found if case.n_atoms <= largest]
+    found = [ChargeCase('water', number) for number in WATER_ATOMS]
+    found += [ChargeCase(crystal, number) for number in REPLICATIONS for crystal in CRYSTALS]
+    chosen = [case for case in found if {case.name, 'water' if case.is_water else 'crystals'} & set(systems)]
+    return [case for case in chosen if case.n_atoms <= largest]

@@ -92,7 +92,8 @@ def _finish(axes: Axes, rows: Sequence[Row]) -> None:
     atoms = np.array([min(row['atoms'] for row in rows), max(row['atoms'] for row in rows)], dtype=float)
     least = min(evaluation_seconds(row) / row['atoms'] for row in rows)
     axes.plot(atoms, 0.6e3 * least * atoms, color=ink(), linewidth=0.6, alpha=0.5)
-    axes.annotate('∝ N', (atoms[1], 0.6e3 * least * atoms[1]), ha='right', va='top', fontsize=8.0, alpha=0.7)
+    end = (atoms[1], 0.6e3 * least * atoms[1])
+    axes.annotate('∝ N', end, (0, -7), textcoords='offset points', ha='right', va='top', fontsize=8.0, alpha=0.7)
 
 
 def _handle(index: int, program: str, has_line: bool = True) -> Line2D:

@@ -108,7 +108,7 @@ def _machine_text(document: Mapping[str, Any]) -> str:
     machine, versions = document['hardware'], document['versions']
     names = ', '.join(f'{name} {version}' for name, version in versions.items())
     jobs = machine['jobs_at_once']
-    together = 'One point was measured at a time' if jobs == 1 else f'{jobs} points were measured at once'
+    together = 'One system was measured at a time' if jobs == 1 else f'{jobs} systems were measured at once'
     return (
         f'Measured on {machine["cores"]} cores of {machine["processor"]} with {machine["memory_gigabyte"]} GB of '
         f'memory, accelerator: {machine["accelerator"] or "none"}.\n'

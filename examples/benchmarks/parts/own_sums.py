@@ -10,7 +10,7 @@ from typing import Any
 
 import scipy.fft
 from parts.charge_cases import ChargeCase
-from parts.timed_sums import Settings, TimePlan, pairs_within, peak_megabytes, time_evaluations
+from parts.timed_sums import MOST_TUNED_ATOMS, Settings, TimePlan, pairs_within, peak_megabytes, time_evaluations
 
 from aiida_edl.science.electrostatics.charged_system import ChargedSystem
 from aiida_edl.science.electrostatics.compiled_summation import CompiledSummation
@@ -29,6 +29,8 @@ SEARCHES = 3
 
 class OwnP3M:
     """P3M by compiled loops, in double precision; each evaluation has energy, forces, stress and potentials."""
+
+    most_tuned_atoms = MOST_TUNED_ATOMS
 
     def tune(self, case: ChargeCase, target: float, reference: Floats) -> Settings:
         """Return the settings that :func:`aiida_edl.science.electrostatics.tuning.tune` chooses."""

@@ -91,7 +91,7 @@ def tune_point(program: TimedProgram, case: ChargeCase, name: str, target: float
     done = _settings_file(folder, case, name, target)
     if done.is_file():
         return json.loads(done.read_text())
-    stand_in, factor = case.stand_in()
+    stand_in, factor = case.stand_in(program.most_tuned_atoms)
     family = re.sub('float32$', 'float64', name)  # both precisions have the same settings
     tuned = _settings_file(folder, stand_in, f'{family}_stand_in', target)
     if not tuned.is_file():

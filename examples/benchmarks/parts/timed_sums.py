@@ -32,6 +32,8 @@ MOST_TRIALS = 6
 """Settings after which a search for one number ends."""
 AIM = 0.95
 """Share of the target that a tuning aims at."""
+MOST_TUNED_ATOMS = 6000
+"""Atoms up to which a program is tuned on a system itself, if its numbers can be scaled with the system."""
 LEAST_FORCE = 1e-9
 """Root mean square force below which no error of it can be measured [eV/Å]."""
 
@@ -65,6 +67,10 @@ class TimePlan:
 
 class TimedProgram(Protocol):
     """A program whose sums are timed."""
+
+    @property
+    def most_tuned_atoms(self) -> int:
+        """Atoms up to which it is tuned on a system itself, larger ones on one of half the length or less."""
 
     def tune(self, case: ChargeCase, target: float, reference: Floats) -> Settings:
         """Return the fastest settings that meet a force error [eV/Å], by forces of a converged sum."""

@@ -13,6 +13,7 @@ from parts.charge_cases import ChargeCase
 from parts.own_sums import search_times
 from parts.timed_sums import (
     AIM,
+    MOST_TUNED_ATOMS,
     NotMeasuredError,
     Settings,
     TimePlan,
@@ -52,6 +53,11 @@ class TorchP3M:
 
     precision: str
     """``'float64'`` or ``'float32'``."""
+
+    @property
+    def most_tuned_atoms(self) -> int:
+        """Atoms up to which it is tuned on a system itself."""
+        return MOST_TUNED_ATOMS
 
     def tune(self, case: ChargeCase, target: float, reference: Floats) -> Settings:
         """Return the fastest of several meshes and orders, each with the shortest cutoff that meets the target.
