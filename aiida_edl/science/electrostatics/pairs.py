@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,9 @@ def neighbour_pairs(system: ChargedSystem, cutoff_radius: float) -> NeighbourPai
     :param cutoff_radius: the cutoff [Å].
     :raises ModuleNotFoundError: without vesin; the extra ``electrostatics`` brings it.
     """
+    if system.pbc.all() and importlib.util.find_spec('numba') is not None:
+        search = importlib.import_module('aiida_edl.science.electrostatics.compiled_pairs').periodic_pairs
+        return NeighbourPairs(*search(system.positions, system.cell, cutoff_radius), cutoff_radius)
     vesin = importlib.import_module('vesin')
     search = vesin.NeighborList(cutoff=float(cutoff_radius), full_list=False, sorted=False)
     found = search.compute(
