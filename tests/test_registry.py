@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_layers import NEED_TORCH
+from torch_modules import torch_modules
 
 import aiida_edl
 from aiida_edl import registry
@@ -70,10 +70,9 @@ def test_lower_layers_import_without_aiida_and_backends():
     """A fresh interpreter in which AiiDA and all backends cannot be imported."""
     root = Path(aiida_edl.__file__).parent
     found = (path for name in LOWER_PACKAGES for path in sorted((root / name).rglob('*.py')))
-    files = [path for path in found if path.stem not in NEED_TORCH]
-    modules = ['aiida_edl.registry'] + [
-        '.'.join(path.relative_to(root.parent).with_suffix('').parts).removesuffix('.__init__') for path in files
-    ]
+    others = {*torch_modules(), 'aiida_edl.drivers.validate_long_range'}  # the latter travels with modules
+    names = ('.'.join(path.relative_to(root.parent).with_suffix('').parts).removesuffix('.__init__') for path in found)
+    modules = ['aiida_edl.registry', *(name for name in names if name not in others)]
     program = (
         # A finder that refuses, not None among the modules: scipy looks there whether an array is one of torch.
         'import importlib, sys\n'

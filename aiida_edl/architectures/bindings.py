@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from aiida_edl.architectures.precision import Precision
 
@@ -85,6 +85,8 @@ class PythonBinding:
     """Whether frames that are periodic along some cell vectors are computed as periodic along all of them: because the
     program knows nothing else, or because the model was trained so and would give other energies otherwise. Atoms must
     then be kept farther from their images than the cutoff radius."""
+    modules: tuple[str, ...] = ()
+    """Modules of this package that the call needs; a job ships them, so that the environment need not have it."""
 
     @property
     def can_change_precision(self) -> bool:
@@ -153,6 +155,9 @@ class LammpsBinding:
     """``'atomic'``, or ``'charge'`` for a pair style that reads the charges of the frame."""
     gpu_arguments: tuple[str, ...] = ()
     """Command-line arguments with which the executable runs on an accelerator, e.g. ``('-k', 'on', 'g', '1')``."""
+    fixes_coulomb_cutoff: bool = False
+    """Whether the pair style tells LAMMPS its own cutoff radius as that of charges, so that pairs of charges that are
+    summed beside it must have the same."""
     packages: tuple[str, ...] = ()
     """Packages or plug-ins the executable must have, e.g. ``'ML-GRACE'``."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -162,6 +167,7 @@ class LammpsBinding:
 
     can_change_precision = False
     is_fully_periodic = False
+    modules: ClassVar[tuple[str, ...]] = ()
 
     def recipe(
         self,

@@ -75,6 +75,7 @@ LAMMPS = LammpsBinding(
     pair_style=f'deepmd {MODEL_PATH}',
     pair_coeff=f'* * {ELEMENTS}',
     charge_arguments=f'fparam {TOTAL_CHARGE}',
+    fixes_coulomb_cutoff=True,
     packages=('DeePMD-kit',),
     formats=(SAVED_MODEL, NATIVE),
 )

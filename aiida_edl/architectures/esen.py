@@ -7,10 +7,9 @@ classes of ``drivers/train_fairchem.py``, which lies among the files of a traini
 from __future__ import annotations
 
 import importlib.resources
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import yaml
@@ -19,7 +18,6 @@ from ase.data import atomic_numbers
 from aiida_edl.architectures.base import (
     Architecture,
     Command,
-    LearningCurve,
     Reference,
     Retrieval,
     TrainingJob,
@@ -37,6 +35,7 @@ from aiida_edl.architectures.esen_configuration import (
     configuration,
 )
 from aiida_edl.architectures.fine_tuning import AtomicEnergyPolicy, FineTuningMode
+from aiida_edl.architectures.json_log import read_log, updates_done
 from aiida_edl.architectures.run_report import TrainingLog, judge_training, last_line
 from aiida_edl.architectures.training_data import (
     check_fine_tuning,
@@ -198,43 +197,3 @@ def labelled_frames(frames: FrameSet, charge_column: str | None) -> FrameSet:
             f'from -{LARGEST_CHARGE} to {LARGEST_CHARGE}; choose another architecture or another charge_column'
         )
     return plain.with_columns(total_charge=charges)
-
-
-def read_entries(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of the log.
-
-    :param path: log of ``train_fairchem.py``; a truncated last line is left out.
-    """
-    lines = path.read_text(encoding='utf-8', errors='replace').splitlines() if path.is_file() else []
-    entries = []
-    for line in lines:
-        try:
-            entries.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue  # only the last line can be cut, and it is not a point yet
-    return entries
-
-
-def updates_done(path: Path) -> int:
-    """Return the gradient updates that the checkpoint stands for: those of the last point, or at which it was stopped.
-
-    :param path: log of ``train_fairchem.py``.
-    """
-    known = [entry.get('stopped', entry.get('gradient_updates')) for entry in read_entries(path)]
-    return max((int(updates) for updates in known if updates is not None), default=0)
-
-
-def read_log(path: Path) -> tuple[LearningCurve | None, bool]:
-    """Return the learning curve of all restarts together, None without a point, and whether the target was reached.
-
-    :param path: log of ``train_fairchem.py``; a truncated last line is left out.
-    """
-    entries = read_entries(path)
-    points = [entry for entry in entries if 'gradient_updates' in entry]
-    is_complete = bool(entries) and entries[-1].get('complete') is True
-    if not points:
-        return None, is_complete
-    columns = [
-        np.array([float(point[name]) for point in points]) for name in ('energy_rmse', 'force_rmse', 'training_loss')
-    ]
-    return LearningCurve(np.array([int(point['gradient_updates']) for point in points]), *columns), is_complete

@@ -80,6 +80,7 @@ def evaluation_files(
         **({'atomic_energies': atomic_energies} if atomic_energies else {}),
     }
     files = {DRIVER: driver_source(DRIVER), INPUT: to_json_bytes(document), FRAMES: unlabelled.to_npz_bytes()}
+    files |= model.files
     return JobFiles(
         files=files,
         node_files=(*model.node_files, *(folder_files(checkpoint) if checkpoint is not None else ())),
@@ -178,6 +179,11 @@ class EvaluationCalculation(EdlCalculation):
                 f"energies of atoms are asked for, which engine '{engine.name}' does not give; leave atomic_energies "
                 f"out or use engine '{ENGINE}'"
             )
+        if message is None and wants_atomic_energies(inputs) and potential.long_range is not None:
+            message = (
+                'energies of atoms are asked for, which a potential with a long-range part does not have; leave '
+                'atomic_energies out'
+            )
         if message is not None:
             return message
         if engine.code_kind == 'python':
@@ -201,7 +207,7 @@ class EvaluationCalculation(EdlCalculation):
     def _stage_engine(self, folder: Folder, engine: Any, model: LoadableModel) -> CalcInfo:
         """Write what an MD engine asks for."""
         job = single_point_job(self.inputs, model, self.program_walltime_seconds)
-        files = engine.single_point_files(job)
+        files = {**model.files, **engine.single_point_files(job)}
         staged = JobFiles(
             files=files,
             node_files=model.node_files,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,10 @@ from aiida_edl.calculations.jobs import NodeFile, folder_files
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.md_engines.base import lost_charge
+from aiida_edl.md_engines.long_range import KINDS as LONG_RANGE_KINDS
+from aiida_edl.md_engines.long_range import MODULES as LONG_RANGE_MODULES
+from aiida_edl.md_engines.long_range import PACKAGES as LONG_RANGE_PACKAGES
+from aiida_edl.md_engines.long_range import composed_recipe
 from aiida_edl.registry import (
     ARCHITECTURES,
     MD_ENGINES,
@@ -26,9 +30,13 @@ from aiida_edl.registry import (
     registered_names,
     unknown_name_message,
 )
+from aiida_edl.science.electrostatics.long_range_model import LongRangeModel
+from aiida_edl.science.electrostatics.periodic_check import check_periodic
+from aiida_edl.science.electrostatics.slab_correction import check_slab
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.metal_charge import ToldChargeError, tells_charge, told_charges
 from aiida_edl.science.vacuum import thin_vacuum
+from aiida_edl.shipped_modules import shipped_modules
 
 RECIPE_KEYS = ('module', 'attribute', 'keyword_arguments')
 """What a recipe must say."""
@@ -54,6 +62,8 @@ class LoadableModel:
     """Files of the model, if there are any."""
     total_charge_column: str | None = None
     """Column of the frames that the model takes as total charge [e]; None if it knows no charge."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Modules that its recipe imports and the environment need not have, by path."""
 
 
 def model_of_potential(
@@ -77,14 +87,32 @@ def model_of_potential(
     )
     if binding.is_fully_periodic:
         recipe['cutoff_radius'] = potential.cutoff_radius
-    return LoadableModel(
+    model = LoadableModel(
         recipe=recipe,
         level_of_theory=level_of_theory_of_potential(potential),
         packages=architecture.packages,
         energy_shifts=potential.energy_shifts,
         node_files=tuple(folder_files(potential)),
         total_charge_column=potential.total_charge_column,
+        files=shipped_modules(binding.modules),
     )
+    return model if potential.long_range is None else with_long_range(model, kind, potential.long_range)
+
+
+def with_long_range(model: LoadableModel, kind: str, long_range: Mapping[str, Any]) -> LoadableModel:
+    """Return how a program loads a short-range model and adds the electrostatics of fixed charges.
+
+    :param model: the short-range model.
+    :param kind: kind of binding, e.g. ``'ase'``.
+    :param long_range: fields of a long-range model.
+    :raises aiida_edl.md_engines.base.MDSettingsError: if programs of this kind cannot add both.
+    """
+    recipe = composed_recipe(kind, model.recipe, LongRangeModel.from_dict(long_range))
+    if kind != 'ase':
+        return replace(model, recipe=recipe)
+    packages = tuple(dict.fromkeys((*model.packages, *LONG_RANGE_PACKAGES)))
+    files = {**model.files, **shipped_modules(LONG_RANGE_MODULES)}
+    return replace(model, recipe=recipe, packages=packages, files=files)
 
 
 def model_path(potential: PotentialData) -> str:
@@ -194,6 +222,7 @@ def validate_potential(
             f'pairs that exist: {_known_pairs()}'
         )
     message = _validate_binding(potential, kind, bindings[kind], precision) or _validate_frames(potential, dataset)
+    message = message or _validate_long_range(potential, kind, dataset)
     if message is None and potential.total_charge_column is not None:
         message = lost_charge(kind, model_of_potential(potential, kind, 'cpu').recipe)
     return message
@@ -212,6 +241,42 @@ def _validate_binding(potential: PotentialData, kind: str, binding: EngineBindin
             f"'{potential.precision}'; leave precision out or train anew"
         )
     return None
+
+
+def _validate_long_range(potential: PotentialData, kind: str, dataset: DatasetData) -> str | None:
+    """Return one sentence if the electrostatics of a potential cannot be added here, or not to the first frame."""
+    if potential.long_range is None:
+        return None
+    if kind not in LONG_RANGE_KINDS:
+        return (
+            f"the potential has a long-range part, which '{kind}' cannot add; what can: {', '.join(LONG_RANGE_KINDS)}"
+        )
+    model = LongRangeModel.from_dict(potential.long_range)
+    binding = load_member(ARCHITECTURES, potential.architecture).bindings[kind]
+    cutoff = model.settings.cutoff_radius
+    if getattr(binding, 'fixes_coulomb_cutoff', False) and cutoff != potential.cutoff_radius:
+        return (
+            f'the long-range part of the potential has a cutoff radius of {cutoff:g} Å, but the pair style of '
+            f'{potential.architecture} lets LAMMPS have that of the potential only, {potential.cutoff_radius:g} Å; '
+            f'tune long_range with cutoff_radius {potential.cutoff_radius:g} and train anew'
+        )
+    try:
+        system = model.system_of(dataset.frame(0))
+        if model.settings.method != 'direct':
+            check_periodic(system, model.settings)
+            if not system.pbc.all():
+                check_slab(system)
+                if kind == 'lammps' and abs(float(system.cell[0] @ system.cell[1])) > 1e-6:
+                    return OBLIQUE_FILM
+    except ValueError as error:
+        return f'the long-range part of the potential does not go with frame 0: {error}'
+    return None
+
+
+OBLIQUE_FILM = (
+    'the first two cell vectors of the film are not at right angles, in which LAMMPS cannot sum the charges of a slab; '
+    'take the engine ase, or an orthogonal cell'
+)
 
 
 def _validate_frames(potential: PotentialData, dataset: DatasetData) -> str | None:

@@ -18,7 +18,7 @@ from aiida_edl.calculations.dynamics_checkpoint import (
     dynamics_identity,
     validate_dynamics_checkpoint,
 )
-from aiida_edl.calculations.jobs import JobFiles, NodeFile, folder_files, large_files
+from aiida_edl.calculations.jobs import JobFiles, folder_files, large_files
 from aiida_edl.calculations.models import (
     LoadableModel,
     model_of_parameters,
@@ -173,17 +173,19 @@ class MolecularDynamicsCalculation(EdlCalculation):
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write what the engine asks for."""
         engine: MDEngine = load_member(MD_ENGINES, self.inputs.engine.value)
-        job, node_files, packages = _md_job(self.inputs, self.program_walltime_seconds)
-        files = engine.files(job)
+        job, model = _md_job(self.inputs, self.program_walltime_seconds)
+        files = {**model.files, **engine.files(job)}
         staged = JobFiles(
             files=files,
-            node_files=(*node_files, *(folder_files(self.inputs.checkpoint) if job.is_restart else ())),
+            node_files=(*model.node_files, *(folder_files(self.inputs.checkpoint) if job.is_restart else ())),
             derived=large_files(files),
             retrieval=engine.retrieve(job),
         )
         commands = engine.commands(job)
         if engine.code_kind == 'python':
-            return self.stage_python(folder, staged, commands, tuple(dict.fromkeys((*packages, *engine.packages))))
+            return self.stage_python(
+                folder, staged, commands, tuple(dict.fromkeys((*model.packages, *engine.packages)))
+            )
         (command,) = commands
         return self.stage_executable(folder, staged, command)
 
@@ -262,8 +264,8 @@ def validate_engine_code(inputs: Mapping[str, Any], engine: MDEngine) -> str | N
     return validate_code_kind(inputs['code'], engine.code_kind, f"{kind} '{member.name}'", member.install_command)
 
 
-def _md_job(inputs: Any, walltime_seconds: float | None) -> tuple[MDJob, tuple[NodeFile, ...], tuple[str, ...]]:
-    """Return the job that the inputs describe, files copied from nodes, and packages beside those of the engine.
+def _md_job(inputs: Any, walltime_seconds: float | None) -> tuple[MDJob, LoadableModel]:
+    """Return the job that the inputs describe, and its model.
 
     :param inputs: inputs of :class:`MolecularDynamicsCalculation`.
     :param walltime_seconds: time after which the run should stop by itself [s].
@@ -281,7 +283,7 @@ def _md_job(inputs: Any, walltime_seconds: float | None) -> tuple[MDJob, tuple[N
         total_charge=None if model.total_charge_column is None else told_charge(frame, model.total_charge_column),
         device=inputs['device'].value,
     )
-    return job, tuple(model.node_files), tuple(model.packages)
+    return job, model
 
 
 def loadable_model(inputs: Any, engine: MDEngine) -> LoadableModel:

@@ -182,8 +182,8 @@ class ReplicaDynamicsCalculation(EdlCalculation):
         engine: BatchedMDEngine = load_member(MD_ENGINES, self.inputs.engine.value)
         jobs = replica_jobs(self.inputs, self.program_walltime_seconds)
         first = next(iter(jobs.values()))
-        files = engine.replica_files(jobs)
         model = loadable_model(self.inputs, engine)
+        files = {**model.files, **engine.replica_files(jobs)}
         checkpoint = folder_files(self.inputs.checkpoint) if first.is_restart else ()
         staged = JobFiles(
             files=files,

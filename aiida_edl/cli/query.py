@@ -13,6 +13,7 @@ from aiida_edl.provenance import queries, tables
 from aiida_edl.provenance.locality_queries import locality_results
 from aiida_edl.provenance.remedy_queries import remedies_of_study
 from aiida_edl.provenance.results import collect
+from aiida_edl.provenance.summation_queries import summation_results
 
 
 @click.group(cls=EdlCommandGroup)
@@ -101,6 +102,14 @@ def rejected(study: ProcessNode | None, style: str) -> None:
 def locality(study: ProcessNode | None, style: str) -> None:
     """List how far potentials see, and what they miss of a far ion."""
     print_rows(locality_results(study), style)
+
+
+@query.command('summation')
+@STUDY
+@FORMAT
+def summation(study: ProcessNode | None, style: str) -> None:
+    """List whether summation methods reached the accuracy that was asked of them."""
+    print_rows(summation_results(study), style)
 
 
 @query.command('remedies')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,8 +46,11 @@ class PotentialData(FolderData):
     """Optimiser steps done; None for a model that was trained elsewhere."""
     KEY_ORIGIN = 'origin'
     """Name, licence and publication of a model that was trained elsewhere; ``''`` if it was trained here."""
+    KEY_LONG_RANGE = 'long_range'
+    """Fields of the long-range model whose energy is added to that of the files; None if they hold everything."""
     KEY_SHA256 = 'sha256'
-    """Checksum of the model: that of its file, or of the list of checksums and paths that ``sha256sum`` prints."""
+    """Checksum of the model: that of its file, or of the list of checksums and paths that ``sha256sum`` prints; with a
+    long-range part, that of it and the fields of that part."""
 
     @classmethod
     def from_model(
@@ -117,7 +121,7 @@ class PotentialData(FolderData):
         node = PotentialData()
         for path, content in files.items():
             node.base.repository.put_object_from_filelike(io.BytesIO(content), path)
-        changed = {self.KEY_FORMAT: model_format, self.KEY_SHA256: checksum(files)}
+        changed = {self.KEY_FORMAT: model_format, self.KEY_SHA256: checksum_with(files, self.long_range)}
         node.base.attributes.set_many({**self.base.attributes.all, **changed})
         return node
 
@@ -176,6 +180,12 @@ class PotentialData(FolderData):
         return None if column is None else str(column)
 
     @property
+    def long_range(self) -> dict[str, Any] | None:
+        """Fields of the long-range model whose energy is added to that of the files; None if they hold everything."""
+        values = self.base.attributes.get(self.KEY_LONG_RANGE, None)
+        return None if values is None else dict(values)
+
+    @property
     def model_files(self) -> tuple[str, ...]:
         """Relative paths of the files, sorted."""
         walk = self.base.repository.walk()
@@ -187,6 +197,18 @@ class PotentialData(FolderData):
         return (
             {} if self._attribute(self.KEY_EMBEDS_ATOMIC_ENERGIES) else dict(self._attribute(self.KEY_ATOMIC_ENERGIES))
         )
+
+
+def checksum_with(files: Mapping[str, bytes], long_range: Mapping[str, Any] | None) -> str:
+    """Return the checksum of a model and of the long-range part that is added to it; that of the model without one.
+
+    :param files: content by relative path.
+    :param long_range: fields of the long-range model.
+    """
+    if long_range is None:
+        return checksum(files)
+    text = f'{checksum(files)} {json.dumps(dict(long_range), sort_keys=True)}'
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def checksum(files: Mapping[str, bytes]) -> str:

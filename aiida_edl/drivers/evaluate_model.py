@@ -3,7 +3,8 @@
 Runs on the compute node in the environment of the calculator; besides it needs numpy and ASE alone. The input holds
 
 - ``recipe``: ``module``, ``attribute``, ``keyword_arguments``, ``environment`` and ``info`` of the calculator, and
-  ``is_fully_periodic`` if it must see partly periodic frames as periodic along all cell vectors;
+  ``is_fully_periodic`` if it must see partly periodic frames as periodic along all cell vectors, with ``pbc_info``,
+  the entry of ``atoms.info`` that tells their own periodicity, if it wants to know that too;
 - ``frames``: an ``.npz`` file with ``numbers``, ``positions`` [Å], ``offsets``, ``cells`` [Å], ``pbc`` and, if the
   model asks for it, ``column_total_charge`` [e];
 - ``predictions``: the ``.npz`` file to write;
@@ -266,6 +267,8 @@ def evaluate(
             pbc=periodicity(recipe, frames['pbc'][index]),
         )
         atoms.info.update(filled_info(recipe.get('info') or {}, float(charges[index])))
+        if 'pbc_info' in recipe:
+            atoms.info[recipe['pbc_info']] = frames['pbc'][index]
         calculator = make_object(recipe) if calculator is None else calculator
         try:
             found = compute_frame(calculator, atoms, atomic_energies)

@@ -4,7 +4,8 @@ Runs on the compute node in the environment of the calculator; besides it needs 
 
 - ``recipe``: ``module``, ``attribute``, ``keyword_arguments``, ``environment`` and ``info`` of the calculator, and
   ``is_fully_periodic`` if it must see partly periodic frames as periodic along all cell vectors, with the
-  ``cutoff_radius`` [Å] from which a run keeps the atoms from their images along open ones;
+  ``cutoff_radius`` [Å] from which a run keeps the atoms from their images along open ones, and ``pbc_info``, the
+  entry of ``atoms.info`` that tells the periodicity of the frame, if it wants to know that too;
 - ``initial``: an ``.npz`` file with one frame, with or without ``velocities`` [Å/fs] and ``column_total_charge`` [e];
 - ``settings``: the molecular-dynamics settings, all of them;
 - ``units``: ``boltzmann`` [eV/K] and ``atomic_mass`` [eV fs²/Å² per u];
@@ -417,6 +418,8 @@ def prepare(document: dict[str, Any]) -> tuple[Dynamics, State]:
     atoms = Atoms(numbers=numbers, positions=initial['positions'], cell=initial['cells'][0], pbc=pbc)
     charge = initial.get('column_total_charge', np.zeros(1))
     atoms.info.update(filled_info(document['recipe'].get('info') or {}, float(charge[0])))
+    if 'pbc_info' in document['recipe']:
+        atoms.info[document['recipe']['pbc_info']] = initial['pbc'][0]
     shift = sum(document['energy_shifts'].get(symbol, 0.0) for symbol in atoms.get_chemical_symbols())
     model = Model(make_object(document['recipe']), atoms, float(shift), wall)
     dynamics = Dynamics(settings, document['units'], model, mobile)

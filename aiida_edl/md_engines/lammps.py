@@ -43,6 +43,7 @@ from aiida_edl.md_engines.lammps_script import (
 )
 from aiida_edl.md_engines.lammps_single_points import LammpsSinglePoints
 from aiida_edl.md_engines.lammps_system import VELOCITY, Box, box_of, data_file, index_ranges, types_of
+from aiida_edl.md_engines.long_range import mesh_lines, with_point_charges
 from aiida_edl.science.charge_state import ions_per_frame
 from aiida_edl.science.frames import Floats, Frame
 
@@ -95,7 +96,7 @@ class LammpsEngine(LammpsSinglePoints, MDEngine):
         # The data file is written for a restart too: it is small, and checks the frame.
         return {
             INPUT: ('\n'.join(_script(run)) + '\n').encode(),
-            DATA: data_file(job.frame, run.box, run.types, run.recipe['atom_style']).encode(),
+            DATA: data_file(_charged(run), run.box, run.types, run.recipe['atom_style']).encode(),
         }
 
     def commands(self, job: MDJob) -> Sequence[Command]:
@@ -205,12 +206,18 @@ def _refuse_frame(job: MDJob) -> str | None:
     return message
 
 
+def _charged(run: _Run) -> Frame:
+    """Return the frame with the charges of a long-range model, if there is one."""
+    return with_point_charges(run.job.frame, run.recipe['long_range'])
+
+
 def _script(run: _Run) -> list[str]:
     """Return the input script: system, potential, dynamics, equilibration, production, checkpoint."""
     job, schedule = run.job, Schedule.of(run.job.settings)
     lines = [
         *_system_lines(run),
         *potential_lines(run.recipe, run.types, job.total_charge or 0.0),
+        *mesh_lines(job.frame, float(run.box.cell[2, 2]), run.recipe['long_range']),
         *_group_lines(run),
         f'print "{ENERGY_SHIFT} {run.energy_shift!r}"',
         *(heat_lines(job.is_restart) if run.is_heat_carried else []),

@@ -22,8 +22,10 @@ RECIPE: Mapping[str, Any] = {
     'environment': {},
     'packages': [],
     'level_of_theory': '',
+    'long_range': {},
 }
-"""What the recipe of a model may say, and defaults; the first two are needed."""
+"""What the recipe of a model may say, and defaults; the first two are needed. ``long_range`` holds the fields of a
+long-range model, from which the charges of atoms follow."""
 
 
 def checked_recipe(recipe: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from aiida_edl.md_engines.base import MDSettingsError, lost_charge
 from aiida_edl.md_engines.lammps_files import read_dump, read_log
 from aiida_edl.md_engines.lammps_recipe import checked_recipe, potential_lines
 from aiida_edl.md_engines.lammps_system import box_of, data_file, types_of
+from aiida_edl.md_engines.long_range import mesh_lines, with_point_charges
 from aiida_edl.md_engines.single_points import SinglePointEngine, SinglePointJob, SinglePoints
 from aiida_edl.science.frames import Frame, FrameSet
 
@@ -44,8 +45,9 @@ class LammpsSinglePoints(SinglePointEngine):
         recipe = checked_recipe(job.model_recipe)
         for number, frame in enumerate(job.frames):
             box, types = box_of(frame), types_of(frame)
+            charged = with_point_charges(frame, recipe['long_range'])
             charge = 0.0 if job.total_charges is None else float(job.total_charges[number])
-            files[DATA.format(number)] = data_file(frame, box, types, recipe['atom_style']).encode()
+            files[DATA.format(number)] = data_file(charged, box, types, recipe['atom_style']).encode()
             lines += [
                 'clear',
                 'units metal',
@@ -55,6 +57,7 @@ class LammpsSinglePoints(SinglePointEngine):
                 *(['box tilt large'] if box.is_tilted else []),
                 f'read_data {DATA.format(number)}',
                 *potential_lines(recipe, types, charge),
+                *mesh_lines(frame, float(box.cell[2, 2]), recipe['long_range']),
                 'run 0',
                 f'write_dump all custom {FORCES.format(number)} id fx fy fz modify sort id format float {DIGITS}',
                 f'print "{MARK} {number} $(pe:{DIGITS})"',

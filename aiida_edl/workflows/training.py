@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ProcessHandlerReport, process_handler
@@ -9,13 +10,61 @@ from aiida.orm import CalcJobNode, Dict, List
 
 from aiida_edl.architectures.base import TrainingOutcome
 from aiida_edl.architectures.protocols import hyperparameter_protocol
+from aiida_edl.calculations.functions.add_long_range import add_long_range
+from aiida_edl.calculations.functions.subtract_electrostatics import LESS_ELECTROSTATICS, subtract_electrostatics
 from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.calculations.training_checkpoint import UPDATES_DONE
 from aiida_edl.registry import ARCHITECTURES, load_member
+from aiida_edl.science.electrostatics.long_range_model import LongRangeModel
 from aiida_edl.workflows.restart import WALLTIMES, InterruptibleWorkChain
 
+DATASETS = ('dataset', 'replay_dataset')
+"""Inputs of a training whose labels it learns."""
 LEARNING_RATE_FACTOR = 0.3
 """By which the learning rate is multiplied after a divergence; dimensionless, chosen here."""
+
+
+def validate_long_range(long_range: Dict | None, _: Any) -> str | None:
+    """Return one sentence if the electrostatics that is to be taken off the labels has no energy."""
+    if long_range is None:
+        return None
+    try:
+        LongRangeModel.from_dict(long_range.get_dict())
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def validate_parts(inputs: Mapping[str, Any]) -> str | None:
+    """Return one sentence if labels are less an electrostatics already, or a parent has another one.
+
+    :param inputs: inputs of :class:`TrainingWorkChain`.
+    """
+    training = inputs.get('training') or {}
+    long_range = inputs.get('long_range')
+    wanted = None if long_range is None else LongRangeModel.from_dict(long_range.get_dict()).to_dict()
+    for name in DATASETS:
+        dataset = training.get(name)
+        if wanted is not None and dataset is not None and dataset.level_of_theory.endswith(LESS_ELECTROSTATICS):
+            return f"the labels of {name} are '{dataset.level_of_theory}' already; give the whole ones"
+    parent = training.get('parent_potential')
+    if parent is not None and parent.long_range != wanted:
+        has = 'no' if parent.long_range is None else 'another'
+        return (
+            f'the parent potential has {has if wanted is not None else "a"} long-range part, the training is to have '
+            f'{"none" if wanted is None else "the one in long_range"}; give that of the parent as long_range'
+        )
+    return None
+
+
+def _chained(inherited: Any) -> Any:
+    """Return a validator that asks the one of the base class first, then :func:`validate_parts`."""
+
+    def validate(inputs: Mapping[str, Any], namespace: Any) -> str | None:
+        message = None if inherited is None else inherited(inputs, namespace)
+        return message or validate_parts(inputs)
+
+    return validate
 
 
 class TrainingWorkChain(InterruptibleWorkChain):
@@ -30,7 +79,35 @@ class TrainingWorkChain(InterruptibleWorkChain):
     def define(cls, spec: Any) -> None:
         """Define outputs."""
         super().define(spec)
+        spec.input(
+            'long_range',
+            valid_type=Dict,
+            required=False,
+            validator=validate_long_range,
+            help='Fields of ``LongRangeModel``: the electrostatics of fixed charges is taken off the labels, and added '
+            'to what the potential gives wherever it is used. `edl.tune_long_range` makes it.',
+        )
+        spec.inputs.validator = _chained(spec.inputs.validator)
         spec.expose_outputs(TrainingCalculation)
+
+    def setup(self) -> None:
+        """Take the electrostatics off the labels, if it is to be added later."""
+        super().setup()
+        if 'long_range' in self.inputs:
+            for name in DATASETS:
+                if name in self.ctx.inputs:
+                    self.ctx.inputs[name] = self.call_once(
+                        subtract_electrostatics,
+                        f'subtract_electrostatics_from_{name}',
+                        dataset=self.ctx.inputs[name],
+                        long_range=self.inputs.long_range,
+                    )
+
+    def out(self, output_port: str, value: Any = None) -> None:
+        """Attach an output; the potential of a training on a part of the labels only with the rest added."""
+        if output_port == 'potential' and 'long_range' in self.inputs:
+            value = self.call_once(add_long_range, 'add_long_range', potential=value, long_range=self.inputs.long_range)
+        super().out(output_port, value)
 
     @classmethod
     def get_protocol_hyperparameters(

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from aiida_edl.architectures.precision import Precision
 from aiida_edl.drivers import evaluate_model
 from aiida_edl.registry import ARCHITECTURES, load_member
 from aiida_edl.science.analysis.error_metrics import error_metrics
+from aiida_edl.shipped_modules import shipped_modules
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +81,7 @@ def predictions(
     (target / 'evaluate.json').write_text(json.dumps(document))
     shutil.copy(evaluate_model.__file__, target)
     copy_program(case, target)
+    write_files(target, shipped_modules(architecture.bindings['ase'].modules))
     for left in ('predictions.npz', 'predictions_partial.npz'):
         (target / left).unlink(missing_ok=True)
     arguments = [str(case.python), 'evaluate_model.py', 'evaluate.json']
@@ -89,6 +92,13 @@ def predictions(
     with np.load(target / 'predictions.npz') as stored:
         assert stored['converged'].all(), (target / 'failures.json').read_text()
         return stored['energies'], stored['forces']
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files that travel with a job."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
 def copy_program(case, folder: Path) -> None:

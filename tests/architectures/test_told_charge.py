@@ -15,6 +15,8 @@ from aiida_edl.science.frames import FrameSet
 
 TOLD = ('deep_potential', 'deep_potential_mp', 'esen', 'mace', 'pet')
 """Architectures that can be told the charge of the metal in a neutral cell."""
+OF_CELLS = ('local_charge', 'mace_polar')
+"""Architectures whose atomic charges add up to the charge of the cell that they are told."""
 
 
 def with_ion(frames: FrameSet, n_ions: int) -> FrameSet:
@@ -76,20 +78,21 @@ def test_mace_gets_the_metal_charge_as_total_charge(sets):
 def test_architecture_that_cannot_be_told_is_refused_by_name(name):
     message = (
         f"^{name} cannot be told a charge, so that it takes no 'charge_column'; architectures that can: "
-        'deep_potential, deep_potential_mp, esen, mace, mace_polar, pet$'
+        'deep_potential, deep_potential_mp, esen, local_charge, mace, mace_polar, pet$'
     )
     with pytest.raises(HyperparameterError, match=message):
         load_member(ARCHITECTURES, name).make_hyperparameters({CHARGE_COLUMN: 'metal_charge'})
 
 
-def test_charge_of_the_metal_is_not_that_of_a_cell_of_mace_polar():
+@pytest.mark.parametrize('name', OF_CELLS)
+def test_charge_of_the_metal_is_not_that_of_the_cell(name):
     message = (
-        "^hyperparameter 'charge_column' of mace_polar is 'metal_charge', but its atomic charges add up to that of the "
+        f"^hyperparameter 'charge_column' of {name} is 'metal_charge', but its atomic charges add up to that of the "
         'whole cell, ions included; leave it out for neutral cells, or name a column with the charge of the cell$'
     )
     with pytest.raises(HyperparameterError, match=message):
-        load_member(ARCHITECTURES, 'mace_polar').make_hyperparameters({CHARGE_COLUMN: 'metal_charge'})
+        load_member(ARCHITECTURES, name).make_hyperparameters({CHARGE_COLUMN: 'metal_charge'})
 
 
 def test_architectures_that_can_be_told_are_found_by_their_hyperparameter():
-    assert set(TOLD) | {'mace_polar'} == set(architectures_told_charge())
+    assert {*TOLD, *OF_CELLS} == set(architectures_told_charge())

@@ -23,6 +23,7 @@ from calculation_cases import (
 )
 from toy.least_squares import LeastSquares
 
+from aiida_edl.calculations.models import LONG_RANGE_MODULES, model_of_potential, with_long_range
 from aiida_edl.science.frames import FrameSet
 
 ENTRY_POINT = 'edl.evaluation'
@@ -52,6 +53,26 @@ def test_job_is_the_same_unless_energies_of_atoms_are_asked_for(python_code, mon
     document = json.loads((tmp_path / 'evaluate.json').read_text())
     known = {'recipe', 'frames', 'predictions', 'energy_shifts', 'walltime_seconds'}
     assert set(document) == known | ({'atomic_energies'} if wanted else set())
+
+
+def test_modules_that_a_binding_names_travel_with_the_job(python_code, monkeypatch, tmp_path):
+    name = 'aiida_edl.science.electrostatics.slab_correction'
+    binding = replace(LeastSquares.bindings['ase'], modules=(name,))
+    monkeypatch.setattr(LeastSquares, 'bindings', {**LeastSquares.bindings, 'ase': binding})
+    stage(ENTRY_POINT, tmp_path, evaluation_inputs(python_code))
+    shipped = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / 'aiida_edl').rglob('*.py')}
+    assert {'aiida_edl/__init__.py', f'{name.replace(".", "/")}.py'} <= shipped
+
+
+def test_modules_of_a_binding_and_of_electrostatics_are_both_there(monkeypatch):
+    name = 'aiida_edl.science.reference_model'
+    binding = replace(LeastSquares.bindings['ase'], modules=(name,))
+    monkeypatch.setattr(LeastSquares, 'bindings', {**LeastSquares.bindings, 'ase': binding})
+    model = model_of_potential(potential(), 'ase', 'cpu')
+    values = {'charges': {'O': -0.8}, 'balanced_by': 'Au', 'summation': {'method': 'direct'}}
+    both = with_long_range(model, 'ase', values).files
+    assert f'{name.replace(".", "/")}.py' in both
+    assert f'{LONG_RANGE_MODULES[0].replace(".", "/")}.py' in both
 
 
 def test_unknown_subset_is_refused(python_code):

@@ -83,6 +83,18 @@ def conversion_files(is_complete):
     return files | ({'model.dp': b'weights'} if is_complete else {})
 
 
+def validation_inputs(code):
+    """Return inputs of a validation of summation methods."""
+    return {'code': code, 'settings': Dict({'cases': ['water', 'film']})}
+
+
+def validation_files(is_complete):
+    """Return the rows of a validation, of one of its two cases if it is incomplete."""
+    done = ['water', 'film'] if is_complete else ['water']
+    document = {'rows': [], 'lattices': [], 'cases_done': done, 'drifts': [] if is_complete else None}
+    return {'validation.json': json.dumps(document).encode()}
+
+
 def cp2k_inputs(code):
     """Return inputs of the recorded single point of CP2K."""
     frames = FrameSet.from_frames([water()])
@@ -102,15 +114,22 @@ CASES = {
     'edl.single_point.ase_calculator': (two_frames, None, None),
     'edl.conversion': (conversion_inputs, None, None),
     'edl.replica_dynamics': (replica_inputs, None, None),
+    'edl.long_range_validation': (validation_inputs, None, None),
     ELECTRODE: (electrode_inputs, FIXTURES / 'single_point' / 'electrode', 'log_incomplete'),
     CP2K: (cp2k_inputs, None, None),
 }
 """Inputs, folder with recorded outputs and the folder of an incomplete one; without a folder the files are made."""
-MADE = {'edl.conversion': conversion_files, 'edl.replica_dynamics': replica_files, CP2K: cp2k_files}
+MADE = {
+    'edl.conversion': conversion_files,
+    'edl.replica_dynamics': replica_files,
+    'edl.long_range_validation': validation_files,
+    CP2K: cp2k_files,
+}
 """What makes the files of a case without a folder, where they are not those of an evaluation."""
 SUCCESS = {
     'edl.conversion': 'potential',
     'edl.replica_dynamics': 'trajectories.bulk',
+    'edl.long_range_validation': 'validation',
     'edl.training': 'potential',
     'edl.evaluation': 'predictions',
     'edl.molecular_dynamics': 'trajectory',
@@ -169,7 +188,12 @@ def test_without_a_status_incomplete_output_is_a_failure(python_code, entry_poin
 @pytest.mark.parametrize(('outcome', 'status'), [('device_missing', 210), ('device_lost', 411)])
 @pytest.mark.parametrize('entry_point', sorted(set(CASES) - {'edl.conversion', ELECTRODE, CP2K}))
 def test_gpu_that_is_not_there_has_a_code_of_its_own(python_code, entry_point, outcome, status):
-    stdout = {'edl.molecular_dynamics': 'md.out', 'edl.replica_dynamics': 'md.out', 'edl.training': 'training.out'}
+    stdout = {
+        'edl.molecular_dynamics': 'md.out',
+        'edl.replica_dynamics': 'md.out',
+        'edl.training': 'training.out',
+        'edl.long_range_validation': 'validate.out',
+    }
     name = stdout.get(entry_point, 'evaluate.out')
     command = {'arguments': [], 'stdout': name, 'is_export': False, 'returncode': None, 'wall_seconds': None}
     report = {

@@ -1,0 +1,1 @@
+"""Models that learn charges from energies and forces: one model a file."""

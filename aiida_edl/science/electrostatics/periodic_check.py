@@ -1,0 +1,22 @@
+"""Which systems a sum over periodic images is meant for."""
+
+from __future__ import annotations
+
+from aiida_edl.science.electrostatics.charged_system import ChargedSystem, ChargedSystemError
+from aiida_edl.science.electrostatics.summation_settings import SummationSettings
+
+
+def check_periodic(system: ChargedSystem, settings: SummationSettings) -> None:
+    """Refuse a system for which a sum over images is not what is meant.
+
+    :raises ChargedSystemError: if it is open in all directions, or has a net charge for which no background was stated.
+    """
+    if not system.pbc.any():
+        raise ChargedSystemError(
+            f'the system is open in all directions, the method {settings.method} sums over images: use direct'
+        )
+    if not system.is_neutral and not settings.has_background:
+        raise ChargedSystemError(
+            f'the charges sum to {system.net_charge:g} e, a periodic cell must be neutral: add counter-charges, or '
+            'state the uniform background by has_background'
+        )
