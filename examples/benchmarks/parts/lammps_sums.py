@@ -36,7 +36,7 @@ from aiida_edl.science.frames import Floats, Frame
 
 FORCE_UNIT = 14.399645
 """Force between two charges of 1 e at 1 Å [eV/Å], to which an accuracy of LAMMPS is relative."""
-CUTOFFS = {'pppm': (5.0, 6.0, 7.0, 8.0), 'ewald': (6.0, 8.0, 10.0, 12.0, 15.0)}
+CUTOFFS = {'pppm': (5.0, 6.0, 7.0, 8.0, 10.0, 12.0), 'ewald': (6.0, 8.0, 10.0, 12.0, 15.0)}
 """Cutoffs that are tried [Å]."""
 MOST_EWALD_ATOMS = 20000
 """Atoms up to which Ewald's sum is measured."""

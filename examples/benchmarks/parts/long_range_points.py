@@ -101,11 +101,28 @@ def exponents(points: Sequence[Row]) -> dict[tuple[str, bool], Exponent]:
     return found
 
 
-def reasons(points: Sequence[Row]) -> list[tuple[str, str, list[str]]]:
-    """Return program, reason and systems of the points that are not measured, in the order of programs."""
-    grouped: dict[tuple[str, str], list[str]] = {}
+def reasons(points: Sequence[Row]) -> list[tuple[list[str], str, list[str]]]:
+    """Return programs, reason and systems of the points that are not measured."""
+    systems: dict[tuple[str, str], list[str]] = {}
     for row in [*ordered(points, is_water=True), *ordered(points, is_water=False)]:
         if not is_measured(row):
-            grouped.setdefault((row['program'], row['reason']), []).append(row['system'])
-    programs = list(LABELS)
-    return [(*key, names) for key, names in sorted(grouped.items(), key=lambda item: programs.index(item[0][0]))]
+            systems.setdefault((row['program'], row['reason']), []).append(row['system'])
+    programs: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for program in LABELS:
+        for (name, reason), found in systems.items():
+            if name == program:
+                programs.setdefault((reason, tuple(found)), []).append(program)
+    return [(names, reason, list(found)) for (reason, found), names in programs.items()]
+
+
+def by_family(systems: Sequence[str]) -> str:
+    """Return names of systems with those of a family joined.
+
+    >>> by_family(['cscl_1', 'nacl_cubic_1', 'cscl_2'])
+    'cscl 1, 2; nacl cubic 1'
+    """
+    sizes: dict[str, list[int]] = {}
+    for name in systems:
+        family, _, number = name.rpartition('_')
+        sizes.setdefault(family.replace('_', ' '), []).append(int(number))
+    return '; '.join(f'{family} {", ".join(map(str, sorted(found)))}' for family, found in sizes.items())

@@ -13,6 +13,7 @@ from parts.long_range_points import (
     BASE,
     LABELS,
     Row,
+    by_family,
     evaluation_seconds,
     exponents,
     is_measured,
@@ -164,10 +165,11 @@ def _exponent_table(points: Sequence[Row]) -> str:
 def _crystal_table(points: Sequence[Row]) -> str:
     """Return a row for each crystal and size, with the times of all programs, pairs given."""
     rows = ordered(points, is_water=False)
-    if not rows:
+    measured = {row['system'] for row in rows if is_measured(row)}
+    if not measured:
         return 'No crystal was measured.'
     lines = []
-    for system in dict.fromkeys(row['system'] for row in rows):
+    for system in dict.fromkeys(row['system'] for row in rows if row['system'] in measured):
         of_system = {row['program']: row for row in rows if row['system'] == system}
         atoms = next(iter(of_system.values()))['atoms']
         family, _, copies = system.rpartition('_')
@@ -190,9 +192,14 @@ def _crystal_table(points: Sequence[Row]) -> str:
 
 def _reason_table(points: Sequence[Row]) -> str:
     """Return which points are not measured, and why."""
-    rows = [[LABELS[program], reason, ', '.join(names)] for program, reason, names in reasons(points)]
+    rows = [
+        [', '.join(LABELS[program] for program in programs), reason, by_family(names)]
+        for programs, reason, names in reasons(points)
+    ]
     rows.append(['torch-pme on a GPU', NO_DEVICE, 'all'])
-    return _table(('program', 'reason', 'systems'), rows)
+    return 'Crystals are listed by copies, boxes of water by atoms.\n\n' + _table(
+        ('programs', 'reason', 'systems'), rows
+    )
 
 
 def _ms(seconds: float) -> str:
