@@ -1,7 +1,7 @@
 """Local-charge model: charges of atoms from their neighbours, learnt from energies and forces by this package itself.
 
 The trainer is ``drivers/train_local_charge.py``. It lies among the files of a training together with the modules of the
-model, so that the environment needs PyTorch, torch-pme and vesin and nothing of this package.
+model, so that the environment needs PyTorch, torch-pme and numba and nothing of this package.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ class LocalCharge(Architecture):
         )
     }
     model_file_name = MODEL
-    packages = ('torch', 'torch-pme', 'vesin', 'ase', 'numpy', 'scipy')
+    packages = ('torch', 'torch-pme', 'numba', 'ase', 'numpy', 'scipy')
     install_command = 'aiida-edl environment create long_range'
     environment = 'long_range'
     embeds_atomic_energies = True

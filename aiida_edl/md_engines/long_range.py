@@ -16,7 +16,7 @@ from aiida_edl.science.frames import Frame
 
 MODULES = ('aiida_edl.science.electrostatics.ase_calculator',)
 """Modules that a job ships in which ASE adds the electrostatics."""
-PACKAGES = ('numba', 'vesin')
+PACKAGES = ('numba',)
 """What they need beside numpy, scipy and ASE."""
 PBC_INFO = 'frame_pbc'
 """Entry of ``atoms.info`` with the periodicity of a frame, where the short-range model sees another one."""

@@ -15,6 +15,8 @@ from aiida_edl.science.frames import Floats
 
 BINS_PER_CUTOFF = 2
 """Bins along a cutoff: finer ones hold fewer atoms in vain, but are more."""
+MOST_BINS = 8
+"""Bins for each atom, at most: an empty box needs none."""
 SPARE = 1.1
 """Room for pairs over their number at even density; if it does not suffice, it is doubled."""
 
@@ -28,7 +30,9 @@ def periodic_pairs(positions: Floats, cell: Floats, cutoff: float) -> tuple[NDAr
     """
     inverse = np.linalg.inv(cell)
     heights = 1.0 / np.linalg.norm(inverse, axis=0)
-    counts = np.maximum(np.floor(BINS_PER_CUTOFF * heights / cutoff), 1).astype(np.int64)
+    counts = BINS_PER_CUTOFF * heights / cutoff
+    counts *= min(1.0, (MOST_BINS * len(positions) / np.prod(np.maximum(counts, 1.0))) ** (1.0 / 3.0))
+    counts = np.maximum(np.floor(counts), 1.0).astype(np.int64)
     reach = np.ceil(cutoff * counts / heights - 1e-12).astype(np.int64)
     fractions = positions @ inverse
     home = np.floor(fractions).astype(np.int64)
@@ -36,10 +40,10 @@ def periodic_pairs(positions: Floats, cell: Floats, cutoff: float) -> tuple[NDAr
     bins = np.minimum((fractions * counts).astype(np.int64), counts - 1)
     flat = (bins[:, 0] * counts[1] + bins[:, 1]) * counts[2] + bins[:, 2]
     order = np.argsort(flat, kind='stable')
-    starts = np.zeros(math.prod(counts) + 1, dtype=np.int64)
-    np.cumsum(np.bincount(flat, minlength=len(starts) - 1), out=starts[1:])
+    filling = np.bincount(flat, minlength=math.prod(counts))
+    starts = np.concatenate([[0], np.cumsum(filling)])
     places, home = (fractions @ cell)[order], home[order]
-    density = len(positions) / abs(np.linalg.det(cell))
+    density = len(positions) / abs(np.linalg.det(cell)) * len(filling) / np.count_nonzero(filling)
     room = int(SPARE * len(positions) * (density * 2.1 * cutoff**3 + 60.0))
     while True:
         pairs, shifts = np.empty((room, 2), dtype=np.int64), np.empty((room, 3), dtype=np.int32)

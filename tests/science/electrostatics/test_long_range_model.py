@@ -9,7 +9,6 @@ from ase.calculators.lj import LennardJones
 from electrostatics_cases import PERIODIC, SLAB, force_error, salt
 
 pytest.importorskip('numba')
-pytest.importorskip('vesin')
 
 from aiida_edl.science.electrostatics.ase_calculator import FRAME_PBC, WithElectrostatics
 from aiida_edl.science.electrostatics.charged_system import supercell

@@ -8,7 +8,7 @@ from electrostatics_cases import PERIODIC
 
 pytest.importorskip('torch')
 pytest.importorskip('torchpme')
-pytest.importorskip('vesin')
+pytest.importorskip('numba')
 
 import torch
 
