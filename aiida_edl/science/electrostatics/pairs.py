@@ -8,8 +8,9 @@ import numpy as np
 from ase.geometry import complete_cell
 from numpy.typing import NDArray
 
-from aiida_edl.science.electrostatics.charged_system import ChargedSystem, ChargedSystemError
+from aiida_edl.science.electrostatics.charged_system import ChargedSystem
 from aiida_edl.science.electrostatics.compiled_pairs import periodic_pairs
+from aiida_edl.science.electrostatics.periodic_check import check_open
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,9 @@ def near_pairs(system: ChargedSystem, cutoff_radius: float) -> NeighbourPairs:
 def all_pairs(system: ChargedSystem) -> NeighbourPairs:
     """Return every pair of atoms, for a system that is open in all directions.
 
-    :raises ChargedSystemError: if it is periodic.
+    :raises aiida_edl.science.electrostatics.charged_system.ChargedSystemError: if it is periodic.
     """
-    if system.pbc.any():
-        raise ChargedSystemError(
-            f'the system is periodic ({system.pbc.tolist()}), the direct sum takes only open ones: use ewald or p3m'
-        )
+    check_open(system)
     first, second = np.triu_indices(len(system.charges), k=1)
     pairs = np.stack([first, second], axis=1).astype(np.int64)
     return NeighbourPairs(pairs, np.zeros((len(pairs), 3), dtype=np.int32), np.inf)
