@@ -28,6 +28,7 @@ def periodic_pairs(positions: Floats, cell: Floats, cutoff: float) -> tuple[NDAr
     :param cell: cell vectors as rows [Å], shape ``(3, 3)``.
     :param cutoff: distance up to which pairs are listed [Å]; one longer than the cell takes in several images.
     """
+    cell = np.array(cell, dtype=np.float64, order='C')  # of a file it may be read-only
     inverse = np.linalg.inv(cell)
     heights = 1.0 / np.linalg.norm(inverse, axis=0)
     counts = BINS_PER_CUTOFF * heights / cutoff
@@ -47,9 +48,7 @@ def periodic_pairs(positions: Floats, cell: Floats, cutoff: float) -> tuple[NDAr
     room = int(SPARE * len(positions) * (density * 2.1 * cutoff**3 + 60.0))
     while True:
         pairs, shifts = np.empty((room, 2), dtype=np.int64), np.empty((room, 3), dtype=np.int32)
-        found = list_pairs(
-            places, order, starts, home, np.ascontiguousarray(cell), counts, reach, cutoff, pairs, shifts
-        )
+        found = list_pairs(places, order, starts, home, cell, counts, reach, cutoff, pairs, shifts)
         if found >= 0:
             return pairs[:found], shifts[:found]
         room *= 2

@@ -99,3 +99,11 @@ def test_few_atoms_in_a_vast_box() -> None:
     positions = np.array([[0.0, 0.0, 0.0], [0.05, 0.0, 0.0]])
     system = ChargedSystem(positions, np.diag([1e5, 1e5, 1e5]), np.zeros(2), np.ones(3, dtype=bool))
     assert as_set(neighbour_pairs(system, 0.1)) == {(0, 1, 0, 0, 0)}
+
+
+def test_arrays_of_a_file() -> None:
+    """They may be read-only, and in the order of Fortran."""
+    system = system_in(np.asfortranarray(CELLS['sheared']))
+    for array in (system.positions, system.cell):
+        array.setflags(write=False)
+    assert as_set(neighbour_pairs(system, 3.0)) == of_ase(system, 3.0, (True, True, True))
