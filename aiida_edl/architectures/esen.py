@@ -35,8 +35,7 @@ from aiida_edl.architectures.esen_configuration import (
     configuration,
 )
 from aiida_edl.architectures.fine_tuning import AtomicEnergyPolicy, FineTuningMode
-from aiida_edl.architectures.json_log import read_log, updates_done
-from aiida_edl.architectures.run_report import TrainingLog, judge_training, last_line
+from aiida_edl.architectures.json_log import read_training
 from aiida_edl.architectures.training_data import (
     check_fine_tuning,
     check_training_job,
@@ -151,18 +150,7 @@ class Esen(Architecture):
 
     def read_training(self, folder: Path) -> TrainingResult:
         """Read the log, one JSON object a line, and judge how the training ended."""
-        curve, is_complete = read_log(folder / LOG)
-        has_checkpoint = (folder / CHECKPOINT).is_file()
-        log = TrainingLog(
-            learning_curve=curve,
-            gradient_updates_done=updates_done(folder / LOG),
-            is_complete=is_complete,
-            model_path=MODEL,
-            # The log belongs to the checkpoint: a restart appends to it.
-            checkpoint_files=(CHECKPOINT, LOG) if has_checkpoint and curve is not None else (),
-            last_line=last_line(folder / STDOUT),
-        )
-        return judge_training(folder, log)
+        return read_training(folder, MODEL, CHECKPOINT, LOG, STDOUT)
 
 
 def check_policy_and_elements(job: TrainingJob) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from aiida_edl.architectures.base import LearningCurve
+from aiida_edl.architectures.base import LearningCurve, TrainingResult
+from aiida_edl.architectures.run_report import TrainingLog, judge_training, last_line
 
 
 def read_entries(path: Path) -> list[dict[str, Any]]:
@@ -49,3 +50,25 @@ def read_log(path: Path) -> tuple[LearningCurve | None, bool]:
         np.array([float(point[name]) for point in points]) for name in ('energy_rmse', 'force_rmse', 'training_loss')
     ]
     return LearningCurve(np.array([int(point['gradient_updates']) for point in points]), *columns), is_complete
+
+
+def read_training(folder: Path, model: str, checkpoint: str, log: str, stdout: str) -> TrainingResult:
+    """Read what such a trainer wrote, and judge how the training ended.
+
+    :param folder: retrieved folder.
+    :param model: name of the model.
+    :param checkpoint: name of the checkpoint; the log belongs to it, as a restart appends to the log.
+    :param log: name of the log.
+    :param stdout: name of the printed output.
+    """
+    curve, is_complete = read_log(folder / log)
+    has_checkpoint = (folder / checkpoint).is_file()
+    found = TrainingLog(
+        learning_curve=curve,
+        gradient_updates_done=updates_done(folder / log),
+        is_complete=is_complete,
+        model_path=model,
+        checkpoint_files=(checkpoint, log) if has_checkpoint and curve is not None else (),
+        last_line=last_line(folder / stdout),
+    )
+    return judge_training(folder, found)

@@ -1,7 +1,7 @@
 """Local-charge model: charges of atoms from their neighbours, learnt from energies and forces by this package itself.
 
 The trainer is ``drivers/train_local_charge.py``. It lies among the files of a training together with the modules of the
-model, so that the environment needs PyTorch, torch-pme and vesin and nothing of this package.
+model, so that the environment needs PyTorch, torch-pme and numba and nothing of this package.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ from aiida_edl.architectures.base import (
     check_positive,
 )
 from aiida_edl.architectures.bindings import DEVICE, MODEL_PATH, PRECISION, TOTAL_CHARGE, AseBinding
-from aiida_edl.architectures.json_log import read_log, updates_done
-from aiida_edl.architectures.run_report import TrainingLog, judge_training, last_line
+from aiida_edl.architectures.json_log import read_training
 from aiida_edl.architectures.training_data import (
     check_fine_tuning,
     check_training_job,
@@ -223,7 +222,7 @@ class LocalCharge(Architecture):
         )
     }
     model_file_name = MODEL
-    packages = ('torch', 'torch-pme', 'vesin', 'ase', 'numpy', 'scipy')
+    packages = ('torch', 'torch-pme', 'numba', 'ase', 'numpy', 'scipy')
     install_command = 'aiida-edl environment create long_range'
     environment = 'long_range'
     embeds_atomic_energies = True
@@ -274,18 +273,7 @@ class LocalCharge(Architecture):
 
     def read_training(self, folder: Path) -> TrainingResult:
         """Read the log, one JSON object a line, and judge how the training ended."""
-        curve, is_complete = read_log(folder / LOG)
-        has_checkpoint = (folder / CHECKPOINT).is_file()
-        log = TrainingLog(
-            learning_curve=curve,
-            gradient_updates_done=updates_done(folder / LOG),
-            is_complete=is_complete,
-            model_path=MODEL,
-            # The log belongs to the checkpoint: a restart appends to it.
-            checkpoint_files=(CHECKPOINT, LOG) if has_checkpoint and curve is not None else (),
-            last_line=last_line(folder / STDOUT),
-        )
-        return judge_training(folder, log)
+        return read_training(folder, MODEL, CHECKPOINT, LOG, STDOUT)
 
 
 def check_summable(frames: FrameSet, name: str, chosen: LocalChargeHyperparameters) -> None:

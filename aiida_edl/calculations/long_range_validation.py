@@ -29,7 +29,7 @@ COMMANDS = (Command(arguments=(DRIVER, INPUT), stdout=STDOUT),)
 MODULES = ('aiida_edl.science.electrostatics.validation', 'aiida_edl.science.electrostatics.lattice_errors')
 TORCH_MODULES = ('aiida_edl.science.electrostatics.torch_implementation',)
 DATA = ('aiida_edl/science/electrostatics/ion_frames.json',)
-PACKAGES = ('numba', 'vesin', 'numpy', 'scipy')
+PACKAGES = ('numba', 'numpy', 'scipy')
 TORCH_PACKAGES = ('torch', 'torch-pme')
 INSTALL_COMMAND = 'aiida-edl environment create long_range'
 """How a user gets the environment."""

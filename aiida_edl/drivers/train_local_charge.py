@@ -1,7 +1,7 @@
 """Train a local-charge model and export it.
 
 ``python train_local_charge.py train local_charge.json`` and ``python train_local_charge.py export local_charge.json
-MODEL`` run on the compute node in an environment with torch, torch-pme and vesin; the modules of the model lie beside
+MODEL`` run on the compute node in an environment with torch, torch-pme and numba; the modules of the model lie beside
 this file. The input holds ``model``, the fields of
 :class:`~aiida_edl.science.electrostatics.charge_models.model_settings.LocalChargeSettings`, and ``training``, those of
 :class:`TrainingSettings`. ``training.npz`` and ``validation.npz`` hold the frames.

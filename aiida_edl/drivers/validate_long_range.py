@@ -1,6 +1,6 @@
 """Validate summation methods on one case after the other: ``python validate_long_range.py validate.json``.
 
-Runs on the compute node in an environment with numba and vesin, and for the sums of PyTorch with torch and torch-pme.
+Runs on the compute node in an environment with numba, and for the sums of PyTorch with torch and torch-pme.
 The modules that compute lie beside it. The input holds
 
 - ``cases``: names of validation cases;

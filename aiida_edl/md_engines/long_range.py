@@ -11,15 +11,13 @@ import numpy as np
 
 from aiida_edl.md_engines.base import MDSettingsError
 from aiida_edl.science.electrostatics.charged_system import COULOMB_CONSTANT
-from aiida_edl.science.electrostatics.long_range_model import LongRangeModel
+from aiida_edl.science.electrostatics.long_range_model import FRAME_PBC, LongRangeModel
 from aiida_edl.science.frames import Frame
 
 MODULES = ('aiida_edl.science.electrostatics.ase_calculator',)
 """Modules that a job ships in which ASE adds the electrostatics."""
-PACKAGES = ('numba', 'vesin')
+PACKAGES = ('numba',)
 """What they need beside numpy, scipy and ASE."""
-PBC_INFO = 'frame_pbc'
-"""Entry of ``atoms.info`` with the periodicity of a frame, where the short-range model sees another one."""
 SLAB_FACTOR = 3.0
 """By how much LAMMPS lengthens the cell of a slab; its manual advises 3."""
 MOST_NODES = 7
@@ -57,7 +55,7 @@ def _ase_recipe(recipe: Mapping[str, Any], model: LongRangeModel) -> dict[str, A
         'info': dict(recipe.get('info') or {}),
     }
     seen = {key: recipe[key] for key in ('is_fully_periodic', 'cutoff_radius') if key in recipe}
-    return {**outer, **seen, **({'pbc_info': PBC_INFO} if seen.get('is_fully_periodic') else {})}
+    return {**outer, **seen, **({'pbc_info': FRAME_PBC} if seen.get('is_fully_periodic') else {})}
 
 
 def _lammps_recipe(recipe: Mapping[str, Any], model: LongRangeModel) -> dict[str, Any]:

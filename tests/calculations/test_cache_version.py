@@ -12,8 +12,14 @@ from pathlib import Path
 
 import aiida_edl.drivers
 from aiida_edl.architectures.testing import described, example_job
+from aiida_edl.calculations import long_range_validation
 from aiida_edl.calculations.base import EdlCalculation
+from aiida_edl.md_engines import long_range
 from aiida_edl.registry import ARCHITECTURES, load_member, registered_names
+from aiida_edl.shipped_modules import shipped_modules
+
+SHIPPED = (*long_range.MODULES, *long_range_validation.MODULES, *long_range_validation.TORCH_MODULES)
+"""Modules that jobs ship; those of an architecture are among its input files."""
 
 
 def digest(content: bytes) -> str:
@@ -28,5 +34,6 @@ def test_programs_and_inputs_are_those_of_this_cache_version(data_regression):
             'cache_version': EdlCalculation.CACHE_VERSION,
             'drivers': {path.name: digest(path.read_bytes()) for path in drivers},
             'input files': {name: digest(described(example_job(a), a)) for name, a in architectures.items()},
+            'shipped modules': {path: digest(content) for path, content in shipped_modules(SHIPPED).items()},
         }
     )

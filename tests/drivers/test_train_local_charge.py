@@ -14,7 +14,6 @@ import pytest
 
 pytest.importorskip('torch')
 pytest.importorskip('torchpme')
-pytest.importorskip('vesin')
 pytest.importorskip('numba')
 
 import torch

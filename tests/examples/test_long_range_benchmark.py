@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip('numba')
-pytest.importorskip('vesin')
 
 from electrode_cases import find_lammps
 from lammps_cases import environment, missing

@@ -8,7 +8,6 @@ from electrode_cases import run_lammps
 from electrostatics_cases import salt, sheared_salt, slab
 
 pytest.importorskip('numba')
-pytest.importorskip('vesin')
 
 from aiida_edl.md_engines.base import MDSettingsError
 from aiida_edl.md_engines.lammps import LammpsEngine

@@ -20,7 +20,6 @@ from calculation_cases import (
 )
 
 pytest.importorskip('numba')
-pytest.importorskip('vesin')
 
 from aiida_edl.calculations.functions.add_long_range import add_long_range
 from aiida_edl.calculations.functions.subtract_electrostatics import subtract_electrostatics

@@ -14,7 +14,6 @@ from aiida_edl.provenance.summation_queries import summation_results
 from aiida_edl.workflows.long_range_validation import LongRangeValidationWorkChain
 
 pytest.importorskip('numba')
-pytest.importorskip('vesin')
 
 ENTRY_POINT = 'edl.long_range_validation'
 SMALL = {'cases': ['eight_ions_1', 'cscl'], 'targets': [1e-2], 'drift_targets': [1e-2], 'drift_steps': 100}

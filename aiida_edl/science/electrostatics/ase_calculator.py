@@ -12,12 +12,9 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from aiida_edl.science.electrostatics.compiled_summation import CompiledSummation
-from aiida_edl.science.electrostatics.long_range_model import LongRangeModel
+from aiida_edl.science.electrostatics.long_range_model import FRAME_PBC, LongRangeModel
 from aiida_edl.science.electrostatics.summation_settings import SummationSettings
 from aiida_edl.science.frames import Floats, Frame
-
-FRAME_PBC = 'frame_pbc'
-"""Entry of ``atoms.info`` that holds the periodicity of the frame where the short-range part sees another one."""
 
 
 class WithElectrostatics(Calculator):  # type: ignore[misc]  # ASE is not typed

@@ -17,6 +17,7 @@ import scipy.fft
 
 from aiida_edl.science.electrostatics import compiled_sums
 from aiida_edl.science.electrostatics.charged_system import COULOMB_CONSTANT, ChargedSystem, ChargedSystemError
+from aiida_edl.science.electrostatics.compiled_mesh import gather_of, spread_of
 from aiida_edl.science.electrostatics.electrostatic_result import ElectrostaticResult
 from aiida_edl.science.electrostatics.pairs import NeighbourPairs, all_pairs, neighbour_pairs, overlapping_atoms
 from aiida_edl.science.electrostatics.periodic_check import check_periodic
@@ -130,14 +131,14 @@ class CompiledSummation:
         fractions -= np.floor(fractions)
         fractions[fractions >= 1.0] = 0.0  # of a tiny negative number, less its floor
         density = np.zeros(settings.mesh)
-        compiled_sums.spread_charges(fractions, system.charges, settings.nodes, density)
+        spread_of(settings.nodes)(fractions, system.charges, density)
         transformed = scipy.fft.rfftn(density)
         counts = np.array(settings.mesh, dtype=np.int64)
         influence = self._influence_of(system, reciprocal, counts)
         compiled_sums.apply_influence(transformed, influence, counts, reciprocal, settings.smearing, total.strain)
         potential = scipy.fft.irfftn(transformed, s=settings.mesh, overwrite_x=True)
         gradients = np.empty_like(fractions)
-        compiled_sums.gather_potentials(fractions, settings.nodes, potential, total.potentials, gradients)
+        gather_of(settings.nodes)(fractions, potential, total.potentials, gradients)
         n_points = math.prod(settings.mesh)
         total.potentials *= n_points
         total.forces[:] = -n_points * system.charges[:, None] * (gradients @ inverse.T)

@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-MOST_NODES = 10
-"""Largest order of splines: room for their weights on the stack."""
 SIGNATURE_PAIRS = (
     'float64(float64[:, ::1], float64[:, ::1], float64[::1], int64[:, ::1], int32[:, ::1], float64, float64, '
     'float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1])'
@@ -159,90 +157,6 @@ def spline_weights(offset: Any, nodes: Any, weights: Any, slopes: Any) -> None:
             (offset + j) * weights[nodes - 2 - j] + (nodes - j - offset) * weights[nodes - 1 - j]
         )
     weights[0] = share * (1.0 - offset) * weights[0]
-
-
-@njit('void(float64[:, ::1], float64[::1], int64, float64[:, :, ::1])', cache=True, fastmath={'contract'})
-def spread_charges(fractions: Any, charges: Any, nodes: Any, mesh: Any) -> None:
-    """Add point charges to a mesh by B-splines.
-
-    :param fractions: fractional coordinates from 0 to 1, shape ``(n_atoms, 3)``.
-    :param nodes: order of the splines.
-    :param mesh: result [e].
-    """
-    n_x, n_y, n_z = mesh.shape
-    weights, slopes = np.empty((3, MOST_NODES)), np.empty(MOST_NODES)
-    first = np.empty(3, dtype=np.int64)
-    for atom in range(fractions.shape[0]):
-        for axis in range(3):
-            place = fractions[atom, axis] * mesh.shape[axis]
-            first[axis] = math.floor(place)
-            spline_weights(place - first[axis], nodes, weights[axis], slopes)
-            first[axis] %= mesh.shape[axis]
-        charge = charges[atom]
-        is_inside = first[2] + nodes <= n_z
-        for i in range(nodes):
-            row = mesh[(first[0] + i) % n_x]
-            x_weight = charge * weights[0, i]
-            for j in range(nodes):
-                line = row[(first[1] + j) % n_y]
-                weight = x_weight * weights[1, j]
-                if is_inside:
-                    for k in range(nodes):
-                        line[first[2] + k] += weight * weights[2, k]
-                else:
-                    for k in range(nodes):
-                        line[(first[2] + k) % n_z] += weight * weights[2, k]
-
-
-@njit(
-    'void(float64[:, ::1], int64, float64[:, :, ::1], float64[::1], float64[:, ::1])',
-    cache=True,
-    fastmath={'contract', 'reassoc', 'nsz'},
-)
-def gather_potentials(fractions: Any, nodes: Any, mesh: Any, potentials: Any, gradients: Any) -> None:
-    """Interpolate a potential on a mesh to points, with its gradient.
-
-    :param fractions: fractional coordinates from 0 to 1, shape ``(n_atoms, 3)``.
-    :param nodes: order of the splines.
-    :param mesh: the potential [e/Å].
-    :param potentials: result [e/Å], shape ``(n_atoms,)``.
-    :param gradients: result by fractional coordinates [e/Å], shape ``(n_atoms, 3)``.
-    """
-    n_x, n_y, n_z = mesh.shape
-    weights, slopes = np.empty((3, MOST_NODES)), np.empty((3, MOST_NODES))
-    first = np.empty(3, dtype=np.int64)
-    for atom in range(fractions.shape[0]):
-        for axis in range(3):
-            place = fractions[atom, axis] * mesh.shape[axis]
-            first[axis] = math.floor(place)
-            spline_weights(place - first[axis], nodes, weights[axis], slopes[axis])
-            first[axis] %= mesh.shape[axis]
-        is_inside = first[2] + nodes <= n_z
-        value, along_x, along_y, along_z = 0.0, 0.0, 0.0, 0.0
-        for i in range(nodes):
-            row = mesh[(first[0] + i) % n_x]
-            for j in range(nodes):
-                line = row[(first[1] + j) % n_y]
-                here, slope = 0.0, 0.0
-                if is_inside:
-                    for k in range(nodes):
-                        node = line[first[2] + k]
-                        here += node * weights[2, k]
-                        slope += node * slopes[2, k]
-                else:
-                    for k in range(nodes):
-                        node = line[(first[2] + k) % n_z]
-                        here += node * weights[2, k]
-                        slope += node * slopes[2, k]
-                product = weights[0, i] * weights[1, j]
-                value += product * here
-                along_z += product * slope
-                along_x += slopes[0, i] * weights[1, j] * here
-                along_y += weights[0, i] * slopes[1, j] * here
-        potentials[atom] = value
-        gradients[atom, 0] = along_x * n_x
-        gradients[atom, 1] = along_y * n_y
-        gradients[atom, 2] = along_z * n_z
 
 
 @njit('void(float64[:, ::1], int64[::1], float64, float64[:, ::1], float64[:, :, ::1])', cache=True)

@@ -26,7 +26,9 @@ def subtract_electrostatics(frames: FrameSet, model: LongRangeModel) -> FrameSet
         try:
             system = model.system_of(frames.frame(index))
             settings = model.settings_for(system.cell)
-            result = sums.setdefault(settings, CompiledSummation(settings))(system)
+            if settings not in sums:
+                sums[settings] = CompiledSummation(settings)
+            result = sums[settings](system)
         except (ChargedSystemError, LongRangeModelError) as error:
             raise LongRangeModelError(f'frame {index}: {error}') from error
         energies.append(result.energy)

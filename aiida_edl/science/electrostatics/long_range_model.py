@@ -25,8 +25,8 @@ from aiida_edl.typed_fields import checked_fields
 
 MODES = ('subtracted',)
 """How the electrostatics comes in."""
-
-
+FRAME_PBC = 'frame_pbc'
+"""Entry of ``atoms.info`` with the periodicity of a frame, where the short-range potential sees another one."""
 MESH_TOLERANCE = 1.02
 """By how much a cell may be longer than the one that was tuned before its mesh gets more points."""
 

@@ -1,14 +1,16 @@
-"""Pairs of atoms within a cutoff, images included: a half list of vesin, once each."""
+"""Pairs of atoms within a cutoff, images included, once each."""
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 
 import numpy as np
+from ase.geometry import complete_cell
 from numpy.typing import NDArray
 
-from aiida_edl.science.electrostatics.charged_system import ChargedSystem, ChargedSystemError
+from aiida_edl.science.electrostatics.charged_system import ChargedSystem
+from aiida_edl.science.electrostatics.compiled_pairs import periodic_pairs
+from aiida_edl.science.electrostatics.periodic_check import check_open
 
 
 @dataclass(frozen=True)
@@ -30,29 +32,31 @@ def neighbour_pairs(system: ChargedSystem, cutoff_radius: float) -> NeighbourPai
 
     :param system: the system; a cutoff longer than the cell takes in several images.
     :param cutoff_radius: the cutoff [Å].
-    :raises ModuleNotFoundError: without vesin; the extra ``electrostatics`` brings it.
     """
-    vesin = importlib.import_module('vesin')
-    search = vesin.NeighborList(cutoff=float(cutoff_radius), full_list=False, sorted=False)
-    found = search.compute(
-        points=np.ascontiguousarray(system.positions),
-        box=np.ascontiguousarray(system.cell),
-        periodic=bool(system.pbc.any()),
-        quantities='PS',
-    )
-    pairs, shifts = np.asarray(found[0], dtype=np.int64), np.asarray(found[1], dtype=np.int32)
-    return NeighbourPairs(np.ascontiguousarray(pairs), np.ascontiguousarray(shifts), cutoff_radius)
+    return NeighbourPairs(*periodic_pairs(system.positions, system.cell, cutoff_radius), cutoff_radius)
+
+
+def near_pairs(system: ChargedSystem, cutoff_radius: float) -> NeighbourPairs:
+    """Return the pairs within a cutoff with images along periodic cell vectors alone.
+
+    :param system: positions, cell and periodicity; an open cell vector may be zero.
+    :param cutoff_radius: the cutoff [Å].
+    """
+    cell = complete_cell(system.cell)
+    fractions = np.linalg.solve(cell.T, system.positions.T).T
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)
+    stretch = np.where(system.pbc, 1.0, np.ptp(fractions, axis=0) + 2.0 * cutoff_radius / heights)
+    lowest = np.where(system.pbc, 0.0, fractions.min(axis=0))
+    inside = (fractions - lowest) @ cell  # along open vectors all atoms are in a cell whose images are out of reach
+    return NeighbourPairs(*periodic_pairs(inside, cell * stretch[:, None], cutoff_radius), cutoff_radius)
 
 
 def all_pairs(system: ChargedSystem) -> NeighbourPairs:
     """Return every pair of atoms, for a system that is open in all directions.
 
-    :raises ChargedSystemError: if it is periodic.
+    :raises aiida_edl.science.electrostatics.charged_system.ChargedSystemError: if it is periodic.
     """
-    if system.pbc.any():
-        raise ChargedSystemError(
-            f'the system is periodic ({system.pbc.tolist()}), the direct sum takes only open ones: use ewald or p3m'
-        )
+    check_open(system)
     first, second = np.triu_indices(len(system.charges), k=1)
     pairs = np.stack([first, second], axis=1).astype(np.int64)
     return NeighbourPairs(pairs, np.zeros((len(pairs), 3), dtype=np.int32), np.inf)

@@ -1,9 +1,20 @@
-"""Which systems a sum over periodic images is meant for."""
+"""Which systems a sum is meant for: open ones, or those with images."""
 
 from __future__ import annotations
 
 from aiida_edl.science.electrostatics.charged_system import ChargedSystem, ChargedSystemError
 from aiida_edl.science.electrostatics.summation_settings import SummationSettings
+
+
+def check_open(system: ChargedSystem) -> None:
+    """Refuse a system for which a direct sum over all pairs is not what is meant.
+
+    :raises ChargedSystemError: if it is periodic.
+    """
+    if system.pbc.any():
+        raise ChargedSystemError(
+            f'the system is periodic ({system.pbc.tolist()}), the direct sum takes only open ones: use ewald or p3m'
+        )
 
 
 def check_periodic(system: ChargedSystem, settings: SummationSettings) -> None:

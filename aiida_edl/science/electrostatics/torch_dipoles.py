@@ -17,6 +17,7 @@ from torchpme import CalculatorDipole, PotentialDipole
 
 from aiida_edl.science.electrostatics.charged_system import COULOMB_CONSTANT, ChargedSystem, ChargedSystemError
 from aiida_edl.science.electrostatics.pairs import all_pairs, neighbour_pairs
+from aiida_edl.science.electrostatics.periodic_check import check_open, check_periodic
 from aiida_edl.science.electrostatics.summation_settings import SummationSettings, SummationSettingsError
 from aiida_edl.science.electrostatics.torch_cell import cell_volume, sphere_wave_vectors
 from aiida_edl.science.electrostatics.torch_pairs import TorchPairs, check_types
@@ -106,9 +107,11 @@ class DipoleSummation:
         :raises ChargedSystemError: if the method does not hold for the system.
         """
         is_direct = self.settings.method == 'direct'
-        self._check(pbc)
         check_types(self.dtype, positions=positions, cell=cell, dipoles=dipoles)
-        listed = self._pairs(positions, cell, pbc) if pairs is None else pairs
+        points, box = (tensor.detach().cpu().numpy().astype(float) for tensor in (positions, cell))
+        system = ChargedSystem(points, box, np.zeros(len(points)), np.asarray(pbc, dtype=bool))
+        self._check(system)
+        listed = self._pairs(system) if pairs is None else pairs
         cutoff_radius = math.inf if is_direct else self.settings.cutoff_radius
         near, vectors = listed.vectors(positions, cell, cutoff_radius)
         return -2.0 * self.calculator(dipoles, cell, positions, near, vectors)  # the library halves them
@@ -131,26 +134,23 @@ class DipoleSummation:
             calculator = SphereDipoles(potential, settings.k_cutoff)
         return calculator.to(dtype=self.dtype, device=self.device)
 
-    def _check(self, pbc: Sequence[bool]) -> None:
+    def _check(self, system: ChargedSystem) -> None:
         """Refuse directions in which the method does not sum.
 
         :raises ChargedSystemError: with what was given and what would be right.
         """
-        is_direct = self.settings.method == 'direct'
-        if any(pbc) and (is_direct or not all(pbc)):
+        if self.settings.method == 'direct':
+            check_open(system)
+            return
+        check_periodic(system, self.settings)
+        if not system.pbc.all():
             raise ChargedSystemError(
-                f'the system is periodic along {list(pbc)}; dipoles are summed in systems that are open in all '
-                'directions (direct) or in none (ewald)'
-            )
-        if not any(pbc) and not is_direct:
-            raise ChargedSystemError(
-                f'the system is open in all directions, the method {self.settings.method} sums over images: use direct'
+                f'the system is periodic along {system.pbc.tolist()}: an Ewald sum of dipoles needs all three cell '
+                'vectors to be periodic'
             )
 
-    def _pairs(self, positions: torch.Tensor, cell: torch.Tensor, pbc: Sequence[bool]) -> TorchPairs:
+    def _pairs(self, system: ChargedSystem) -> TorchPairs:
         """Return the pairs which the sum needs."""
-        points, box = (tensor.detach().cpu().numpy().astype(float) for tensor in (positions, cell))
-        system = ChargedSystem(points, box, np.zeros(len(points)), np.asarray(pbc, dtype=bool))
         is_direct = self.settings.method == 'direct'
         found = all_pairs(system) if is_direct else neighbour_pairs(system, self.settings.cutoff_radius)
         return TorchPairs.of(found, self.dtype, self.device)

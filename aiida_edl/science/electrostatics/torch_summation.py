@@ -22,6 +22,7 @@ from aiida_edl.science.electrostatics.charged_system import ChargedSystem
 from aiida_edl.science.electrostatics.electrostatic_result import ElectrostaticResult
 from aiida_edl.science.electrostatics.exclusion import Exclusion
 from aiida_edl.science.electrostatics.pairs import NeighbourPairs, all_pairs, neighbour_pairs
+from aiida_edl.science.electrostatics.periodic_check import check_open
 from aiida_edl.science.electrostatics.power_law import PowerLaw
 from aiida_edl.science.electrostatics.summation_settings import SummationSettings
 from aiida_edl.science.electrostatics.torch_calculators import calculator_of
@@ -161,7 +162,7 @@ class TorchSummation:
         :raises ChargedSystemError: with what was given and what would be right.
         """
         if self.settings.method == 'direct':
-            all_pairs(system)
+            check_open(system)
         else:
             self.power_law.check(system, self.settings)
 

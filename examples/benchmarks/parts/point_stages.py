@@ -120,7 +120,7 @@ def _write(path: Path, values: dict[str, Any]) -> None:
 def versions(lmp: str) -> dict[str, str]:
     """Return the versions of all that is timed."""
     found = {'python': platform.python_version()}
-    for name in ('numpy', 'scipy', 'numba', 'vesin', 'torch', 'torch-pme'):
+    for name in ('numpy', 'scipy', 'numba', 'torch', 'torch-pme'):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

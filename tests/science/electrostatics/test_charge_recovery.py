@@ -11,7 +11,6 @@ from electrostatics_cases import salt
 
 pytest.importorskip('torch')
 pytest.importorskip('torchpme')
-pytest.importorskip('vesin')
 pytest.importorskip('numba')
 
 import torch

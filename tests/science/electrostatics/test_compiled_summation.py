@@ -9,7 +9,6 @@ import pytest
 from electrostatics_cases import PERIODIC, force_error, salt, sheared_salt, slab
 
 pytest.importorskip('numba')
-pytest.importorskip('vesin')
 
 from aiida_edl.science.electrostatics.charged_system import (
     COULOMB_CONSTANT,

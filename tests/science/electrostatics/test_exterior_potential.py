@@ -11,7 +11,7 @@ from electrostatics_cases import sheared_salt
 
 pytest.importorskip('torch')
 pytest.importorskip('torchpme')
-pytest.importorskip('vesin')
+pytest.importorskip('numba')
 
 import torch
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip('numba')
-pytest.importorskip('vesin')
 
 from aiida_edl.science.electrostatics.implementations import COMPILED
 from aiida_edl.science.electrostatics.lattice_errors import lattice_rows

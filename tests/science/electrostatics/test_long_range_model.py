@@ -9,14 +9,13 @@ from ase.calculators.lj import LennardJones
 from electrostatics_cases import PERIODIC, SLAB, force_error, salt
 
 pytest.importorskip('numba')
-pytest.importorskip('vesin')
 
-from aiida_edl.science.electrostatics.ase_calculator import FRAME_PBC, WithElectrostatics
+from aiida_edl.science.electrostatics.ase_calculator import WithElectrostatics
 from aiida_edl.science.electrostatics.charged_system import supercell
 from aiida_edl.science.electrostatics.compiled_summation import CompiledSummation
 from aiida_edl.science.electrostatics.converged_sum import converged_settings
 from aiida_edl.science.electrostatics.labels import subtract_electrostatics
-from aiida_edl.science.electrostatics.long_range_model import LongRangeModel, LongRangeModelError
+from aiida_edl.science.electrostatics.long_range_model import FRAME_PBC, LongRangeModel, LongRangeModelError
 from aiida_edl.science.electrostatics.tuning import tune
 from aiida_edl.science.frames import Frame, FrameSet
 

@@ -8,7 +8,7 @@ from electrostatics_cases import force_error, salt, sheared_salt
 
 pytest.importorskip('torch')
 pytest.importorskip('torchpme')
-pytest.importorskip('vesin')
+pytest.importorskip('numba')
 
 import torch
 import torchpme

@@ -10,7 +10,7 @@ from electrostatics_cases import PERIODIC, force_error, salt, sheared_salt, slab
 
 pytest.importorskip('torch')
 pytest.importorskip('torchpme')
-pytest.importorskip('vesin')
+pytest.importorskip('numba')
 
 import torch
 

@@ -7,7 +7,6 @@ import pytest
 from electrostatics_cases import force_error, salt, sheared_salt, slab
 
 pytest.importorskip('numba')
-pytest.importorskip('vesin')
 
 from aiida_edl.science.electrostatics import converged_sum
 from aiida_edl.science.electrostatics.charged_system import supercell

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip('numba')
-pytest.importorskip('vesin')
 
 from aiida_edl.science.electrostatics.compiled_summation import CompiledSummation
 from aiida_edl.science.electrostatics.converged_sum import converged_settings

@@ -1,6 +1,6 @@
 """A local-charge model as a calculator of ASE, and the file that it is loaded from.
 
-Needs torch, torch-pme and vesin.
+Needs torch, torch-pme and numba.
 """
 
 from __future__ import annotations

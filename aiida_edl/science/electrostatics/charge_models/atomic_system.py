@@ -1,11 +1,10 @@
 """A frame as tensors, with the pairs of atoms that a local-charge model needs.
 
-Needs torch and vesin.
+Needs torch and numba.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,12 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from ase.geometry import complete_cell
 from numpy.typing import NDArray
 
 from aiida_edl.science.electrostatics.charge_models.model_settings import LocalChargeSettings, ModelSettingsError
 from aiida_edl.science.electrostatics.charged_system import ChargedSystem
-from aiida_edl.science.electrostatics.pairs import NeighbourPairs, all_pairs, neighbour_pairs
+from aiida_edl.science.electrostatics.pairs import NeighbourPairs, all_pairs, near_pairs, neighbour_pairs
 from aiida_edl.science.electrostatics.slab_correction import LEAST_VACUUM
 from aiida_edl.science.electrostatics.torch_pairs import TorchPairs
 
@@ -100,23 +98,6 @@ def atomic_system(
         far=TorchPairs.of(far, dtype, place),
         stretch=stretch,
     )
-
-
-def near_pairs(system: ChargedSystem, cutoff_radius: float) -> NeighbourPairs:
-    """Return pairs within a cutoff with images along periodic cell vectors alone, each of them once.
-
-    :param system: positions, cell and periodicity.
-    :param cutoff_radius: the cutoff [Å].
-    """
-    vesin = importlib.import_module('vesin')
-    search = vesin.NeighborList(cutoff=float(cutoff_radius), full_list=False, sorted=False)
-    pairs, shifts = search.compute(
-        points=np.ascontiguousarray(system.positions),
-        box=np.ascontiguousarray(complete_cell(system.cell)),
-        periodic=np.ascontiguousarray(system.pbc),
-        quantities='PS',
-    )
-    return NeighbourPairs(np.asarray(pairs, dtype=np.int64), np.asarray(shifts, dtype=np.int32), cutoff_radius)
 
 
 def _stretch(system: ChargedSystem) -> int:

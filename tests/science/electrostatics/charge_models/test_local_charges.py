@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip('torch')
 pytest.importorskip('torchpme')
-pytest.importorskip('vesin')
+pytest.importorskip('numba')
 
 import torch
 from scipy.spatial.transform import Rotation
