@@ -105,11 +105,15 @@ def mesh_lines(frame: Frame, box_height: float, long_range: Mapping[str, Any]) -
     """
     if not long_range:
         return []
-    settings, lines = LongRangeModel.from_dict(long_range).settings_for(frame.cell), []
+    model, lines, cell = LongRangeModel.from_dict(long_range), [], np.array(frame.cell, dtype=float)
     stretch = 1.0
     if not frame.pbc[2]:
         lines.append(f'kspace_modify slab {SLAB_FACTOR:g}')
-        stretch = SLAB_FACTOR * box_height / float(np.linalg.norm(frame.cell[2]))
+        length = float(np.linalg.norm(cell[2]))
+        tuned = length if model.tuned_lengths is None else model.tuned_lengths[2]
+        cell[2] *= tuned / length
+        stretch = SLAB_FACTOR * box_height / tuned
+    settings = model.settings_for(cell)
     if settings.mesh is not None:
         fineness = FINENESS if settings.nodes > MOST_NODES else 1.0
         n_x, n_y, n_z = (math.ceil(fineness * factor * n) for factor, n in zip((1.0, 1.0, stretch), settings.mesh))

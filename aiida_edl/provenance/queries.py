@@ -39,6 +39,8 @@ from aiida_edl.science.charge_state import ions_per_frame
 
 CREATE = {'type': LinkType.CREATE.value}
 """Filter on links from a calculation to what it made."""
+ADDITION = 'add_long_range'
+"""Name of the calculation that puts a short-range potential and its electrostatics together."""
 SUMMARY_LABELS = ('training_summary', 'evaluation_summary', 'md_summary', 'label_summary')
 """Outputs in which engines state times and versions."""
 FIGURE_SOURCES = {
@@ -91,9 +93,11 @@ def _trained(calculations: set[int] | None, filters: Mapping[str, Any]) -> list[
     query.append(ArrayData, with_outgoing='training', edge_filters={'label': 'split'}, project=['id', 'uuid'])
     found = [row for row in query.all() if calculations is None or row[0] in calculations]
     names = training_set_names({row[-2] for row in found})
+    wholes = with_long_range_part(row[2] for row in found)
     potentials = []
-    for _, training, uuid, *known, dataset, split_pk, split in found:
+    for _, training, part, *known, dataset, split_pk, split in found:
         architecture, seed, labels, updates, receptive_field, level = known
+        uuid, level = wholes.get(part, (part, level))
         potentials.append(
             TrainedPotential(
                 potential=uuid,
@@ -110,6 +114,40 @@ def _trained(calculations: set[int] | None, filters: Mapping[str, Any]) -> list[
             )
         )
     return sorted(potentials, key=lambda row: (row.architecture, row.training_set, row.seed, row.potential))
+
+
+def with_long_range_part(potentials: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return UUID and level of theory of what short-range parts became when their electrostatics was added.
+
+    :param potentials: UUIDs of potentials as their trainings gave them.
+    :return: by the UUID of the part; what has no such other part is missing.
+    """
+    query = QueryBuilder().append(PotentialData, filters={'uuid': {'in': sorted(potentials) or ['']}}, project='uuid')
+    query.append(
+        ProcessNode, with_incoming=PotentialData, filters={'attributes.process_label': ADDITION}, tag='addition'
+    )
+    query.append(
+        PotentialData,
+        with_incoming='addition',
+        edge_filters=CREATE,
+        project=['uuid', f'attributes.{PotentialData.KEY_LEVEL_OF_THEORY}'],
+        tag='whole',
+    )
+    return {part: (uuid, level) for part, uuid, level in query.order_by({'whole': 'ctime'}).all()}
+
+
+def training_of(potential: PotentialData) -> CalcJobNode:
+    """Return the training of a potential, also of one that was converted or got its long-range part afterwards.
+
+    :param potential: the potential.
+    :raises ValueError: if no training calculation made it, e.g. because it was imported.
+    """
+    creator = potential.creator
+    while creator is not None and 'split' not in creator.inputs:
+        creator = creator.inputs.potential.creator if 'potential' in creator.inputs else None
+    if creator is None:
+        raise ValueError(f'potential {potential.uuid} was not trained here, so its labels are unknown')
+    return creator
 
 
 def training_set_names(splits: set[int]) -> dict[int, str]:
@@ -135,9 +173,7 @@ def labels_behind_potential(potential: PotentialData) -> list[TrainingLabels]:
     :param potential: the potential.
     :raises ValueError: if no training calculation made it, e.g. because it was imported.
     """
-    training = potential.creator
-    if training is None:
-        raise ValueError(f'potential {potential.uuid} was not trained here, so its labels are unknown')
+    training = training_of(potential)
     dataset, split = training.inputs.dataset, training.inputs.split
     offsets, numbers = dataset.get_array('offsets'), dataset.get_array('numbers')
     ions = ions_per_frame(numbers, offsets)

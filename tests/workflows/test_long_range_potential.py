@@ -108,7 +108,7 @@ def test_an_element_without_charge_is_refused_before_submission(python_code):
         'edl.evaluation', {**evaluation_inputs(python_code, potential=whole, dataset=frames), 'split': None}
     )
     assert message == (
-        'the long-range part of the potential does not go with frame 0: Na has no charge in long_range, which has H, '
+        'the charges of long_range do not go with frame 0: Na has no charge in long_range, which has H, '
         'O, Au; 0 is a charge too'
     )
 

@@ -6,6 +6,7 @@ A. Arnold and J. J. Cerdà, J. Chem. Phys. 131, 094107 (2009), equation 15.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,20 @@ def slab_correction(system: ChargedSystem) -> SlabCorrection:
     potentials = factor * (2.0 * heights * dipole - second - net * heights**2 - net * length**2 / 6.0)
     strain = energy * np.diag([-1.0, -1.0, 1.0])
     return SlabCorrection(energy, forces, potentials, strain)
+
+
+def film_stretch(system: ChargedSystem) -> int:
+    """Return the least factor of the third cell vector that makes the vacuum of a film as wide as it is thick.
+
+    It is 1 for any other system. A whole number does not change while atoms move a little, and with so much vacuum the
+    energy of a film hardly depends on it.
+
+    :param system: charges, open along the third cell vector alone if they are a film.
+    """
+    length = abs(float(system.cell[2, 2]))
+    if system.pbc.tolist() != [True, True, False] or length == 0.0:
+        return 1
+    return max(1, math.ceil((1.0 + LEAST_VACUUM) * float(np.ptp(system.positions[:, 2])) / length))
 
 
 def check_slab(system: ChargedSystem) -> None:
