@@ -20,6 +20,7 @@ from aiida_edl.science.electrostatics.tuning import tune
 from aiida_edl.science.frames import Frame, FrameSet
 
 SUMMATION = {'method': 'p3m', 'cutoff_radius': 5.0, 'smearing': 1.0, 'mesh': [24, 24, 24], 'nodes': 5}
+FINE = {'method': 'ewald', 'cutoff_radius': 9.0, 'smearing': 1.3, 'k_cutoff': 5.0}
 SALT = {'charges': {'Na': 1.0, 'Cl': -1.0}, 'summation': SUMMATION}
 
 
@@ -112,6 +113,22 @@ def test_the_periodicity_of_the_frame_counts_where_the_short_range_part_sees_ano
     added = CompiledSummation(model.settings)(model.system_of(frame))
     assert energy == pytest.approx(plain.get_potential_energy() + added.energy, abs=1e-10)
     assert 'stress' not in film.calc.results
+
+
+def test_a_film_with_little_vacuum_is_summed_in_a_longer_cell():
+    system = salt()
+    numbers = np.where(system.charges > 0, 11, 17).astype(np.uint8)
+    thickness = np.ptp(system.positions[:, 2])
+    found = []
+    for length in (1.2 * thickness, 2.5 * thickness):
+        cell = np.diag([*np.diag(system.cell)[:2], length])
+        atoms = Atoms(numbers, system.positions, cell=cell, pbc=SLAB)
+        atoms.calc = WithElectrostatics(LennardJones(sigma=2.0, rc=5.0), {**SALT, 'summation': FINE})
+        found.append((atoms.get_potential_energy(), atoms.get_forces()))
+    (thin, forces_of_thin), (wide, forces_of_wide) = found
+    assert thin == pytest.approx(wide, abs=1e-4)
+    # images 15 Å away of a film that repeats every 11 Å
+    np.testing.assert_allclose(forces_of_thin, forces_of_wide, atol=5e-5)
 
 
 def test_a_frame_that_does_not_go_with_the_charges_is_named():
