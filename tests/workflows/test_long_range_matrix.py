@@ -13,8 +13,10 @@ from calculation_cases import register_toy
 
 pytest.importorskip('numba')
 
+from aiida_edl.provenance.methods import methods_sentences
 from aiida_edl.provenance.queries import all_errors, labels_behind_potential, trained_potentials, training_of
 from aiida_edl.provenance.remedy_queries import remedies_of_study
+from aiida_edl.provenance.results import collect
 from aiida_edl.workflows.benchmark_parts import BenchmarkSettingsError
 from aiida_edl.workflows.benchmark_settings import BenchmarkSettings
 from aiida_edl.workflows.charged_interface_benchmark import ChargedInterfaceBenchmarkWorkChain
@@ -86,6 +88,20 @@ def test_queries_follow_the_whole_back_to_its_training(matrix):
     labels = labels_behind_potential(whole)
     assert [(row.charge_state, row.n_training) for row in labels] == [('0', 4), ('2Na', 4)]
     assert all(row.labelling for row in labels)
+
+
+def test_report_tells_both_kinds_of_models_apart_and_says_what_was_done(matrix):
+    results = collect(matrix)
+    assert {row.architecture for row in results.potentials} == {'least_squares', KEY}
+    assert {row.architecture for row, _ in results.learning_curves} == {'least_squares', KEY}
+    assert {row['architecture'] for row in results.errors} == {'least_squares', KEY}
+    assert {run.tag.architecture for run in results.profiles if not run.tag.is_reference} == {'least_squares', KEY}
+    expected = (
+        'The Coulomb energy of fixed charges (O -0.8476 e, H +0.4238 e, Na +1 e; Au carries what makes a frame '
+        f'neutral) was taken off the labels of {KEY} and added to its potentials, summed by P3M to a force error of '
+        '0.001 eV/Å.'
+    )
+    assert expected in methods_sentences(results, {})
 
 
 def test_electrostatics_is_a_remedy(matrix):
