@@ -69,7 +69,9 @@ def equilibrated(folder: Path, molecules: int, picoseconds: float, target: float
 def constant_pressure(run: WaterRun, seed: int, picoseconds: float) -> dict[str, Any]:
     """Return density, potential energy and distances of oxygen atoms of a run."""
     run.prepare(seed, TEMPERATURE)
-    list(run.run([f'timestep {LONG_STEP}', BAROSTAT], _steps(min(SETTLING, picoseconds), LONG_STEP), EVERY))
+    settling = _steps(min(SETTLING, 0.5 * picoseconds), LONG_STEP)
+    list(run.run([f'timestep {LONG_STEP}', BAROSTAT], settling, EVERY))
+    run.lammps.command('reset_timestep 0')  # distances are written at multiples of their number of steps
     steps = _steps(picoseconds, LONG_STEP)
     file = run.folder / f'distances_{seed}.txt'
     sample = [line.format(samples=steps // EVERY, steps=steps, file=file) for line in DISTANCES]
@@ -156,7 +158,7 @@ def main() -> None:
     parser.add_argument('--quick', action='store_true', help='a fraction of a picosecond of each')
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.seeds, arguments.picoseconds, arguments.drift, arguments.equilibration = 2, 0.4, 0.4, 1.0
+        arguments.seeds, arguments.picoseconds, arguments.drift, arguments.equilibration = 2, 0.6, 0.4, 1.0
     runs, folder = measure(arguments), arguments.render or arguments.output
     folder.mkdir(parents=True, exist_ok=True)
     for line in write_report(runs, arguments.molecules, folder):
