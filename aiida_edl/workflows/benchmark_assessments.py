@@ -63,7 +63,7 @@ class BenchmarkAssessmentsMixin(GivenPotentialsMixin, BenchmarkReferenceMixin):
 
     def _of_long_range(self, model: Model, name: str) -> dict[str, Any]:
         """Return an input that follows from the electrostatics beside a model, none without any."""
-        prepared = self.ctx.long_range.get(model.architecture)
+        prepared = self.ctx.get('long_range', {}).get(model.architecture)
         return {} if prepared is None else {name: prepared[name]}
 
     def _run_inputs(self, model: Model) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class BenchmarkAssessmentsMixin(GivenPotentialsMixin, BenchmarkReferenceMixin):
 
     def _models(self) -> list[Model]:
         """Return the models of the training sets that there are, and the potentials that are given."""
-        lost = {key for key, prepared in self.ctx.long_range.items() if prepared is None}
+        lost = {key for key, prepared in self.ctx.get('long_range', {}).items() if prepared is None}
         models = (model for model in self.settings.models() if model.architecture not in lost)
         trained = [model for model in models if model.set_name in self.ctx.splits]
         return [*trained, *self.given_models()]
