@@ -22,6 +22,8 @@ KILOJOULE = 96.48533212
 LABELS = {'lammps': 'LAMMPS pppm', 'compiled': 'aiida-edl P3M', 'torch': 'aiida-edl PME with PyTorch'}
 COLOUR_OF = dict(zip(LABELS, (COLOURS[name] for name in ('single', 'mixed', 'without'))))
 REFERENCE = 'lammps'
+KINDS = ('forces', 'drift', 'pressure')
+"""Runs without which a program is left out of the tables."""
 
 
 def write_report(runs: Sequence[Run], molecules: int, folder: Path) -> list[str]:
@@ -31,7 +33,7 @@ def write_report(runs: Sequence[Run], molecules: int, folder: Path) -> list[str]
     :param molecules: molecules in the box.
     :param folder: where they go.
     """
-    programs = [name for name in LABELS if any(run['program'] == name for run in runs)]
+    programs = [name for name in LABELS if all(_of(name, runs, kind) for kind in KINDS)]
     rows = [row_of(name, runs, molecules) for name in programs]
     _write_csv(folder / 'water.csv', rows)
     curves = {name: distances_of(name, runs) for name in programs}

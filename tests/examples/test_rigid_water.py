@@ -106,6 +106,15 @@ def test_report_tells_differences_in_errors(tmp_path):
     assert (tmp_path / 'distances.svg').is_file()
 
 
+def test_a_program_of_which_runs_are_missing_is_left_out(tmp_path):
+    from rigid_water.water_report import write_report
+
+    without_drift = [run for run in made_runs('torch', [1.0, 1.0]) if run['kind'] != 'drift']
+    (header, *_) = write_report([*made_runs('lammps', [0.99, 1.01]), *without_drift], 216, tmp_path)
+    assert 'LAMMPS pppm' in header
+    assert 'PyTorch' not in header
+
+
 def test_structure_has_the_error_of_the_mean_over_runs(tmp_path):
     from rigid_water.water_report import distances_of
 
