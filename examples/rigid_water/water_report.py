@@ -84,7 +84,7 @@ def row_of(program: str, runs: Sequence[Run], molecules: int) -> dict[str, str]:
         'density (g/cm³)': _text(estimate_of(program, runs, 'density'), 1.0, 4),
         'potential energy (kJ/mol)': _text(estimate_of(program, runs, 'potential_energy'), per_molecule, 3),
         'first peak of g(O-O)': f'{curve.mean[peak]:.3f} ± {curve.error[peak]:.3f}',
-        'drift (meV/(atom ps))': f'{drift["drift"]:.4f} ± {drift["drift_error"]:.4f}',
+        'drift (meV/(atom ps))': f'{drift["drift"]:.5f} ± {drift["drift_error"]:.5f}',
         'fluctuation (meV/atom)': f'{drift["fluctuation"]:.4f}',
         'force from that of LAMMPS (eV/Å)': f'{root_mean_square(forces - reference):.1e}',
         'off in density, in errors': _deviation(program, runs, 'density'),

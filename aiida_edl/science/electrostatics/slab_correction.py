@@ -75,7 +75,7 @@ def film_stretch(system: ChargedSystem) -> int:
 def film_length(cell: Floats, heights: Floats) -> float:
     """Return how long a cell must be for the images of a film to be flat sheets [Å].
 
-    What is not flat of a film falls off as exp(-2π h/L) with the distance h, where L is the longest repeat in the plane.
+    What is not flat of a film falls off as exp(-2π h/L) with the distance h and the longest repeat L in the plane.
 
     :param cell: cell vectors as rows [Å], shape ``(3, 3)``, the first two in the plane.
     :param heights: heights of the atoms [Å].
