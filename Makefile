@@ -64,7 +64,7 @@ benchmarks: install  ## time the parts whose speed matters
 	for program in examples/benchmarks/*.py; do \
 		command=(python "$$program"); \
 		[[ $$program != */long_range.py ]] || command=(.environments/engines/bin/python "$$program" --quick --output results/quick.json); \
-		printf '\n%s\n' "$$program"; mkdir -p results; "$${command[@]}" || { failed=1; printf '%s failed\n' "$$program" >&2; }; \
+		printf '\n%s\n' "$$program"; mkdir -p results; rm -f results/quick.json; "$${command[@]}" || { failed=1; printf '%s failed\n' "$$program" >&2; }; \
 	done; exit $$failed
 
 long-range-speed: install  ## time sums over charges for the manual; two hours; can be stopped and called again

@@ -4,8 +4,8 @@ r"""Rigid SPC/E water with charges summed by this package and by LAMMPS: density
 
 All runs start from one box of 216 molecules at 298.15 K and 1 atm. Those at constant pressure give density, potential
 energy and the distances of oxygen atoms; those at constant energy give its drift. A run stands in ``runs.json`` as soon
-as it has ended, and the same command goes on where it was stopped. It takes about an hour on one core; with ``--quick``
-a minute, which tests the program and not the water.
+as it has ended, and the same command goes on where it was stopped. It takes about two hours on one core, most of it by
+PyTorch; with ``--quick`` a minute, which tests the program and not the water.
 
 Needs what the environment ``engines`` has: LAMMPS with its Python module, numba and torch-pme.
 """
@@ -40,6 +40,8 @@ SETTLING = 5.0
 """Left out at the start of each run at constant pressure [ps]."""
 EVERY = 50
 """Steps between two values that are kept."""
+CHOSEN = ('molecules', 'target', 'picoseconds', 'drift', 'equilibration')
+"""Settings that all runs in a folder share."""
 BAROSTAT = f'fix move all npt temp {TEMPERATURE} {TEMPERATURE} 0.2 iso {PRESSURE} {PRESSURE} 2.0'
 DISTANCES = (
     'compute distances all rdf 180 1 1',
@@ -111,9 +113,19 @@ def made_run(program: str, state: WaterState, arguments: argparse.Namespace) -> 
     return WaterRun(state, arguments.target, implementation_of(program).make(tuned.settings), folder)
 
 
+def refuse_other_settings(arguments: argparse.Namespace) -> None:
+    """Stop if the folder holds runs with other settings; their number may differ."""
+    stored = arguments.output / 'settings.json'
+    chosen = {name: getattr(arguments, name) for name in CHOSEN}
+    if stored.is_file() and (before := json.loads(stored.read_text())) != chosen:
+        raise SystemExit(f'{arguments.output} holds runs with {before}, asked for are {chosen}: give another --output')
+    stored.write_text(json.dumps(chosen) + '\n')
+
+
 def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Do all runs that are not there yet, and return all of them."""
     arguments.output.mkdir(parents=True, exist_ok=True)
+    refuse_other_settings(arguments)
     state = equilibrated(arguments.output, arguments.molecules, arguments.equilibration, arguments.target)
     stored = arguments.output / 'runs.json'
     runs: list[dict[str, Any]] = json.loads(stored.read_text()) if stored.is_file() else []

@@ -171,9 +171,9 @@ def _architectures(results: BenchmarkResults) -> list[str]:
 
 def _electrostatics(results: BenchmarkResults) -> list[str]:
     """Return which charges stand beside the potentials of an architecture, and how they are summed."""
-    sentences = []
+    sentences, trained = [], {potential.architecture for potential in results.potentials}
     for key, part in sorted(results.settings.get('architectures', {}).items()):
-        if not (asked := part.get('long_range')):
+        if key not in trained or not (asked := part.get('long_range')):
             continue
         request = TuningRequest.from_dict(asked)
         charges = ', '.join(f'{symbol} {charge:+g} e' for symbol, charge in request.charges.items())

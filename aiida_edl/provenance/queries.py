@@ -14,6 +14,7 @@ from aiida.common.links import LinkType
 from aiida.orm import ArrayData, CalcJobNode, Data, Dict, ProcessNode, QueryBuilder, WorkChainNode
 from numpy.typing import NDArray
 
+from aiida_edl.calculations.functions.subtract_electrostatics import LESS_ELECTROSTATICS
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.provenance.graph import (
@@ -41,6 +42,8 @@ CREATE = {'type': LinkType.CREATE.value}
 """Filter on links from a calculation to what it made."""
 ADDITION = 'add_long_range'
 """Name of the calculation that puts a short-range potential and its electrostatics together."""
+REDUCED = {'like': f'%{LESS_ELECTROSTATICS}'}
+"""Filter on levels of theory of short-range parts."""
 SUMMARY_LABELS = ('training_summary', 'evaluation_summary', 'md_summary', 'label_summary')
 """Outputs in which engines state times and versions."""
 FIGURE_SOURCES = {
@@ -93,7 +96,7 @@ def _trained(calculations: set[int] | None, filters: Mapping[str, Any]) -> list[
     query.append(ArrayData, with_outgoing='training', edge_filters={'label': 'split'}, project=['id', 'uuid'])
     found = [row for row in query.all() if calculations is None or row[0] in calculations]
     names = training_set_names({row[-2] for row in found})
-    wholes = with_long_range_part(row[2] for row in found)
+    wholes = with_long_range_part((row[2] for row in found), calculations)
     potentials = []
     for _, training, part, *known, dataset, split_pk, split in found:
         architecture, seed, labels, updates, receptive_field, level = known
@@ -116,24 +119,26 @@ def _trained(calculations: set[int] | None, filters: Mapping[str, Any]) -> list[
     return sorted(potentials, key=lambda row: (row.architecture, row.training_set, row.seed, row.potential))
 
 
-def with_long_range_part(potentials: Iterable[str]) -> dict[str, tuple[str, str]]:
+def with_long_range_part(potentials: Iterable[str], calculations: set[int] | None = None) -> dict[str, tuple[str, str]]:
     """Return UUID and level of theory of what short-range parts became when their electrostatics was added.
 
     :param potentials: UUIDs of potentials as their trainings gave them.
+    :param calculations: identifiers of the calculations of a study, None for all.
     :return: by the UUID of the part; what has no such other part is missing.
     """
-    query = QueryBuilder().append(PotentialData, filters={'uuid': {'in': sorted(potentials) or ['']}}, project='uuid')
+    key = f'attributes.{PotentialData.KEY_LEVEL_OF_THEORY}'
+    query = QueryBuilder().append(PotentialData, filters={key: REDUCED}, project='uuid', tag='part')
+    labels = {'attributes.process_label': ADDITION}
+    query.append(ProcessNode, with_incoming='part', filters=labels, project='id', tag='addition')
     query.append(
-        ProcessNode, with_incoming=PotentialData, filters={'attributes.process_label': ADDITION}, tag='addition'
-    )
-    query.append(
-        PotentialData,
-        with_incoming='addition',
-        edge_filters=CREATE,
-        project=['uuid', f'attributes.{PotentialData.KEY_LEVEL_OF_THEORY}'],
-        tag='whole',
-    )
-    return {part: (uuid, level) for part, uuid, level in query.order_by({'whole': 'ctime'}).all()}
+        PotentialData, with_incoming='addition', edge_filters=CREATE, project=['uuid', key], tag='whole'
+    ).order_by({'whole': 'ctime'})
+    known = set(potentials)
+    return {
+        part: (uuid, level)
+        for part, addition, uuid, level in query.all()
+        if part in known and (calculations is None or addition in calculations)
+    }
 
 
 def training_of(potential: PotentialData) -> CalcJobNode:

@@ -12,7 +12,7 @@ from aiida_edl.architectures.base import Architecture, TrainingOutcome, architec
 from aiida_edl.architectures.protocols import hyperparameter_protocol
 from aiida_edl.calculations.functions.add_long_range import add_long_range
 from aiida_edl.calculations.functions.subtract_electrostatics import LESS_ELECTROSTATICS, subtract_electrostatics
-from aiida_edl.calculations.long_range_checks import validate_charges
+from aiida_edl.calculations.long_range_checks import missing_package, validate_charges
 from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.calculations.training_checkpoint import UPDATES_DONE
 from aiida_edl.data.potential import PotentialData
@@ -48,7 +48,7 @@ def validate_long_range(long_range: Dict | None, _: Any) -> str | None:
         LongRangeModel.from_dict(values)
     except ValueError as error:
         return str(error)
-    return None
+    return missing_package()
 
 
 def validate_parts(inputs: Mapping[str, Any]) -> str | None:
@@ -58,16 +58,18 @@ def validate_parts(inputs: Mapping[str, Any]) -> str | None:
     """
     training = inputs.get('training') or {}
     long_range = inputs.get('long_range')
-    if long_range is not None and not is_subtracted(long_range):
-        return _validate_joint(training)
-    model = None if long_range is None else LongRangeModel.from_dict(long_range.get_dict())
+    if long_range is not None and not is_subtracted(long_range) and (message := _validate_joint(training)):
+        return message
+    model = None
+    if long_range is not None and is_subtracted(long_range):
+        model = LongRangeModel.from_dict(long_range.get_dict())
     for name in DATASETS:
         dataset = training.get(name)
-        if model is None or dataset is None:
+        if long_range is None or dataset is None:
             continue
         if dataset.level_of_theory.endswith(LESS_ELECTROSTATICS):
             return f"the labels of {name} are '{dataset.level_of_theory}' already; give the whole ones"
-        if message := validate_charges(model, dataset):
+        if model is not None and (message := validate_charges(model, dataset)):
             return f'{name}: {message}'
     parents = [training.get('parent_potential'), *(inputs.get('parent_potentials') or {}).values()]
     return next((message for parent in parents if (message := _validate_parent(parent, model))), None)

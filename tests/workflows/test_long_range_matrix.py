@@ -121,6 +121,8 @@ def test_runs_use_the_whole(matrix):
     ('long_range', 'message'),
     [
         ({'charges': {'O': -0.8, 'H': 0.4}, 'balanced_by': 'Au'}, 'has no charge of Na; give it one, or name it in'),
+        ({'charges': {**CHARGES, 'Au': 0.0}}, 'do not make neutral cells: Na is charged; name Au in balanced_by'),
+        ({'charges': {**CHARGES, 'O': -0.8}, 'balanced_by': 'Pt'}, 'has no charge of Au'),
         ({'charge': CHARGES}, "did you mean 'charges'"),
         ({**ASKED, 'method': 'pme'}, "the method of long_range is 'pme', it must be one of p3m, ewald"),
         ({**ASKED, 'cutoff_radius': -1.0}, 'the cutoff_radius of long_range is -1.0 Å, it must be positive'),

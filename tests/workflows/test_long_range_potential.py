@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,8 +31,10 @@ from aiida_edl.calculations.functions.add_long_range import add_long_range
 from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
 from aiida_edl.calculations.functions.subtract_electrostatics import subtract_electrostatics
 from aiida_edl.calculations.functions.tune_long_range import tune_long_range
+from aiida_edl.calculations.long_range_checks import validate_charges
 from aiida_edl.science.electrostatics.compiled_summation import CompiledSummation
 from aiida_edl.science.electrostatics.long_range_model import LongRangeModel
+from aiida_edl.science.frames import FrameSet
 from aiida_edl.workflows.active_learning import ActiveLearningWorkChain
 from aiida_edl.workflows.ensemble_training import EnsembleTrainingWorkChain
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
@@ -289,3 +292,37 @@ def test_active_learning_with_an_engine_that_adds_no_charges_is_refused(python_c
     inputs['md'] = {**inputs['md'], 'engine': Str('torch_sim')}
     with pytest.raises(ValueError, match="which 'torch_sim' cannot add; what can: ase, lammps"):
         run_get_node(ActiveLearningWorkChain, **inputs)
+
+
+def test_a_parent_less_electrostatics_is_refused_for_joint_training():
+    training = {'architecture': Str('mace_polar'), 'dataset': dataset(), 'parent_potential': whole_potential()}
+    message = validate_parts({'training': training, 'long_range': Dict(JOINT)})
+    assert message.startswith('the parent potential has a long-range part, the training is to have none')
+
+
+def test_labels_less_electrostatics_are_refused_for_joint_training():
+    rest = subtract_electrostatics(dataset(), Dict(LONG_RANGE))
+    training = {'architecture': Str('mace_polar'), 'dataset': rest}
+    message = validate_parts({'training': training, 'long_range': Dict(JOINT)})
+    assert message.endswith('already; give the whole ones')
+
+
+def test_a_direct_sum_over_periodic_frames_is_refused():
+    values = {'charges': CHARGES, 'balanced_by': 'Au', 'summation': {'method': 'direct'}}
+    message = validate_parts({'training': {'dataset': dataset()}, 'long_range': Dict(values)})
+    assert 'the direct sum takes only open ones' in message
+
+
+def test_a_film_that_is_turned_in_a_later_frame_is_found():
+    film = labelled_frames(1).frame(0)
+    turned = replace(film, cell=film.cell[[2, 0, 1]])
+    node = dataset(FrameSet.from_frames([film, film, turned]).without_labels())
+    message = validate_charges(LongRangeModel.from_dict(LONG_RANGE), node)
+    assert message.startswith('the charges of long_range do not go with frame 2: ')
+
+
+def test_the_extra_is_named_where_numba_is_missing(monkeypatch):
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    assert validate_long_range(Dict(LONG_RANGE), None) == (
+        "long_range needs numba beside AiiDA, which is not there: pip install 'aiida-edl[electrostatics]'"
+    )

@@ -10,6 +10,7 @@ Needs featomic, which the extra ``descriptors`` brings.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,18 +91,21 @@ def lode_descriptors(frames: FrameSet, settings: LodeSettings, elements: Sequenc
     :param settings: how they are made.
     :param elements: symbols in the order of the columns; those of the frames if none is given. Descriptors of several
         sets compare only if all have the same.
-    :raises LodeError: for a frame that is open, or has an element that is not among them.
-    :raises ModuleNotFoundError: without featomic.
+    :raises LodeError: for a frame that is open, an element that is unknown or not among them, or without featomic.
     """
     if len(is_open := np.flatnonzero(~frames.pbc.all(axis=1))):
         raise LodeError(
             f'frame {is_open[0]} is periodic along {frames.pbc[is_open[0]].tolist()}, LODE sums over images along all '
             'cell vectors: make it periodic with a vacuum in its cell'
         )
-    known = tuple(elements) or frames.elements
+    if isinstance(elements, str) or any(symbol not in atomic_numbers for symbol in elements):
+        raise LodeError(f'elements is {elements!r}, it must be a list of chemical symbols, e.g. ["O", "H"]')
+    known = tuple(dict.fromkeys(elements)) or frames.elements
     if missing := [symbol for symbol in frames.elements if symbol not in known]:
         raise LodeError(f'the frames hold {", ".join(missing)}, elements are {", ".join(known)}; add them')
     kinds = [atomic_numbers[symbol] for symbol in known]
+    if importlib.util.find_spec('featomic') is None:
+        raise LodeError("LODE needs featomic, which is not there: pip install 'aiida-edl[descriptors]'")
     featomic = importlib.import_module('featomic')
     powers = importlib.import_module('featomic.clebsch_gordan').PowerSpectrum(
         featomic.SphericalExpansion(**_of_neighbours(settings)),

@@ -62,7 +62,10 @@ class LongRangeModel:
         :raises LongRangeModelError: with the value and the remedy.
         """
         if self.mode not in MODES:
-            raise LongRangeModelError(f"the mode of long_range is '{self.mode}', known are {', '.join(MODES)}")
+            raise LongRangeModelError(
+                f"the mode of long_range is '{self.mode}', it must be 'subtracted', or 'joint' in a training of an "
+                'architecture that learns its own; leave long_range out for none'
+            )
         if not self.charges:
             raise LongRangeModelError('long_range has no charges; give one for each element, e.g. {"Na": 1.0}')
         for symbol in (*self.charges, *([self.balanced_by] if self.balanced_by else [])):

@@ -67,8 +67,8 @@ def film_stretch(system: ChargedSystem) -> int:
     :param system: charges, open along the third cell vector alone if they are a film.
     """
     length = abs(float(system.cell[2, 2]))
-    if system.pbc.tolist() != [True, True, False] or length == 0.0:
-        return 1
+    if system.pbc.tolist() != [True, True, False] or length == 0.0 or np.linalg.det(system.cell[:2, :2]) == 0.0:
+        return 1  # also of what is no slab, which check_slab tells
     return max(1, math.ceil(film_length(system.cell, system.positions[:, 2]) / length))
 
 

@@ -108,3 +108,16 @@ def test_an_element_without_columns_is_refused():
 def test_settings_that_make_no_descriptors_are_refused(values, message):
     with pytest.raises(LodeError, match=message):
         LodeSettings.from_dict(values)
+
+
+@pytest.mark.parametrize('elements', ['NaCl', ['Na', 'Xx']])
+def test_elements_that_are_no_symbols_are_refused(elements):
+    with pytest.raises(LodeError, match='it must be a list of chemical symbols'):
+        described(frame_of(places()), elements=elements)
+
+
+def test_the_extra_is_named_where_the_library_is_missing(monkeypatch):
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    message = r"^LODE needs featomic, which is not there: pip install 'aiida-edl\[descriptors\]'$"
+    with pytest.raises(LodeError, match=message):
+        described(frame_of(places()))
