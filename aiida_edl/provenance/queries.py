@@ -36,6 +36,7 @@ from aiida_edl.provenance.rows import (
     TrainedPotential,
     TrainingLabels,
 )
+from aiida_edl.science.analysis.remedies import remedy_name
 from aiida_edl.science.charge_state import ions_per_frame
 
 CREATE = {'type': LinkType.CREATE.value}
@@ -87,7 +88,8 @@ def potentials_trained_only_on(charge_label: str, study: ProcessNode | None = No
 def _trained(calculations: set[int] | None, filters: Mapping[str, Any]) -> list[TrainedPotential]:
     """Return potentials that pass the filters and were made by the given calculations."""
     query = QueryBuilder().append(CalcJobNode, tag='training', project=['id', 'uuid'])
-    keys = ('architecture', 'seed', 'training_charge_labels', 'gradient_updates', 'receptive_field', 'level_of_theory')
+    keys: tuple[str, ...] = ('architecture', 'seed', 'training_charge_labels', 'gradient_updates', 'receptive_field')
+    keys += (PotentialData.KEY_LEVEL_OF_THEORY, PotentialData.KEY_TOTAL_CHARGE_COLUMN)
     projections = ['uuid', *(f'attributes.{key}' for key in keys)]
     query.append(
         PotentialData, with_incoming='training', edge_filters=CREATE, filters=dict(filters), project=projections
@@ -99,7 +101,7 @@ def _trained(calculations: set[int] | None, filters: Mapping[str, Any]) -> list[
     wholes = with_long_range_part((row[2] for row in found), calculations)
     potentials = []
     for _, training, part, *known, dataset, split_pk, split in found:
-        architecture, seed, labels, updates, receptive_field, level = known
+        architecture, seed, labels, updates, receptive_field, level, charge_column = known
         uuid, level = wholes.get(part, (part, level))
         potentials.append(
             TrainedPotential(
@@ -114,6 +116,7 @@ def _trained(calculations: set[int] | None, filters: Mapping[str, Any]) -> list[
                 dataset=dataset,
                 split=split,
                 training=training,
+                remedy=remedy_name(charge_column is not None, part in wholes),
             )
         )
     return sorted(potentials, key=lambda row: (row.architecture, row.training_set, row.seed, row.potential))
@@ -254,18 +257,27 @@ def all_errors(study: ProcessNode | None = None) -> list[dict[str, Any]]:
 
 
 def best_force_rmse_per_architecture(study: ProcessNode | None = None) -> list[dict[str, Any]]:
-    """Return for each architecture and training set the model with the smallest force RMSE on each charge state.
+    """Return for each architecture, remedy and training set the model with the smallest force RMSE per charge state.
 
     :param study: limits the answer to one study.
     """
-    best: dict[tuple[str, str, str], dict[str, Any]] = {}
+    remedies = {row.potential: row.remedy for row in trained_potentials(study)}
+    best: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     for row in all_errors(study):
         if row['scope'] not in ('all', 'charge_state') or row['force_rmse_ev_per_angstrom'] is None:
             continue
-        key = (row['architecture'], row['training_set'], row['charge_state'])
+        remedy = remedies[row['potential']]
+        key = (row['architecture'], remedy, row['training_set'], row['charge_state'])
         if key not in best or row['force_rmse_ev_per_angstrom'] < best[key]['force_rmse_ev_per_angstrom']:
-            best[key] = row
-    columns: tuple[str, ...] = ('architecture', 'training_set', 'charge_state', 'seed', 'force_rmse_ev_per_angstrom')
+            best[key] = {**row, 'remedy': remedy}
+    columns: tuple[str, ...] = (
+        'architecture',
+        'remedy',
+        'training_set',
+        'charge_state',
+        'seed',
+        'force_rmse_ev_per_angstrom',
+    )
     columns += ('force_rmse_error_ev_per_angstrom', 'energy_rmse_ev_per_atom', 'n_frames', 'potential')
     return [{column: row[column] for column in columns} for _, row in sorted(best.items())]
 

@@ -14,7 +14,13 @@ from calculation_cases import register_toy
 pytest.importorskip('numba')
 
 from aiida_edl.provenance.methods import methods_sentences
-from aiida_edl.provenance.queries import all_errors, labels_behind_potential, trained_potentials, training_of
+from aiida_edl.provenance.queries import (
+    all_errors,
+    best_force_rmse_per_architecture,
+    labels_behind_potential,
+    trained_potentials,
+    training_of,
+)
 from aiida_edl.provenance.remedy_queries import remedies_of_study
 from aiida_edl.provenance.results import collect
 from aiida_edl.workflows.benchmark_parts import BenchmarkSettingsError
@@ -77,6 +83,12 @@ def test_atomic_energies_are_those_of_what_is_learnt(matrix):
 def test_errors_are_those_of_the_whole(matrix):
     rows = all_errors(matrix)
     assert {row['potential'] for row in rows} == {node.uuid for node in matrix.outputs.potentials.values()}
+
+
+def test_best_models_with_and_without_electrostatics_stand_apart(matrix):
+    rows = best_force_rmse_per_architecture(matrix)
+    found = {(row['architecture'], row['remedy'], row['training_set'], row['charge_state']) for row in rows}
+    assert {('least_squares', remedy, 'mixed', 'all') for remedy in ('plain', 'long_range')} <= found
 
 
 def test_queries_follow_the_whole_back_to_its_training(matrix):
