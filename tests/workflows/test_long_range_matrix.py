@@ -13,13 +13,13 @@ from calculation_cases import register_toy
 
 pytest.importorskip('numba')
 
+from aiida_edl.provenance.lineage import training_of
 from aiida_edl.provenance.methods import methods_sentences
 from aiida_edl.provenance.queries import (
     all_errors,
     best_force_rmse_per_architecture,
     labels_behind_potential,
     trained_potentials,
-    training_of,
 )
 from aiida_edl.provenance.remedy_queries import remedies_of_study
 from aiida_edl.provenance.results import collect
