@@ -43,7 +43,7 @@ def write_report(runs: Sequence[Run], molecules: int, folder: Path) -> list[str]
         [
             {'distance (Å)': f'{radius:.3f}'}
             | {
-                f'{LABELS[name]}{kind}': f'{values[index]:.4f}'
+                f'{LABELS[name]}{kind}': f'{values[index]:.4f}' if np.isfinite(values[index]) else ''
                 for name, (_, curve) in curves.items()
                 for kind, values in (('', curve.mean), (' error', curve.error))
             }
@@ -83,7 +83,7 @@ def row_of(program: str, runs: Sequence[Run], molecules: int) -> dict[str, str]:
         'runs': str(len(_of(program, runs, 'pressure'))),
         'density (g/cm³)': _text(estimate_of(program, runs, 'density'), 1.0, 4),
         'potential energy (kJ/mol)': _text(estimate_of(program, runs, 'potential_energy'), per_molecule, 3),
-        'first peak of g(O-O)': f'{curve.mean[peak]:.3f} ± {curve.error[peak]:.3f}',
+        'first peak of g(O-O)': _with_error(curve.mean[peak], curve.error[peak]),
         'drift (meV/(atom ps))': f'{drift["drift"]:.5f} ± {drift["drift_error"]:.5f}',
         'fluctuation (meV/atom)': f'{drift["fluctuation"]:.4f}',
         'force from that of LAMMPS (eV/Å)': f'{root_mean_square(forces - reference):.1e}',
@@ -103,6 +103,11 @@ def _deviation(program: str, runs: Sequence[Run], name: str) -> str:
 def _of(program: str, runs: Sequence[Run], kind: str) -> list[Run]:
     """Return the runs of a program and kind."""
     return [run for run in runs if (run['program'], run['kind']) == (program, kind)]
+
+
+def _with_error(value: float, error: float) -> str:
+    """Return a number with its error, which one run does not have."""
+    return f'{value:.3f} ± {error:.3f}' if np.isfinite(error) else f'{value:.3f}, of one run'
 
 
 def _text(estimate: Estimate, factor: float, digits: int) -> str:

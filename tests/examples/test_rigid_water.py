@@ -106,6 +106,14 @@ def test_report_tells_differences_in_errors(tmp_path):
     assert (tmp_path / 'distances.svg').is_file()
 
 
+def test_structure_of_one_run_has_no_error(tmp_path):
+    from rigid_water.water_report import write_report
+
+    write_report([*made_runs('lammps', [0.99, 1.01]), *made_runs('torch', [1.0])], 216, tmp_path)
+    _, alone = csv.DictReader((tmp_path / 'water.csv').open(encoding='utf-8'))
+    assert alone['first peak of g(O-O)'] == '3.000, of one run'
+
+
 def test_a_program_of_which_runs_are_missing_is_left_out(tmp_path):
     from rigid_water.water_report import write_report
 
