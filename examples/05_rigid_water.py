@@ -4,8 +4,8 @@ r"""Rigid SPC/E water with charges summed by this package and by LAMMPS: density
 
 All runs start from one box of 216 molecules at 298.15 K and 1 atm. Those at constant pressure give density, potential
 energy and the distances of oxygen atoms; those at constant energy give its drift. A run stands in ``runs.json`` as soon
-as it has ended, and the same command goes on where it was stopped. It takes about three hours on one core, most of it by
-PyTorch; with ``--quick`` a minute, which tests the program and not the water.
+as it has ended, and the same command goes on where it was stopped. It takes about three hours on one core, most of it
+by PyTorch; with ``--quick`` a minute, which tests the program and not the water.
 
 Needs what the environment ``engines`` has: LAMMPS with its Python module, numba and torch-pme.
 """
