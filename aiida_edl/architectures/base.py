@@ -219,6 +219,15 @@ def architectures_told_charge() -> tuple[str, ...]:
     )
 
 
+def architectures_with_electrostatics() -> tuple[str, ...]:
+    """Return the names of the registered architectures that can learn an electrostatics of their own."""
+    return tuple(
+        name
+        for name in registered_names(ARCHITECTURES)
+        if load_member(ARCHITECTURES, name).electrostatics_option is not None
+    )
+
+
 class Architecture(abc.ABC):
     """One family of MLIPs: how its trainer is told what to do, and read back.
 
@@ -253,6 +262,9 @@ class Architecture(abc.ABC):
     """Hyperparameters that a training may change when it goes on from a checkpoint. Another shape of the model does not
     fit the checkpoint; trainers that restore their optimiser ignore another learning rate, and those that count epochs
     take another batch for another number of gradient updates."""
+    electrostatics_option: ClassVar[str | None] = None
+    """What switches on the electrostatics that the architecture learns by itself, in words; empty if nothing needs to,
+    None if it has none."""
     precisions: ClassVar[tuple[Precision, ...]] = (Precision.SINGLE, Precision.DOUBLE)
     """Precisions in which the trainer can work."""
 
@@ -287,6 +299,10 @@ class Architecture(abc.ABC):
     def total_charge_column(self, hyperparameters: Any) -> str | None:
         """Return the column of the frames that the model takes as total charge [e]; None if it knows no charge."""
         return None
+
+    def has_electrostatics(self, hyperparameters: Any) -> bool:
+        """Return whether the model learns electrostatics beyond its receptive field."""
+        return self.electrostatics_option == ''
 
     def formats_to_run(self, kind: str, wished: str = '') -> Sequence[str]:
         """Return the formats through which a model goes after its training until a program loads it.

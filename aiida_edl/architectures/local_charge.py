@@ -226,6 +226,11 @@ class LocalCharge(Architecture):
     install_command = 'aiida-edl environment create long_range'
     environment = 'long_range'
     embeds_atomic_energies = True
+    electrostatics_option = "charges other than 'none'"
+
+    def has_electrostatics(self, hyperparameters: LocalChargeHyperparameters) -> bool:
+        """Return whether atoms have charges."""
+        return hyperparameters.charges != 'none'
 
     def cutoff_radius(self, hyperparameters: LocalChargeHyperparameters) -> float:
         """Return the distance up to which the network sees neighbours [Å]."""

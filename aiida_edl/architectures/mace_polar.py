@@ -91,6 +91,7 @@ class MacePolar(MaceArchitecture):
     model_file_name = 'mace_polar.model'
     packages = ('mace-torch', 'graph-longrange', 'torch', 'e3nn', 'matscipy', 'ase', 'numpy')
     fine_tuning_modes = (FineTuningMode.NAIVE,)
+    electrostatics_option = ''
 
     def prepared(self, frames: FrameSet, job: TrainingJob) -> FrameSet:
         """Return frames as the model will see them: periodic along all cell vectors."""

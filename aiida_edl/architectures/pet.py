@@ -167,6 +167,11 @@ class Pet(Architecture):
     install_command = 'aiida-edl environment create metatrain'
     environment = 'metatrain'
     embeds_atomic_energies = True
+    electrostatics_option = "'is_long_range' true"
+
+    def has_electrostatics(self, hyperparameters: PetHyperparameters) -> bool:
+        """Return whether features interact by 1/r beyond the cutoff radius."""
+        return hyperparameters.is_long_range
 
     def cutoff_radius(self, hyperparameters: PetHyperparameters) -> float:
         """Return the cutoff radius of one layer [Å]."""

@@ -31,7 +31,7 @@ THREAD_VARIABLES = ('OMP_NUM_THREADS', 'DP_INTRA_OP_PARALLELISM_THREADS', 'DP_IN
 class EdlCalculation(CalcJob):
     """A calculation that runs a program on one process and knows its exit codes from the shared table."""
 
-    CACHE_VERSION = 6
+    CACHE_VERSION = 7
     """Raised when the same inputs would give another result, so that older calculations leave the cache."""
     EXIT_CODES: ClassVar[tuple[ExitCodeDefinition, ...]] = ()
     """Exit codes with which the calculation can end."""

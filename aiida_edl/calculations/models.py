@@ -15,10 +15,10 @@ from aiida_edl.architectures.bindings import EngineBinding
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.calculations.base import validate_code_kind
 from aiida_edl.calculations.jobs import NodeFile, folder_files
+from aiida_edl.calculations.long_range_checks import validate_long_range_part
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.md_engines.base import lost_charge
-from aiida_edl.md_engines.long_range import KINDS as LONG_RANGE_KINDS
 from aiida_edl.md_engines.long_range import MODULES as LONG_RANGE_MODULES
 from aiida_edl.md_engines.long_range import PACKAGES as LONG_RANGE_PACKAGES
 from aiida_edl.md_engines.long_range import composed_recipe
@@ -31,8 +31,6 @@ from aiida_edl.registry import (
     unknown_name_message,
 )
 from aiida_edl.science.electrostatics.long_range_model import LongRangeModel
-from aiida_edl.science.electrostatics.periodic_check import check_periodic
-from aiida_edl.science.electrostatics.slab_correction import check_slab
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.metal_charge import ToldChargeError, tells_charge, told_charges
 from aiida_edl.science.vacuum import thin_vacuum
@@ -222,7 +220,7 @@ def validate_potential(
             f'pairs that exist: {_known_pairs()}'
         )
     message = _validate_binding(potential, kind, bindings[kind], precision) or _validate_frames(potential, dataset)
-    message = message or _validate_long_range(potential, kind, dataset)
+    message = message or validate_long_range_part(potential, kind, dataset)
     if message is None and potential.total_charge_column is not None:
         message = lost_charge(kind, model_of_potential(potential, kind, 'cpu').recipe)
     return message
@@ -241,42 +239,6 @@ def _validate_binding(potential: PotentialData, kind: str, binding: EngineBindin
             f"'{potential.precision}'; leave precision out or train anew"
         )
     return None
-
-
-def _validate_long_range(potential: PotentialData, kind: str, dataset: DatasetData) -> str | None:
-    """Return one sentence if the electrostatics of a potential cannot be added here, or not to the first frame."""
-    if potential.long_range is None:
-        return None
-    if kind not in LONG_RANGE_KINDS:
-        return (
-            f"the potential has a long-range part, which '{kind}' cannot add; what can: {', '.join(LONG_RANGE_KINDS)}"
-        )
-    model = LongRangeModel.from_dict(potential.long_range)
-    binding = load_member(ARCHITECTURES, potential.architecture).bindings[kind]
-    cutoff = model.settings.cutoff_radius
-    if getattr(binding, 'fixes_coulomb_cutoff', False) and cutoff != potential.cutoff_radius:
-        return (
-            f'the long-range part of the potential has a cutoff radius of {cutoff:g} Å, but the pair style of '
-            f'{potential.architecture} lets LAMMPS have that of the potential only, {potential.cutoff_radius:g} Å; '
-            f'tune long_range with cutoff_radius {potential.cutoff_radius:g} and train anew'
-        )
-    try:
-        system = model.system_of(dataset.frame(0))
-        if model.settings.method != 'direct':
-            check_periodic(system, model.settings)
-            if not system.pbc.all():
-                check_slab(system)
-                if kind == 'lammps' and abs(float(system.cell[0] @ system.cell[1])) > 1e-6:
-                    return OBLIQUE_FILM
-    except ValueError as error:
-        return f'the long-range part of the potential does not go with frame 0: {error}'
-    return None
-
-
-OBLIQUE_FILM = (
-    'the first two cell vectors of the film are not at right angles, in which LAMMPS cannot sum the charges of a slab; '
-    'take the engine ase, or an orthogonal cell'
-)
 
 
 def _validate_frames(potential: PotentialData, dataset: DatasetData) -> str | None:

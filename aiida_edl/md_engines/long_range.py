@@ -12,6 +12,7 @@ import numpy as np
 from aiida_edl.md_engines.base import MDSettingsError
 from aiida_edl.science.electrostatics.charged_system import COULOMB_CONSTANT
 from aiida_edl.science.electrostatics.long_range_model import FRAME_PBC, LongRangeModel
+from aiida_edl.science.electrostatics.slab_correction import film_length
 from aiida_edl.science.frames import Frame
 
 MODULES = ('aiida_edl.science.electrostatics.ase_calculator',)
@@ -19,7 +20,7 @@ MODULES = ('aiida_edl.science.electrostatics.ase_calculator',)
 PACKAGES = ('numba',)
 """What they need beside numpy, scipy and ASE."""
 SLAB_FACTOR = 3.0
-"""By how much LAMMPS lengthens the cell of a slab; its manual advises 3."""
+"""By how much LAMMPS lengthens the cell of a slab at least; its manual advises 3."""
 MOST_NODES = 7
 """Largest order of the splines of LAMMPS."""
 FINENESS = 1.25
@@ -105,11 +106,16 @@ def mesh_lines(frame: Frame, box_height: float, long_range: Mapping[str, Any]) -
     """
     if not long_range:
         return []
-    settings, lines = LongRangeModel.from_dict(long_range).settings_for(frame.cell), []
+    model, lines, cell = LongRangeModel.from_dict(long_range), [], np.array(frame.cell, dtype=float)
     stretch = 1.0
     if not frame.pbc[2]:
-        lines.append(f'kspace_modify slab {SLAB_FACTOR:g}')
-        stretch = SLAB_FACTOR * box_height / float(np.linalg.norm(frame.cell[2]))
+        factor = max(SLAB_FACTOR, math.ceil(film_length(cell, frame.positions[:, 2]) / box_height))
+        lines.append(f'kspace_modify slab {factor:g}')
+        length = float(np.linalg.norm(cell[2]))
+        tuned = length if model.tuned_lengths is None else model.tuned_lengths[2]
+        cell[2] *= tuned / length
+        stretch = factor * box_height / tuned
+    settings = model.settings_for(cell)
     if settings.mesh is not None:
         fineness = FINENESS if settings.nodes > MOST_NODES else 1.0
         n_x, n_y, n_z = (math.ceil(fineness * factor * n) for factor, n in zip((1.0, 1.0, stretch), settings.mesh))

@@ -9,6 +9,7 @@ from aiida_edl.provenance.results import BenchmarkResults
 from aiida_edl.provenance.run_exclusions import count_sentence, rule_sentences
 from aiida_edl.provenance.table_text import shown
 from aiida_edl.science.analysis.training_sets import TrainingKind, TrainingSet
+from aiida_edl.science.electrostatics.tuning_request import TuningRequest
 
 PICOSECOND = 1000.0
 """fs in one ps."""
@@ -29,6 +30,7 @@ def methods_sentences(results: BenchmarkResults, plugins: Mapping[str, str]) -> 
         _labels(results),
         _training_sets(results),
         *_architectures(results),
+        *_electrostatics(results),
         _production(results),
         _quality(results),
         _versions(results, plugins),
@@ -163,6 +165,22 @@ def _architectures(results: BenchmarkResults) -> list[str]:
         sentences.append(
             f'{name}: {len(members)} models, seeds {shown(sorted({item.seed for item in members}))}, {shown(updates)} '
             f'gradient updates, receptive field {shown(fields)} Å{precision}' + (f' ({listed}).' if listed else '.')
+        )
+    return sentences
+
+
+def _electrostatics(results: BenchmarkResults) -> list[str]:
+    """Return which charges stand beside the potentials of an architecture, and how they are summed."""
+    sentences, trained = [], {potential.architecture for potential in results.potentials}
+    for key, part in sorted(results.settings.get('architectures', {}).items()):
+        if key not in trained or not (asked := part.get('long_range')):
+            continue
+        request = TuningRequest.from_dict(asked)
+        charges = ', '.join(f'{symbol} {charge:+g} e' for symbol, charge in request.charges.items())
+        balance = f'; {request.balanced_by} carries what makes a frame neutral' if request.balanced_by else ''
+        sentences.append(
+            f'The Coulomb energy of fixed charges ({charges}{balance}) was taken off the labels of {key} and added to '
+            f'its potentials, summed by {request.method.upper()} to a force error of {request.force_error:g} eV/Å.'
         )
     return sentences
 

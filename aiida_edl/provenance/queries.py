@@ -18,13 +18,13 @@ from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.provenance.graph import (
     SINGLE_POINT_PREFIX,
-    SPLIT_LABEL_PREFIX,
     STAGES,
     CalledProcess,
     batches,
     calculations_of,
     called_processes,
 )
+from aiida_edl.provenance.lineage import CREATE, training_of, training_set_names, with_long_range_part
 from aiida_edl.provenance.rows import (
     Cost,
     DependentFigure,
@@ -35,10 +35,9 @@ from aiida_edl.provenance.rows import (
     TrainedPotential,
     TrainingLabels,
 )
+from aiida_edl.science.analysis.remedies import remedy_name
 from aiida_edl.science.charge_state import ions_per_frame
 
-CREATE = {'type': LinkType.CREATE.value}
-"""Filter on links from a calculation to what it made."""
 SUMMARY_LABELS = ('training_summary', 'evaluation_summary', 'md_summary', 'label_summary')
 """Outputs in which engines state times and versions."""
 FIGURE_SOURCES = {
@@ -82,7 +81,8 @@ def potentials_trained_only_on(charge_label: str, study: ProcessNode | None = No
 def _trained(calculations: set[int] | None, filters: Mapping[str, Any]) -> list[TrainedPotential]:
     """Return potentials that pass the filters and were made by the given calculations."""
     query = QueryBuilder().append(CalcJobNode, tag='training', project=['id', 'uuid'])
-    keys = ('architecture', 'seed', 'training_charge_labels', 'gradient_updates', 'receptive_field', 'level_of_theory')
+    keys: tuple[str, ...] = ('architecture', 'seed', 'training_charge_labels', 'gradient_updates', 'receptive_field')
+    keys += (PotentialData.KEY_LEVEL_OF_THEORY, PotentialData.KEY_TOTAL_CHARGE_COLUMN)
     projections = ['uuid', *(f'attributes.{key}' for key in keys)]
     query.append(
         PotentialData, with_incoming='training', edge_filters=CREATE, filters=dict(filters), project=projections
@@ -91,9 +91,11 @@ def _trained(calculations: set[int] | None, filters: Mapping[str, Any]) -> list[
     query.append(ArrayData, with_outgoing='training', edge_filters={'label': 'split'}, project=['id', 'uuid'])
     found = [row for row in query.all() if calculations is None or row[0] in calculations]
     names = training_set_names({row[-2] for row in found})
+    wholes = with_long_range_part((row[2] for row in found), calculations)
     potentials = []
-    for _, training, uuid, *known, dataset, split_pk, split in found:
-        architecture, seed, labels, updates, receptive_field, level = known
+    for _, training, part, *known, dataset, split_pk, split in found:
+        architecture, seed, labels, updates, receptive_field, level, charge_column = known
+        uuid, level = wholes.get(part, (part, level))
         potentials.append(
             TrainedPotential(
                 potential=uuid,
@@ -107,26 +109,10 @@ def _trained(calculations: set[int] | None, filters: Mapping[str, Any]) -> list[
                 dataset=dataset,
                 split=split,
                 training=training,
+                remedy=remedy_name(charge_column is not None, part in wholes),
             )
         )
     return sorted(potentials, key=lambda row: (row.architecture, row.training_set, row.seed, row.potential))
-
-
-def training_set_names(splits: set[int]) -> dict[int, str]:
-    """Return the name of the training set of each split: its label, else that of the call that made it.
-
-    :param splits: identifiers of split nodes.
-    """
-    names: dict[int, str] = {}
-    for identifiers in batches(splits):
-        query = QueryBuilder().append(
-            ArrayData, filters={'id': {'in': identifiers}}, project=['id', 'label'], tag='split'
-        )
-        query.append(ProcessNode, with_outgoing='split', edge_filters=CREATE, tag='function')
-        query.append(WorkChainNode, with_outgoing='function', edge_project='label')
-        for pk, label, call_label in query.all():
-            names[pk] = label or call_label.removeprefix(SPLIT_LABEL_PREFIX)
-    return names
 
 
 def labels_behind_potential(potential: PotentialData) -> list[TrainingLabels]:
@@ -135,9 +121,7 @@ def labels_behind_potential(potential: PotentialData) -> list[TrainingLabels]:
     :param potential: the potential.
     :raises ValueError: if no training calculation made it, e.g. because it was imported.
     """
-    training = potential.creator
-    if training is None:
-        raise ValueError(f'potential {potential.uuid} was not trained here, so its labels are unknown')
+    training = training_of(potential)
     dataset, split = training.inputs.dataset, training.inputs.split
     offsets, numbers = dataset.get_array('offsets'), dataset.get_array('numbers')
     ions = ions_per_frame(numbers, offsets)
@@ -213,18 +197,27 @@ def all_errors(study: ProcessNode | None = None) -> list[dict[str, Any]]:
 
 
 def best_force_rmse_per_architecture(study: ProcessNode | None = None) -> list[dict[str, Any]]:
-    """Return for each architecture and training set the model with the smallest force RMSE on each charge state.
+    """Return for each architecture, remedy and training set the model with the smallest force RMSE per charge state.
 
     :param study: limits the answer to one study.
     """
-    best: dict[tuple[str, str, str], dict[str, Any]] = {}
+    remedies = {row.potential: row.remedy for row in trained_potentials(study)}
+    best: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     for row in all_errors(study):
         if row['scope'] not in ('all', 'charge_state') or row['force_rmse_ev_per_angstrom'] is None:
             continue
-        key = (row['architecture'], row['training_set'], row['charge_state'])
+        remedy = remedies[row['potential']]
+        key = (row['architecture'], remedy, row['training_set'], row['charge_state'])
         if key not in best or row['force_rmse_ev_per_angstrom'] < best[key]['force_rmse_ev_per_angstrom']:
-            best[key] = row
-    columns: tuple[str, ...] = ('architecture', 'training_set', 'charge_state', 'seed', 'force_rmse_ev_per_angstrom')
+            best[key] = {**row, 'remedy': remedy}
+    columns: tuple[str, ...] = (
+        'architecture',
+        'remedy',
+        'training_set',
+        'charge_state',
+        'seed',
+        'force_rmse_ev_per_angstrom',
+    )
     columns += ('force_rmse_error_ev_per_angstrom', 'energy_rmse_ev_per_atom', 'n_frames', 'potential')
     return [{column: row[column] for column in columns} for _, row in sorted(best.items())]
 

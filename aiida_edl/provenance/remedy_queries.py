@@ -10,19 +10,18 @@ from aiida.orm import ProcessNode, QueryBuilder
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.provenance.queries import all_errors
 from aiida_edl.science.analysis.remedies import (
-    CHARGE_CONDITIONED,
-    PLAIN,
     RemedyComparison,
     RemedyTag,
     compare_remedies,
+    remedy_name,
 )
 
 
 def remedies_of_study(study: ProcessNode | None = None) -> RemedyComparison | None:
-    """Return plain, charge-conditioned and single models of each architecture side by side.
+    """Return plain, charge-conditioned, long-range and single models of each architecture side by side.
 
-    What a potential was trained on, and whether it is told a charge, is read from its node; other remedies, which
-    nodes do not know, are compared by ``edl.compare_remedies`` with tags.
+    What a potential was trained on, whether it is told a charge and has a long-range part is read from its node; other
+    remedies, which nodes do not know, are compared by ``edl.compare_remedies`` with tags.
 
     :param study: limits the answer to one study.
     :return: None if there are no errors.
@@ -38,15 +37,15 @@ def potential_tags(uuids: Iterable[str]) -> dict[str, RemedyTag]:
 
     :param uuids: UUIDs of potentials.
     """
-    names = ('architecture', 'total_charge_column', 'training_charge_labels')
+    names = ('architecture', 'total_charge_column', PotentialData.KEY_LONG_RANGE, 'training_charge_labels')
     query = QueryBuilder().append(
         PotentialData,
         filters={'uuid': {'in': sorted(uuids) or ['']}},
         project=['uuid', *(f'attributes.{name}' for name in names)],
     )
     return {
-        uuid: RemedyTag(architecture, PLAIN if column is None else CHARGE_CONDITIONED, tuple(labels))
-        for uuid, architecture, column, labels in query.all()
+        uuid: RemedyTag(architecture, remedy_name(column is not None, long_range is not None), tuple(labels))
+        for uuid, architecture, column, long_range, labels in query.all()
     }
 
 

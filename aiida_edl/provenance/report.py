@@ -29,6 +29,7 @@ from aiida_edl.provenance.table_formats import printed, printed_columns
 from aiida_edl.provenance.table_text import shown, to_csv
 from aiida_edl.provenance.tables import TABLES
 from aiida_edl.registry import unknown_name_message
+from aiida_edl.science.analysis.remedies import PLAIN
 
 PAGE = 'report.html'
 """Name of the page."""
@@ -156,8 +157,10 @@ def _page(
     )
     environment.filters['shown'] = shown
     environment.filters['seconds'] = format_seconds
+    has_remedies = any(row['remedy'] != PLAIN for row in best)
     best_columns = {
         'architecture': 'architecture',
+        **({'remedy': 'remedy'} if has_remedies else {}),
         'training_set': 'training set',
         'charge_state': 'charge state',
         'seed': 'seed',

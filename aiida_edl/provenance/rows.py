@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aiida_edl.science.analysis.remedies import PLAIN
+
 
 @dataclass(frozen=True)
 class TrainedPotential:
@@ -34,6 +36,8 @@ class TrainedPotential:
     """UUID of the split."""
     training: str
     """UUID of the calculation."""
+    remedy: str = PLAIN
+    """What was done about the charge: whether it is told one, and whether electrostatics is added."""
 
     @property
     def name(self) -> str:

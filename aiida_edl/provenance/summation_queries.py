@@ -33,6 +33,10 @@ class SummationResult:
     """Largest difference of a force from the difference of energies [eV/Å]."""
     largest_lattice_error: float | None
     """Largest relative error of the energy of a lattice at the smallest target that was met."""
+    n_wrong_gradients: int | None
+    """Results whose forces are not the gradient of the energy."""
+    perfect_lattice_error: float | None
+    """Largest relative error of the energy of a perfect lattice with tight numbers."""
     report: str
     """UUID of the report."""
 
@@ -50,7 +54,7 @@ def summation_results(study: ProcessNode | None = None) -> list[SummationResult]
     query.append(Dict, with_incoming='function', edge_filters=edge, project=['id', 'uuid', 'attributes.methods'])
     names = [name for name in SummationResult.__dataclass_fields__ if name != 'report']
     return [
-        SummationResult(**{name: row[name] for name in names}, report=uuid)
+        SummationResult(**{name: row.get(name) for name in names}, report=uuid)
         for pk, _, uuid, methods in sorted(query.all(), key=lambda entry: entry[1])
         if calculations is None or pk in calculations
         for row in methods

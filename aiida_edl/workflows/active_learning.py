@@ -14,6 +14,7 @@ from aiida_edl.calculations.functions.extend_dataset import extend_dataset
 from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
 from aiida_edl.calculations.functions.learning_report import learning_report
 from aiida_edl.calculations.functions.learning_round import learning_round
+from aiida_edl.calculations.functions.subtract_electrostatics import subtract_electrostatics
 from aiida_edl.calculations.molecular_dynamics import MolecularDynamicsCalculation
 from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.data.dataset import DatasetData
@@ -32,7 +33,7 @@ from aiida_edl.workflows.labelling import LabellingWorkChain
 from aiida_edl.workflows.learning_bookkeeping import mean_force_error, members_of, wall_seconds, why_not_converged
 from aiida_edl.workflows.learning_steps import CONVERGED
 from aiida_edl.workflows.protocols.mixin import ProtocolMixin
-from aiida_edl.workflows.training import TrainingWorkChain
+from aiida_edl.workflows.training import TrainingWorkChain, is_subtracted
 
 FROM_ROUND = ('dataset', 'split', 'seed', 'elements', 'atomic_energies')
 """Inputs of a training that follow from the round."""
@@ -87,6 +88,7 @@ class ActiveLearningWorkChain(LabelCheckMixin, ExplorationMixin, ProtocolMixin, 
         )
         spec.input('max_iterations', valid_type=Int, default=lambda: Int(5), help='How often a job is started at most.')
         spec.expose_inputs(TrainingCalculation, namespace='training', exclude=(*FROM_ROUND, *NOT_REPEATED))
+        TrainingWorkChain.expose_long_range(spec)
         spec.expose_inputs(MolecularDynamicsCalculation, namespace='md', exclude=FROM_RUN)
         spec.expose_inputs(LabellingWorkChain, namespace='labelling', exclude=('dataset',))
         spec.inputs.validator = validate_active_learning
@@ -192,8 +194,13 @@ class ActiveLearningWorkChain(LabelCheckMixin, ExplorationMixin, ProtocolMixin, 
         if 'atomic_energies' in self.inputs:
             self.ctx.atomic_energies = self.inputs.atomic_energies
         else:
+            learnt = self.ctx.dataset
+            if is_subtracted(long_range := self.inputs.get('long_range')):
+                learnt = self.call_once(
+                    subtract_electrostatics, 'subtract_electrostatics', dataset=learnt, long_range=long_range
+                )
             self.ctx.atomic_energies = self.call_once(
-                fit_atomic_energies, 'fit_atomic_energies', dataset=self.ctx.dataset, split=self.ctx.split
+                fit_atomic_energies, 'fit_atomic_energies', dataset=learnt, split=self.ctx.split
             )
 
     def _extend(self, dataset: DatasetData, split: ArrayData, **labelled: DatasetData) -> ArrayData:
@@ -232,6 +239,7 @@ class ActiveLearningWorkChain(LabelCheckMixin, ExplorationMixin, ProtocolMixin, 
         label = self._label('committee')
         child = self.submit(
             EnsembleTrainingWorkChain,
+            **self.exposed_inputs(TrainingWorkChain),
             training=training,
             seeds=self.inputs.seeds,
             max_iterations=self.inputs.max_iterations,

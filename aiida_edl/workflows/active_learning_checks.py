@@ -17,7 +17,7 @@ from aiida_edl.md_engines.base import MDEngine, MDSettings
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
 from aiida_edl.science.metal_charge import tells_charge
 from aiida_edl.workflows.active_learning_settings import ActiveLearningSettings, StartFrom
-from aiida_edl.workflows.assessment_checks import refuse_engine
+from aiida_edl.workflows.assessment_checks import refuse_engine, validate_electrostatics
 
 
 def validate_active_learning(inputs: Mapping[str, Any], _: Any) -> str | None:
@@ -35,7 +35,10 @@ def validate_active_learning(inputs: Mapping[str, Any], _: Any) -> str | None:
     message = _validate_data(inputs) or _validate_start(settings, architecture)
     message = message or _validate_charges(architecture, training, inputs['structures'])
     message = message or _validate_dynamics(architecture, md, inputs['structures'])
-    return message or TrainingCalculation.validate(_first_training(inputs))
+    first = _first_training(inputs)
+    of_runs = {'training': first, 'engine': md['engine'], 'md_settings': md['settings']}
+    message = message or TrainingCalculation.validate(first)
+    return message or validate_electrostatics({**inputs, **of_runs}, architecture)
 
 
 def _validate_data(inputs: Mapping[str, Any]) -> str | None:

@@ -12,13 +12,16 @@ from aiida_edl.architectures.bindings import NATIVE
 from aiida_edl.architectures.conversion import ConversionError
 from aiida_edl.calculations.base import validate_code_kind
 from aiida_edl.calculations.evaluation import BINDING
+from aiida_edl.calculations.long_range_checks import refuse_long_range, validate_charges
 from aiida_edl.calculations.models import refuse_thin_vacuum, validate_vacuum
 from aiida_edl.calculations.molecular_dynamics import validate_frame
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.md_engines.base import MDEngine, MDSettings
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
+from aiida_edl.science.electrostatics.long_range_model import LongRangeModel
 from aiida_edl.science.metal_charge import tells_charge
+from aiida_edl.workflows.training import is_subtracted, validate_parts
 
 
 def validate_assessment(inputs: Mapping[str, Any], _: Any) -> str | None:
@@ -32,7 +35,34 @@ def validate_assessment(inputs: Mapping[str, Any], _: Any) -> str | None:
     if not len(training['split'].get_array('test')):
         return "the array 'test' of the split is empty; keep some frames apart to measure the errors"
     architecture: Architecture = load_member(ARCHITECTURES, training['architecture'].value)
-    return _validate_runs(inputs, architecture) or _validate_test_frames(inputs, architecture)
+    message = _validate_runs(inputs, architecture) or _validate_test_frames(inputs, architecture)
+    return message or validate_electrostatics(inputs, architecture)
+
+
+def validate_electrostatics(inputs: Mapping[str, Any], architecture: Architecture) -> str | None:
+    """Return one sentence if electrostatics cannot be learnt, or cannot be added where the potential is tested or run.
+
+    :param inputs: ``training``, and as far as they are given ``long_range``, ``structures``, ``engine`` and
+        ``md_settings``.
+    :param architecture: what is trained.
+    """
+    if message := validate_parts(inputs):
+        return message
+    long_range = inputs.get('long_range')
+    if long_range is None or not is_subtracted(long_range):
+        return None
+    model = LongRangeModel.from_dict(long_range.get_dict())
+    kinds = [BINDING]
+    if inputs.get('md_settings') is not None and inputs.get('engine') is not None:
+        kinds.append(str(load_member(MD_ENGINES, inputs['engine'].value).binding_kind))
+    for kind in kinds:
+        cutoffs = (_cutoff_radius(inputs, architecture), model.settings.cutoff_radius)
+        if message := refuse_long_range(kind, architecture.name, *cutoffs):
+            return message
+        for label, structure in sorted((inputs.get('structures') or {}).items()):
+            if message := validate_charges(model, structure, for_lammps=kind == 'lammps'):
+                return f"structure '{label}': {message}"
+    return None
 
 
 def validate_given_assessment(inputs: Mapping[str, Any], _: Any) -> str | None:

@@ -54,11 +54,17 @@ class BenchmarkAssessmentsMixin(GivenPotentialsMixin, BenchmarkReferenceMixin):
             'precision': Str(values.precision),
             'elements': List(list(self.ctx.dataset.elements)),
             'atomic_energies': self.ctx.atomic_energies,
+            **self._of_long_range(model, 'atomic_energies'),
             'gradient_updates': Int(values.gradient_updates),
             'device': Str(values.device),
             'code': self.inputs.codes[model.architecture],
             'metadata': self._options(model.architecture),
         }
+
+    def _of_long_range(self, model: Model, name: str) -> dict[str, Any]:
+        """Return an input that follows from the electrostatics beside a model, none without any."""
+        prepared = self.ctx.get('long_range', {}).get(model.architecture)
+        return {} if prepared is None else {name: prepared[name]}
 
     def _run_inputs(self, model: Model) -> dict[str, Any]:
         """Return from which frames a model is run, and how."""
@@ -88,7 +94,9 @@ class BenchmarkAssessmentsMixin(GivenPotentialsMixin, BenchmarkReferenceMixin):
 
     def _models(self) -> list[Model]:
         """Return the models of the training sets that there are, and the potentials that are given."""
-        trained = [model for model in self.settings.models() if model.set_name in self.ctx.splits]
+        lost = {key for key, prepared in self.ctx.get('long_range', {}).items() if prepared is None}
+        models = (model for model in self.settings.models() if model.architecture not in lost)
+        trained = [model for model in models if model.set_name in self.ctx.splits]
         return [*trained, *self.given_models()]
 
     def _models_left(self) -> list[Model]:
@@ -122,6 +130,7 @@ class BenchmarkAssessmentsMixin(GivenPotentialsMixin, BenchmarkReferenceMixin):
             PotentialAssessmentWorkChain,
             model.key,
             training=self._training_inputs(model),
+            **self._of_long_range(model, 'long_range'),
             **self._run_inputs(model),
             max_iterations=Int(settings.max_iterations),
             engine=Str(settings.md_engine(model.architecture)),

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from aiida_edl.architectures.base import Architecture
 from aiida_edl.architectures.protocols import hyperparameter_protocol
 from aiida_edl.calculations.evaluation import BINDING
+from aiida_edl.calculations.long_range_checks import missing_package, refuse_long_range
 from aiida_edl.md_engines.base import MDEngine, MDSettings
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, unknown_name_message
 from aiida_edl.science.analysis.interface_profiles import ProfileSettings
 from aiida_edl.science.analysis.training_sets import TrainingKind, TrainingSet
+from aiida_edl.science.electrostatics.charged_system import NEUTRAL
+from aiida_edl.science.electrostatics.tuning_request import TuningRequest
 from aiida_edl.science.structures.metal_water_interface import BOTTOM_MARGIN, InterfaceSettings, check_room
 from aiida_edl.workflows.assessment_checks import refuse_engine
 from aiida_edl.workflows.benchmark_parts import BenchmarkSettingsError
@@ -205,6 +208,43 @@ def _check_architecture(settings: BenchmarkSettings, name: str) -> None:
     engine, md = load_member(MD_ENGINES, settings.md_engine(name)), MDSettings.from_dict(settings.production.md)
     if reason := refuse_engine(member, engine, md, part.model_format):
         raise BenchmarkSettingsError(reason)
+    if part.long_range:
+        _check_long_range(settings, name, str(engine.binding_kind))
+
+
+def _check_long_range(settings: BenchmarkSettings, name: str, kind: str) -> None:
+    """Check that every element has a charge, and that tests and runs can add the electrostatics."""
+    part, member = settings.architectures[name], load_member(ARCHITECTURES, settings.architecture_of(name))
+    request, interface = TuningRequest.from_dict(part.long_range), InterfaceSettings.from_dict(settings.structure)
+    elements = {interface.metal, 'O', 'H', *([settings.ion] if any(settings.charge_states) else [])}
+    if missing := sorted(elements - set(request.untuned().elements)):
+        raise BenchmarkSettingsError(
+            f'long_range of {name} has no charge of {", ".join(missing)}; give it one, or name it in balanced_by'
+        )
+    _check_neutral(settings, name, request)
+    if reason := missing_package():
+        raise BenchmarkSettingsError(reason)
+    values = {**hyperparameter_protocol(member.name, part.protocol), **part.hyperparameters}
+    cutoff_radius = member.cutoff_radius(member.make_hyperparameters(values))
+    for each in (BINDING, kind):
+        if reason := refuse_long_range(each, member.name, cutoff_radius, request.cutoff_radius):
+            raise BenchmarkSettingsError(reason)
+
+
+def _check_neutral(settings: BenchmarkSettings, name: str, request: TuningRequest) -> None:
+    """Check that the charges of every structure sum to zero, or that it is said what makes up for them."""
+    metal = InterfaceSettings.from_dict(settings.structure).metal
+    if request.balanced_by == metal or request.has_background:
+        return
+    charges = request.charges
+    parts = {'water': charges.get('O', 0.0) + 2.0 * charges.get('H', 0.0), metal: charges.get(metal, 0.0)}
+    if any(settings.charge_states):
+        parts[settings.ion] = charges.get(settings.ion, 0.0)
+    if charged := [part for part, charge in parts.items() if abs(charge) > NEUTRAL]:
+        raise BenchmarkSettingsError(
+            f'the charges of long_range of {name} do not make neutral cells: {", ".join(charged)} is charged; name '
+            f'{metal} in balanced_by'
+        )
 
 
 def _check_names(settings: BenchmarkSettings) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.calculations.base import DEVICES
 from aiida_edl.registry import unknown_name_message
+from aiida_edl.science.electrostatics.tuning_request import TuningRequest
 from aiida_edl.science.label_gate import GateSettings
 from aiida_edl.science.selection import SelectionMethod
 from aiida_edl.typed_fields import checked_fields
@@ -32,7 +33,11 @@ def part_from_dict(cls: type[PartType], name: str, values: Any) -> PartType:
     if not isinstance(values, Mapping):
         raise BenchmarkSettingsError(f'{name} is {values!r}, it must hold settings by name')
     checked = checked_fields(cls, values, 'setting', BenchmarkSettingsError, f' of {name}')
-    required = {field.name for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING}  # type: ignore[arg-type]
+    required = {
+        field.name
+        for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
     if missing := sorted(required - set(values)):
         raise BenchmarkSettingsError(f'settings {missing} of {name} are missing; start from a protocol')
     return cls(**checked)
@@ -135,6 +140,8 @@ class ArchitecturePart:
     """Format in which that engine loads its potentials; the first that it can if empty."""
     architecture: str = ''
     """Entry-point name; the key of this part if empty. One architecture can be there under several keys."""
+    long_range: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Fields of ``TuningRequest``: the electrostatics of fixed charges beside its potentials; none if empty."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -146,6 +153,8 @@ class ArchitecturePart:
             raise BenchmarkSettingsError(unknown_name_message('precision', self.precision, known))
         if self.device not in DEVICES:
             raise BenchmarkSettingsError(f"device is '{self.device}', it must be one of {', '.join(DEVICES)}")
+        if self.long_range:
+            TuningRequest.from_dict(self.long_range)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from aiida_edl.calculations.functions.join_datasets import join_datasets
 from aiida_edl.calculations.functions.nested_training_sets import nested_training_sets, size_label
 from aiida_edl.calculations.functions.select_frames import select_frames
 from aiida_edl.calculations.functions.split_dataset import split_dataset
+from aiida_edl.calculations.functions.subtract_electrostatics import subtract_electrostatics
+from aiida_edl.calculations.functions.tune_long_range import tune_long_range
 from aiida_edl.science.structures.metal_water_interface import InterfaceSettingsError, PackingError
 from aiida_edl.workflows.benchmark_models import Model
 from aiida_edl.workflows.benchmark_settings import MD_CODE_SUFFIX, BenchmarkSettings
@@ -183,10 +185,37 @@ class BenchmarkReferenceMixin(PartialFailuresMixin):
         )
         if self.ctx.atomic_energies is None:
             return self.exit_codes.ERROR_LABELS_NOT_USABLE.format(failures='; '.join(self.failures))
+        self._prepare_long_range(of_fit)
         self.ctx.splits = self._splits_of_all_sizes(whole)
         for name, split in self.ctx.splits.items():
             self.out(f'splits.{name}', split)
         return None
+
+    def _prepare_long_range(self, of_fit: dict[str, Any]) -> None:
+        """Tune the sums beside the potentials, and fit atomic energies to what is left of the labels.
+
+        :param of_fit: splits to whose training frames they are fitted.
+        """
+        self.ctx.long_range = {}
+        for key, part in sorted(self.settings.architectures.items()):
+            if not part.long_range:
+                continue
+            request = Dict(dict(part.long_range))
+            name = f'electrostatics of {key}, whose potentials are left out'
+            self.ctx.long_range[key] = self._prepared(key, name, request, of_fit)
+
+    def _prepared(self, key: str, name: str, request: Dict, of_fit: dict[str, Any]) -> dict[str, Any] | None:
+        """Return ``long_range`` and ``atomic_energies`` of the trainings of an architecture; None if a step failed."""
+        dataset = self.ctx.dataset
+        tuned = self.try_call(tune_long_range, name, f'tune_long_range_{key}', dataset=dataset, settings=request)
+        if tuned is None:
+            return None
+        long_range, link = tuned['long_range'], f'subtract_electrostatics_{key}'
+        rest = self.try_call(subtract_electrostatics, name, link, dataset=dataset, long_range=long_range)
+        if rest is None:
+            return None
+        energies = self.try_call(fit_atomic_energies, name, f'fit_atomic_energies_{key}', dataset=rest, **of_fit)
+        return None if energies is None else {'long_range': long_range, 'atomic_energies': energies}
 
     def _collect_labels(self) -> dict[str, dict[str, Any]]:
         """Take what labelling and analysis of each reference run gave; what failed is left out, with its reason.

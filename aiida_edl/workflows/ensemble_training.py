@@ -15,7 +15,7 @@ from aiida_edl.calculations.training import SUBSETS, TrainingCalculation, valida
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
 from aiida_edl.workflows.partial_failures import PartialFailuresMixin
-from aiida_edl.workflows.training import TrainingWorkChain
+from aiida_edl.workflows.training import TrainingWorkChain, validate_parts
 
 
 def seed_label(seed: int) -> str:
@@ -56,7 +56,7 @@ def validate_ensemble(inputs: Mapping[str, Any], _: Any) -> str | None:
     parent = {'parent_potential': next(iter(parents.values()))} if parents else {}
     if message := TrainingCalculation.validate({**training, **parent, 'split': smallest, 'seed': seed}):
         return f'a training set of {min(sizes)} frames is refused: {message}'
-    return _validate_parents(parents, inputs['seeds'].get_list())
+    return validate_parts(inputs) or _validate_parents(parents, inputs['seeds'].get_list())
 
 
 def _validate_parents(parents: Mapping[str, PotentialData], seeds: list[int]) -> str | None:
@@ -77,6 +77,7 @@ class EnsembleTrainingWorkChain(PartialFailuresMixin, WorkChain):
         """Define ports, outline and exit codes."""
         super().define(spec)
         spec.expose_inputs(TrainingCalculation, namespace='training', exclude=('checkpoint', 'seed'))
+        TrainingWorkChain.expose_long_range(spec)
         spec.input('seeds', valid_type=List, validator=validate_seeds, help='Seeds of the members, for every size.')
         spec.input(
             'training_set_sizes',
@@ -145,6 +146,7 @@ class EnsembleTrainingWorkChain(PartialFailuresMixin, WorkChain):
             }
             children[f'training_{label}'] = self.submit(
                 TrainingWorkChain,
+                **self.exposed_inputs(TrainingWorkChain),
                 training=training,
                 max_iterations=self.inputs.max_iterations,
                 metadata={'call_link_label': f'training_{label}'},

@@ -39,7 +39,7 @@ class LongRangeValidationWorkChain(InterruptibleWorkChain):
         spec.exit_code(
             700,
             'WARNING_ACCURACY_MISSED',
-            message='Not every result is within a factor of three on the safe side: {methods}',
+            message='Not every result is as right as was asked for, see the words of the report: {methods}',
         )
 
     def judge(self) -> ExitCode | None:

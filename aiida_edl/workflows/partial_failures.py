@@ -9,8 +9,8 @@ from aiida.orm import ProcessNode
 
 from aiida_edl.workflows.submission import SubmitOnceMixin
 
-REFUSALS = (ValueError, ArithmeticError, LookupError, AttributeError, TypeError)
-"""What a function of nodes raises if these do not hold what it needs, or do not go together."""
+REFUSALS = (ValueError, ArithmeticError, LookupError, AttributeError, TypeError, ImportError)
+"""What a function of nodes raises if these do not hold what it needs or do not go together, or a package is missing."""
 
 
 class PartialFailuresMixin(SubmitOnceMixin):

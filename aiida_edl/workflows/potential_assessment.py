@@ -126,6 +126,7 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
         :param spec: specification of the work chain.
         """
         spec.expose_inputs(TrainingCalculation, namespace='training', exclude=('checkpoint',))
+        TrainingWorkChain.expose_long_range(spec)
         spec.inputs.validator = validate_assessment
         spec.output('learning_curve', valid_type=ArrayData, help='Errors during training.')
 
@@ -157,6 +158,7 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, WorkChain):
         return ToContext(
             training=self.submit(
                 TrainingWorkChain,
+                **self.exposed_inputs(TrainingWorkChain),
                 training=training,
                 max_iterations=self.inputs.max_iterations,
                 metadata={'call_link_label': 'training'},

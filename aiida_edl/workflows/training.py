@@ -8,53 +8,101 @@ from typing import Any
 from aiida.engine import ProcessHandlerReport, process_handler
 from aiida.orm import CalcJobNode, Dict, List
 
-from aiida_edl.architectures.base import TrainingOutcome
+from aiida_edl.architectures.base import Architecture, TrainingOutcome, architectures_with_electrostatics
 from aiida_edl.architectures.protocols import hyperparameter_protocol
 from aiida_edl.calculations.functions.add_long_range import add_long_range
 from aiida_edl.calculations.functions.subtract_electrostatics import LESS_ELECTROSTATICS, subtract_electrostatics
+from aiida_edl.calculations.long_range_checks import missing_package, validate_charges
 from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.calculations.training_checkpoint import UPDATES_DONE
+from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import ARCHITECTURES, load_member
 from aiida_edl.science.electrostatics.long_range_model import LongRangeModel
 from aiida_edl.workflows.restart import WALLTIMES, InterruptibleWorkChain
 
 DATASETS = ('dataset', 'replay_dataset')
 """Inputs of a training whose labels it learns."""
+JOINT = 'joint'
+"""Mode in which an architecture learns its electrostatics together with the rest."""
 LEARNING_RATE_FACTOR = 0.3
 """By which the learning rate is multiplied after a divergence; dimensionless, chosen here."""
+
+
+def is_subtracted(long_range: Dict | None) -> bool:
+    """Return whether electrostatics is taken off the labels, and added to the potential.
+
+    :param long_range: input of that name.
+    """
+    return long_range is not None and long_range.get_dict().get('mode') != JOINT
 
 
 def validate_long_range(long_range: Dict | None, _: Any) -> str | None:
     """Return one sentence if the electrostatics that is to be taken off the labels has no energy."""
     if long_range is None:
         return None
+    values = long_range.get_dict()
+    if values.get('mode') == JOINT:
+        others = sorted(set(values) - {'mode'})
+        return f"mode '{JOINT}' of long_range takes nothing beside it, not {', '.join(others)}" if others else None
     try:
-        LongRangeModel.from_dict(long_range.get_dict())
+        LongRangeModel.from_dict(values)
     except ValueError as error:
         return str(error)
-    return None
+    return missing_package()
 
 
 def validate_parts(inputs: Mapping[str, Any]) -> str | None:
-    """Return one sentence if labels are less an electrostatics already, or a parent has another one.
+    """Return one sentence if the electrostatics does not go with architecture, labels or parent.
 
     :param inputs: inputs of :class:`TrainingWorkChain`.
     """
     training = inputs.get('training') or {}
     long_range = inputs.get('long_range')
-    wanted = None if long_range is None else LongRangeModel.from_dict(long_range.get_dict()).to_dict()
+    if long_range is not None and not is_subtracted(long_range) and (message := _validate_joint(training)):
+        return message
+    model = None
+    if long_range is not None and is_subtracted(long_range):
+        model = LongRangeModel.from_dict(long_range.get_dict())
     for name in DATASETS:
         dataset = training.get(name)
-        if wanted is not None and dataset is not None and dataset.level_of_theory.endswith(LESS_ELECTROSTATICS):
+        if long_range is None or dataset is None:
+            continue
+        if dataset.level_of_theory.endswith(LESS_ELECTROSTATICS):
             return f"the labels of {name} are '{dataset.level_of_theory}' already; give the whole ones"
-    parent = training.get('parent_potential')
-    if parent is not None and parent.long_range != wanted:
-        has = 'no' if parent.long_range is None else 'another'
-        return (
-            f'the parent potential has {has if wanted is not None else "a"} long-range part, the training is to have '
-            f'{"none" if wanted is None else "the one in long_range"}; give that of the parent as long_range'
-        )
-    return None
+        if model is not None and (message := validate_charges(model, dataset)):
+            return f'{name}: {message}'
+    parents = [training.get('parent_potential'), *(inputs.get('parent_potentials') or {}).values()]
+    return next((message for parent in parents if (message := _validate_parent(parent, model))), None)
+
+
+def _validate_joint(training: Mapping[str, Any]) -> str | None:
+    """Return one sentence if an architecture has no electrostatics of its own, or it is switched off."""
+    if 'architecture' not in training:
+        return None
+    architecture: Architecture = load_member(ARCHITECTURES, training['architecture'].value)
+    given = training.get('hyperparameters')
+    hyperparameters = architecture.make_hyperparameters({} if given is None else given.get_dict())
+    if architecture.has_electrostatics(hyperparameters):
+        return None
+    if architecture.electrostatics_option:
+        return f'{architecture.name} has electrostatics only with {architecture.electrostatics_option}; set it'
+    able = ', '.join(architectures_with_electrostatics())
+    return (
+        f"{architecture.name} has no electrostatics of its own: give long_range with mode 'subtracted', or take one of "
+        f'{able}'
+    )
+
+
+def _validate_parent(parent: PotentialData | None, model: LongRangeModel | None) -> str | None:
+    """Return one sentence if a parent has another long-range part than the training."""
+    wanted = None if model is None else model.to_dict()
+    if parent is None or parent.long_range == wanted:
+        return None
+    has = 'no' if parent.long_range is None else 'another'
+    return (
+        f'the parent potential has {has if wanted is not None else "a"} long-range part, the training is to have '
+        f'{"none" if wanted is None else "the one in long_range"}; give that of the parent as long_range'
+    )
 
 
 def _chained(inherited: Any) -> Any:
@@ -85,7 +133,8 @@ class TrainingWorkChain(InterruptibleWorkChain):
             required=False,
             validator=validate_long_range,
             help='Fields of ``LongRangeModel``: the electrostatics of fixed charges is taken off the labels, and added '
-            'to what the potential gives wherever it is used. `edl.tune_long_range` makes it.',
+            'to what the potential gives wherever it is used. `edl.tune_long_range` makes it. Or `mode: joint` for an '
+            'architecture that learns its own.',
         )
         spec.inputs.validator = _chained(spec.inputs.validator)
         spec.expose_outputs(TrainingCalculation)
@@ -93,7 +142,7 @@ class TrainingWorkChain(InterruptibleWorkChain):
     def setup(self) -> None:
         """Take the electrostatics off the labels, if it is to be added later."""
         super().setup()
-        if 'long_range' in self.inputs:
+        if is_subtracted(self.inputs.get('long_range')):
             for name in DATASETS:
                 if name in self.ctx.inputs:
                     self.ctx.inputs[name] = self.call_once(
@@ -105,9 +154,17 @@ class TrainingWorkChain(InterruptibleWorkChain):
 
     def out(self, output_port: str, value: Any = None) -> None:
         """Attach an output; the potential of a training on a part of the labels only with the rest added."""
-        if output_port == 'potential' and 'long_range' in self.inputs:
+        if output_port == 'potential' and is_subtracted(self.inputs.get('long_range')):
             value = self.call_once(add_long_range, 'add_long_range', potential=value, long_range=self.inputs.long_range)
         super().out(output_port, value)
+
+    @classmethod
+    def expose_long_range(cls, spec: Any) -> None:
+        """Let another chain take the electrostatics of its trainings.
+
+        :param spec: specification of that chain.
+        """
+        spec.expose_inputs(cls, include=('long_range',))
 
     @classmethod
     def get_protocol_hyperparameters(

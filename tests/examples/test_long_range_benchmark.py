@@ -146,6 +146,16 @@ def test_run_goes_on_where_it_was(tmp_path, monkeypatch):
         long_range.Results(path, {**header, 'target': 1e-4})
 
 
+def test_trial_that_used_no_processor_has_a_time():
+    from parts.lammps_sums import step_times, trial_seconds
+
+    log = (
+        'Loop time of 5e-05 on 1 procs for 10 steps with 2 atoms\n\n0.0% CPU use with 1 MPI tasks x 1 OpenMP threads\n'
+    )
+    assert step_times(log) == ([5e-6], [0.0])
+    assert trial_seconds(log) == 5e-6
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(missing('engines') is not None, reason=str(missing('engines')))
 @pytest.mark.parametrize('name', ['nacl_cubic_2', 'nacl_primitive_4', 'wigner_bcc_4'])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from electrode_cases import run_lammps
@@ -109,3 +111,18 @@ def test_engines_that_cannot_add_it_are_refused():
     message = r"^'torch_sim' cannot add the long_range electrostatics of a potential; what can: ase, lammps$"
     with pytest.raises(MDSettingsError, match=message):
         composed_recipe('torch_sim', {}, MODEL)
+
+
+@pytest.mark.slow
+def test_a_film_with_little_vacuum_is_summed_alike(tmp_path):
+    frame = frame_of(slab())
+    cell = frame.cell.copy()
+    cell[2, 2] = 1.2 * np.ptp(frame.positions[:, 2])
+    thin = replace(frame, cell=cell)
+    asked = {'charges': {'Na': 1.0, 'Cl': -1.0}, 'summation': {'method': 'direct'}, 'force_error': FORCE_ERROR}
+    system = LongRangeModel(**asked).system_of(thin)
+    first, second, third = np.linalg.norm(system.cell, axis=1)
+    summation = tune(system, FORCE_ERROR).settings
+    model = LongRangeModel(**{**asked, 'summation': summation.to_dict(), 'tuned_lengths': (first, second, third)})
+    found = by_lammps(tmp_path, FrameSet.from_frames([thin]), model)
+    np.testing.assert_allclose(found.forces, CompiledSummation(summation)(system).forces, atol=1e-5)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from aiida.orm import WorkChainNode
+from aiida.common.links import LinkType
+from aiida.orm import CalcFunctionNode, WorkChainNode
 
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.provenance import queries
@@ -68,6 +69,17 @@ def test_labels_of_imported_potential_are_unknown(benchmark):
     node.store()
     with pytest.raises(ValueError, match=r'was not trained here, so its labels are unknown$'):
         queries.labels_behind_potential(node)
+
+
+def test_labels_behind_a_converted_potential_are_those_of_its_training(benchmark):
+    parent = benchmark.nodes['potentials']['mace_single_2_seed_01']
+    conversion = CalcFunctionNode()
+    conversion.base.links.add_incoming(parent, LinkType.INPUT_CALC, 'potential')
+    conversion.store()
+    converted = parent.with_files({'model.pt': b'model'}, 'another')
+    converted.base.links.add_incoming(conversion, LinkType.CREATE, 'converted_potential')
+    (row,) = queries.labels_behind_potential(converted.store())
+    assert (row.potential, row.charge_state, row.n_training) == (converted.uuid, '2Na', 4)
 
 
 def test_all_errors_name_the_model(benchmark):

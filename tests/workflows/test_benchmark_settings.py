@@ -194,7 +194,7 @@ def test_test_frames_do_not_depend_on_the_training_set():
         (
             {'architectures': {'mace': {'seed': 1}}},
             "unknown setting of mace 'seed': did you mean 'seeds'? Known: architecture, device, engine, "
-            'gradient_updates, hyperparameters, model_format, precision, protocol, seeds.',
+            'gradient_updates, hyperparameters, long_range, model_format, precision, protocol, seeds.',
         ),
         (
             {'architectures': {'mace': {'engine': 'electrode'}}},

@@ -44,7 +44,7 @@ def python_code(aiida_profile, toy):
     computer = Computer('here', 'localhost', '', 'core.local', 'core.direct', '/tmp/aiida-edl-tests/{username}').store()
     computer.set_minimum_job_poll_interval(0.0)
     computer.configure(safe_interval=0.0, use_login_shell=False)
-    code = InstalledCode(load_computer('here'), sys.executable, label='python')
+    code = InstalledCode(load_computer('here'), sys.executable, label='python_here')
     return code.store()
 
 

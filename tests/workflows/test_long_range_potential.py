@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import Dict
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
+from aiida.orm import Dict, List, Str
 from calculation_cases import (
     dataset,
     evaluation_inputs,
@@ -21,14 +24,22 @@ from calculation_cases import (
 
 pytest.importorskip('numba')
 
+from learning_cases import learning_inputs
+from toy.least_squares import LeastSquares
+
 from aiida_edl.calculations.functions.add_long_range import add_long_range
+from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
 from aiida_edl.calculations.functions.subtract_electrostatics import subtract_electrostatics
 from aiida_edl.calculations.functions.tune_long_range import tune_long_range
+from aiida_edl.calculations.long_range_checks import validate_charges
 from aiida_edl.science.electrostatics.compiled_summation import CompiledSummation
 from aiida_edl.science.electrostatics.long_range_model import LongRangeModel
+from aiida_edl.science.frames import FrameSet
+from aiida_edl.workflows.active_learning import ActiveLearningWorkChain
+from aiida_edl.workflows.ensemble_training import EnsembleTrainingWorkChain
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
 from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain
-from aiida_edl.workflows.training import TrainingWorkChain, validate_parts
+from aiida_edl.workflows.training import TrainingWorkChain, validate_long_range, validate_parts
 
 CHARGES = {'O': -0.8476, 'H': 0.4238, 'Na': 1.0}
 SUMMATION = {'method': 'p3m', 'cutoff_radius': 4.0, 'smearing': 0.8, 'mesh': [20, 20, 30], 'nodes': 5}
@@ -108,7 +119,7 @@ def test_an_element_without_charge_is_refused_before_submission(python_code):
         'edl.evaluation', {**evaluation_inputs(python_code, potential=whole, dataset=frames), 'split': None}
     )
     assert message == (
-        'the long-range part of the potential does not go with frame 0: Na has no charge in long_range, which has H, '
+        'the charges of long_range do not go with frame 0: Na has no charge in long_range, which has H, '
         'O, Au; 0 is a charge too'
     )
 
@@ -194,3 +205,124 @@ def test_a_work_chain_is_imported_without_the_compiled_sums():
         'import aiida_edl.workflows.training, aiida_edl.calculations.functions.tune_long_range\n'
     )
     subprocess.run([sys.executable, '-c', program], check=True, timeout=120)
+
+
+JOINT = {'mode': 'joint'}
+
+
+def test_an_architecture_that_learns_its_electrostatics_is_given_whole_labels(python_code, monkeypatch):
+    monkeypatch.setattr(LeastSquares, 'electrostatics_option', '')
+    _, node = run_get_node(TrainingWorkChain, training=training_inputs(python_code), long_range=Dict(JOINT))
+    assert node.is_finished_ok, node.exit_message
+    assert {child.process_label for child in node.called} == {'TrainingCalculation'}
+    assert node.outputs.potential.long_range is None
+    assert node.outputs.potential.level_of_theory == dataset().level_of_theory
+
+
+@pytest.mark.parametrize(
+    ('architecture', 'hyperparameters', 'message'),
+    [
+        ('deep_potential', {}, 'deep_potential has no electrostatics of its own: give long_range with mode'),
+        ('pet', {}, "pet has electrostatics only with 'is_long_range' true; set it"),
+        ('local_charge', {'charges': 'none'}, "local_charge has electrostatics only with charges other than 'none'"),
+    ],
+)
+def test_joint_electrostatics_needs_an_architecture_that_has_it(architecture, hyperparameters, message):
+    training = {'architecture': Str(architecture), 'hyperparameters': Dict(hyperparameters)}
+    assert validate_parts({'training': training, 'long_range': Dict(JOINT)}).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ('architecture', 'hyperparameters'),
+    [('mace_polar', {}), ('pet', {'is_long_range': True}), ('local_charge', {'charges': 'predicted'})],
+)
+def test_joint_electrostatics_of_those_that_have_it(architecture, hyperparameters):
+    training = {'architecture': Str(architecture), 'hyperparameters': Dict(hyperparameters)}
+    assert validate_parts({'training': training, 'long_range': Dict(JOINT)}) is None
+
+
+def test_joint_electrostatics_takes_no_charges():
+    values = {**LONG_RANGE, 'mode': 'joint'}
+    assert validate_long_range(Dict(values), None) == (
+        "mode 'joint' of long_range takes nothing beside it, not balanced_by, charges, summation"
+    )
+
+
+def test_every_kind_of_frame_is_looked_at_before_a_training():
+    frames = labelled_frames(4)
+    assert 11 not in frames.frame(0).numbers
+    assert 11 in frames.frame(3).numbers
+    values = {'charges': {'O': -0.8, 'H': 0.4}, 'balanced_by': 'Au', 'summation': SUMMATION}
+    message = validate_parts({'training': {'dataset': dataset(frames)}, 'long_range': Dict(values)})
+    assert message.startswith('dataset: the charges of long_range do not go with frame ')
+    assert 'Na has no charge in long_range' in message
+
+
+def test_an_ensemble_gives_its_electrostatics_to_every_member(python_code):
+    inputs = training_inputs(python_code)
+    inputs.pop('seed')
+    given = {'training': inputs, 'seeds': List([1, 2]), 'long_range': Dict(LONG_RANGE)}
+    _, node = run_get_node(EnsembleTrainingWorkChain, **given)
+    assert node.is_finished_ok, node.exit_message
+    wanted = LongRangeModel.from_dict(LONG_RANGE).to_dict()
+    assert [potential.long_range for potential in node.outputs.potentials.values()] == [wanted, wanted]
+
+
+def test_an_ensemble_is_refused_what_its_members_would_be(python_code):
+    inputs = training_inputs(python_code, dataset=subtract_electrostatics(dataset(), Dict(LONG_RANGE)))
+    inputs.pop('seed')
+    given = {'training': inputs, 'seeds': List([1, 2]), 'long_range': Dict(LONG_RANGE)}
+    with pytest.raises(ValueError, match='already; give the whole ones'):
+        run_get_node(EnsembleTrainingWorkChain, **given)
+
+
+def test_active_learning_fits_atomic_energies_to_what_is_learnt(python_code):
+    inputs = learning_inputs(python_code, long_range=Dict(LONG_RANGE))
+    chain = instantiate_process(get_manager().get_runner(), ActiveLearningWorkChain, **inputs)
+    chain.start()
+    energies = chain.ctx.atomic_energies.get_dict()
+    rest = subtract_electrostatics(chain.ctx.dataset, Dict(LONG_RANGE))
+    assert energies == fit_atomic_energies(rest, split=chain.ctx.split).get_dict()
+    assert energies != fit_atomic_energies(chain.ctx.dataset, split=chain.ctx.split).get_dict()
+
+
+def test_active_learning_with_an_engine_that_adds_no_charges_is_refused(python_code, monkeypatch):
+    monkeypatch.setitem(LeastSquares.bindings, 'torch_sim', LeastSquares.bindings['ase'])
+    inputs = learning_inputs(python_code, long_range=Dict(LONG_RANGE))
+    inputs['md'] = {**inputs['md'], 'engine': Str('torch_sim')}
+    with pytest.raises(ValueError, match="which 'torch_sim' cannot add; what can: ase, lammps"):
+        run_get_node(ActiveLearningWorkChain, **inputs)
+
+
+def test_a_parent_less_electrostatics_is_refused_for_joint_training():
+    training = {'architecture': Str('mace_polar'), 'dataset': dataset(), 'parent_potential': whole_potential()}
+    message = validate_parts({'training': training, 'long_range': Dict(JOINT)})
+    assert message.startswith('the parent potential has a long-range part, the training is to have none')
+
+
+def test_labels_less_electrostatics_are_refused_for_joint_training():
+    rest = subtract_electrostatics(dataset(), Dict(LONG_RANGE))
+    training = {'architecture': Str('mace_polar'), 'dataset': rest}
+    message = validate_parts({'training': training, 'long_range': Dict(JOINT)})
+    assert message.endswith('already; give the whole ones')
+
+
+def test_a_direct_sum_over_periodic_frames_is_refused():
+    values = {'charges': CHARGES, 'balanced_by': 'Au', 'summation': {'method': 'direct'}}
+    message = validate_parts({'training': {'dataset': dataset()}, 'long_range': Dict(values)})
+    assert 'the direct sum takes only open ones' in message
+
+
+def test_a_film_that_is_turned_in_a_later_frame_is_found():
+    film = labelled_frames(1).frame(0)
+    turned = replace(film, cell=film.cell[[2, 0, 1]])
+    node = dataset(FrameSet.from_frames([film, film, turned]).without_labels())
+    message = validate_charges(LongRangeModel.from_dict(LONG_RANGE), node)
+    assert message.startswith('the charges of long_range do not go with frame 2: ')
+
+
+def test_the_extra_is_named_where_numba_is_missing(monkeypatch):
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    assert validate_long_range(Dict(LONG_RANGE), None) == (
+        "long_range needs numba beside AiiDA, which is not there: pip install 'aiida-edl[electrostatics]'"
+    )

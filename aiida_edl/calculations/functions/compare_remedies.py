@@ -10,7 +10,7 @@ from aiida.orm import Dict
 
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import unknown_name_message
-from aiida_edl.science.analysis.remedies import CHARGE_CONDITIONED, PLAIN, RemedyTag
+from aiida_edl.science.analysis.remedies import RemedyTag, remedy_name
 from aiida_edl.science.analysis.remedies import compare_remedies as compare
 from aiida_edl.science.analysis.remedy_findings import RemedySettings
 
@@ -26,13 +26,13 @@ TAGS = ('family', 'remedy')
 def compare_remedies(settings: Dict, **models: Any) -> Dict:
     """Compare what training on several charge states costs plain models with what it costs remedied ones.
 
-    What a potential was trained on, and whether it is told a charge, is read from its node. Models of one family,
-    remedy and choice of charge states are seeds of each other.
+    What a potential was trained on, whether it is told a charge and has a long-range part is read from its node. Models
+    of one family, remedy and choice of charge states are seeds of each other.
 
     :param settings: ``confidence`` of the tests (0.95 without it), ``margin``, the share of the cost of mixing that may
         be left of it in a cure (0.2 without it), and ``tags``: by key of a model its ``family`` (its architecture
-        without it) and ``remedy`` (``charge_conditioned`` if it is told a charge, else ``plain``), e.g.
-        ``{'polar_1': {'family': 'mace', 'remedy': 'long_range'}}``.
+        without it) and ``remedy`` (``charge_conditioned`` if it is told a charge, ``long_range`` if the electrostatics
+        of fixed charges is added to it, else ``plain``), e.g. ``{'polar_1': {'family': 'mace', 'remedy': 'polar'}}``.
     :param models: for each key ``potential_<key>`` and ``errors_<key>``, the result of ``edl.error_metrics``, all on
         the same test frames.
     :return: ``verdict`` (in words), ``rows`` (force RMSE and signed energy error of each kind of model per charge
@@ -73,5 +73,5 @@ def _tag(potential: PotentialData, given: Mapping[str, str]) -> RemedyTag:
     states = tuple(potential.base.attributes.get(potential.KEY_TRAINING_CHARGE_LABELS))
     if not states:
         raise ValueError(f'the {potential.architecture} potential does not say on which charge states it was trained')
-    told = CHARGE_CONDITIONED if potential.total_charge_column is not None else PLAIN
-    return RemedyTag(given.get('family', potential.architecture), given.get('remedy', told), states)
+    remedy = remedy_name(potential.total_charge_column is not None, potential.long_range is not None)
+    return RemedyTag(given.get('family', potential.architecture), given.get('remedy', remedy), states)

@@ -18,7 +18,7 @@ def long_range_report(validation: Dict) -> Dict:
     """
     values = validation.get_dict()
     rows = values['rows']
-    summaries = summarise(rows)
+    summaries = summarise(rows, values['lattices'])
     return Dict(
         {
             'rows': rows,

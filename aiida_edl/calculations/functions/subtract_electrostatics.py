@@ -10,6 +10,8 @@ from aiida_edl.science.electrostatics.long_range_model import LongRangeModel
 
 LESS_ELECTROSTATICS = ', less the electrostatics of fixed charges'
 """End of the level of theory of such labels."""
+KEPT = ('differences',)
+"""Further attributes that hold for what is left: in what the parts of a joined set differ."""
 
 
 @calcfunction
@@ -29,4 +31,5 @@ def subtract_electrostatics(dataset: DatasetData, long_range: Dict) -> DatasetDa
         level_of_theory=f'{dataset.level_of_theory}{LESS_ELECTROSTATICS}',
         origin=dataset.base.attributes.get(dataset.KEY_ORIGIN),
         n_wet_sides=dataset.n_wet_sides,
+        attributes={key: value for key in KEPT if (value := dataset.base.attributes.get(key, None)) is not None},
     )

@@ -39,6 +39,8 @@ PLAIN = 'plain'
 """Models that are told nothing of the charge and see no farther than their layers."""
 CHARGE_CONDITIONED = 'charge_conditioned'
 """Models that are told a charge."""
+LONG_RANGE = 'long_range'
+"""Models to which the electrostatics of fixed charges is added."""
 QUANTITIES = {'force_rmse': 'eV/Å', 'energy_shift': 'eV/atom'}
 """What is compared, with units."""
 COLUMNS = {
@@ -48,6 +50,19 @@ COLUMNS = {
 """Columns of the table of errors that hold it."""
 
 
+def remedy_name(is_told_charge: bool, has_long_range: bool) -> str:
+    """Return the name of what was done about the charge of a model.
+
+    >>> remedy_name(False, False), remedy_name(True, True)
+    ('plain', 'charge_conditioned_and_long_range')
+
+    :param is_told_charge: whether the model is told a charge.
+    :param has_long_range: whether the electrostatics of fixed charges is added to it.
+    """
+    names = [name for name, is_so in ((CHARGE_CONDITIONED, is_told_charge), (LONG_RANGE, has_long_range)) if is_so]
+    return '_and_'.join(names) or PLAIN
+
+
 @dataclass(frozen=True)
 class RemedyTag:
     """What a model is in this comparison."""
@@ -55,7 +70,7 @@ class RemedyTag:
     family: str
     """Models that differ by training set, remedy and seed alone, e.g. ``'mace'``."""
     remedy: str
-    """``'plain'``, ``'charge_conditioned'``, or any other name, e.g. ``'long_range'``."""
+    """That of :func:`remedy_name`, or any other."""
     charge_states: tuple[str, ...]
     """Charge labels of the training set."""
 

@@ -54,7 +54,8 @@ class WithElectrostatics(Calculator):  # type: ignore[misc]  # ASE is not typed
         energy = seen.get_potential_energy()
         given = self.short_range.results
         frame = Frame(self.atoms.numbers, self.atoms.positions, self.atoms.cell.array, pbc)
-        added = self._sum(frame.cell)(self.model.system_of(frame))
+        system = self.model.system_of(frame)
+        added = self._sum(system.cell)(system)
         total = float(given.get('free_energy', energy)) + added.energy
         self.results = {'energy': total, 'free_energy': total, 'forces': np.array(forces) + added.forces}
         if given.get('stress') is not None and pbc.all():

@@ -11,12 +11,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from aiida_edl.science.electrostatics.memory_check import check_memory
 from aiida_edl.science.frames import Floats
 
 BINS_PER_CUTOFF = 2
 """Bins along a cutoff: finer ones hold fewer atoms in vain, but are more."""
 MOST_BINS = 8
 """Bins for each atom, at most: an empty box needs none."""
+BYTES_PER_PAIR = 28
+"""Both atoms and a shift [bytes]."""
 SPARE = 1.1
 """Room for pairs over their number at even density; if it does not suffice, it is doubled."""
 
@@ -27,6 +30,7 @@ def periodic_pairs(positions: Floats, cell: Floats, cutoff: float) -> tuple[NDAr
     :param positions: Cartesian positions [Å], shape ``(n_atoms, 3)``; they may lie outside the cell.
     :param cell: cell vectors as rows [Å], shape ``(3, 3)``.
     :param cutoff: distance up to which pairs are listed [Å]; one longer than the cell takes in several images.
+    :raises aiida_edl.science.electrostatics.charged_system.ChargedSystemError: if they do not fit into the memory.
     """
     cell = np.array(cell, dtype=np.float64, order='C')  # of a file it may be read-only
     inverse = np.linalg.inv(cell)
@@ -47,6 +51,8 @@ def periodic_pairs(positions: Floats, cell: Floats, cutoff: float) -> tuple[NDAr
     density = len(positions) / abs(np.linalg.det(cell)) * len(filling) / np.count_nonzero(filling)
     room = int(SPARE * len(positions) * (density * 2.1 * cutoff**3 + 60.0))
     while True:
+        remedy = 'take a shorter cutoff with a finer mesh'
+        check_memory(room * BYTES_PER_PAIR, f'{room} pairs within {cutoff:g} Å', remedy)
         pairs, shifts = np.empty((room, 2), dtype=np.int64), np.empty((room, 3), dtype=np.int32)
         found = list_pairs(places, order, starts, home, cell, counts, reach, cutoff, pairs, shifts)
         if found >= 0:

@@ -19,6 +19,7 @@ from aiida_edl.science.electrostatics import compiled_sums
 from aiida_edl.science.electrostatics.charged_system import COULOMB_CONSTANT, ChargedSystem, ChargedSystemError
 from aiida_edl.science.electrostatics.compiled_mesh import gather_of, spread_of
 from aiida_edl.science.electrostatics.electrostatic_result import ElectrostaticResult
+from aiida_edl.science.electrostatics.memory_check import check_memory
 from aiida_edl.science.electrostatics.pairs import NeighbourPairs, all_pairs, neighbour_pairs, overlapping_atoms
 from aiida_edl.science.electrostatics.periodic_check import check_periodic
 from aiida_edl.science.electrostatics.slab_correction import slab_correction
@@ -26,6 +27,8 @@ from aiida_edl.science.electrostatics.spline_factors import spline_factors
 from aiida_edl.science.electrostatics.summation_settings import SummationSettings, SummationSettingsError
 from aiida_edl.science.frames import Floats
 
+BYTES_PER_POINT = 36
+"""Of a mesh: charges, their transform, influence function and potential [bytes]."""
 TABLE_LENGTH = 8192
 """Rows of the table of erfc(α r)/r; 256 kB, which stays in the cache of a processor."""
 TABLE_ERROR = 1e-7
@@ -130,6 +133,10 @@ class CompiledSummation:
         fractions = system.positions @ inverse
         fractions -= np.floor(fractions)
         fractions[fractions >= 1.0] = 0.0  # of a tiny negative number, less its floor
+        n_points = math.prod(settings.mesh)
+        check_memory(
+            BYTES_PER_POINT * n_points, f'a mesh of {n_points} points', 'take a longer cutoff with a coarser mesh'
+        )
         density = np.zeros(settings.mesh)
         spread_of(settings.nodes)(fractions, system.charges, density)
         transformed = scipy.fft.rfftn(density)
@@ -139,7 +146,6 @@ class CompiledSummation:
         potential = scipy.fft.irfftn(transformed, s=settings.mesh, overwrite_x=True)
         gradients = np.empty_like(fractions)
         gather_of(settings.nodes)(fractions, potential, total.potentials, gradients)
-        n_points = math.prod(settings.mesh)
         total.potentials *= n_points
         total.forces[:] = -n_points * system.charges[:, None] * (gradients @ inverse.T)
         total.energy = 0.5 * float(system.charges @ total.potentials)

@@ -24,7 +24,8 @@ def subtract_electrostatics(frames: FrameSet, model: LongRangeModel) -> FrameSet
     energies, forces, stresses = [], [], []
     for index in range(len(frames)):
         try:
-            system = model.system_of(frames.frame(index))
+            frame = frames.frame(index)
+            system, frame_volume = model.system_of(frame), abs(float(np.linalg.det(frame.cell)))
             settings = model.settings_for(system.cell)
             if settings not in sums:
                 sums[settings] = CompiledSummation(settings)
@@ -33,7 +34,8 @@ def subtract_electrostatics(frames: FrameSet, model: LongRangeModel) -> FrameSet
             raise LongRangeModelError(f'frame {index}: {error}') from error
         energies.append(result.energy)
         forces.append(result.forces)
-        stresses.append(result.stress)
+        # the stress of a frame is by its own volume, also where a film is summed in a longer cell
+        stresses.append(result.stress * system.volume / frame_volume if frame_volume > 0.0 else result.stress)
     changes = {}
     if frames.energies is not None:
         changes['energies'] = frames.energies - np.array(energies)

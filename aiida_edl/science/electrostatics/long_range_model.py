@@ -19,6 +19,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
 from aiida_edl.science.electrostatics.charged_system import NEUTRAL, ChargedSystem
+from aiida_edl.science.electrostatics.slab_correction import film_stretch
 from aiida_edl.science.electrostatics.summation_settings import SummationSettings
 from aiida_edl.science.frames import Floats, Frame
 from aiida_edl.typed_fields import checked_fields
@@ -61,7 +62,10 @@ class LongRangeModel:
         :raises LongRangeModelError: with the value and the remedy.
         """
         if self.mode not in MODES:
-            raise LongRangeModelError(f"the mode of long_range is '{self.mode}', known are {', '.join(MODES)}")
+            raise LongRangeModelError(
+                f"the mode of long_range is '{self.mode}', it must be 'subtracted', or 'joint' in a training of an "
+                'architecture that learns its own; leave long_range out for none'
+            )
         if not self.charges:
             raise LongRangeModelError('long_range has no charges; give one for each element, e.g. {"Na": 1.0}')
         for symbol in (*self.charges, *([self.balanced_by] if self.balanced_by else [])):
@@ -95,7 +99,7 @@ class LongRangeModel:
     def settings_for(self, cell: Floats) -> SummationSettings:
         """Return the numbers of the sum for a cell: the mesh is not coarser than the one that was tuned.
 
-        :param cell: cell vectors as rows [Å], shape ``(3, 3)``.
+        :param cell: cell vectors of :meth:`system_of` as rows [Å], shape ``(3, 3)``.
         """
         settings = self.settings
         if settings.mesh is None or self.tuned_lengths is None:
@@ -137,16 +141,20 @@ class LongRangeModel:
         return charges
 
     def system_of(self, frame: Frame) -> ChargedSystem:
-        """Return a frame as charges in a cell.
+        """Return a frame as charges in the cell of the sum: that of the frame, lengthened where a film lacks vacuum.
 
         :param frame: the frame.
         :raises LongRangeModelError: if an element has no charge, or the frame is not neutral.
         """
-        return ChargedSystem(
+        system = ChargedSystem(
             np.asarray(frame.positions, dtype=float),
             np.asarray(frame.cell, dtype=float),
             self.charges_of(frame.numbers),
             np.asarray(frame.pbc, dtype=bool),
+        )
+        stretch = film_stretch(system)
+        return (
+            system if stretch == 1 else dataclasses.replace(system, cell=system.cell * np.array([[1], [1], [stretch]]))
         )
 
     @classmethod

@@ -9,7 +9,8 @@ from ase.geometry import complete_cell
 from numpy.typing import NDArray
 
 from aiida_edl.science.electrostatics.charged_system import ChargedSystem
-from aiida_edl.science.electrostatics.compiled_pairs import periodic_pairs
+from aiida_edl.science.electrostatics.compiled_pairs import BYTES_PER_PAIR, periodic_pairs
+from aiida_edl.science.electrostatics.memory_check import check_memory
 from aiida_edl.science.electrostatics.periodic_check import check_open
 
 
@@ -54,10 +55,14 @@ def near_pairs(system: ChargedSystem, cutoff_radius: float) -> NeighbourPairs:
 def all_pairs(system: ChargedSystem) -> NeighbourPairs:
     """Return every pair of atoms, for a system that is open in all directions.
 
-    :raises aiida_edl.science.electrostatics.charged_system.ChargedSystemError: if it is periodic.
+    :raises aiida_edl.science.electrostatics.charged_system.ChargedSystemError: if it is periodic, or too large.
     """
     check_open(system)
-    first, second = np.triu_indices(len(system.charges), k=1)
+    n_atoms = len(system.charges)
+    n_pairs = n_atoms * (n_atoms - 1) // 2
+    remedy = 'give it a cell with room around it, periodic along all vectors, and take p3m'
+    check_memory(2.0 * n_pairs * BYTES_PER_PAIR, f'all {n_pairs} pairs of {n_atoms} atoms', remedy)
+    first, second = np.triu_indices(n_atoms, k=1)
     pairs = np.stack([first, second], axis=1).astype(np.int64)
     return NeighbourPairs(pairs, np.zeros((len(pairs), 3), dtype=np.int32), np.inf)
 

@@ -6,6 +6,7 @@ A. Arnold and J. J. Cerdà, J. Chem. Phys. 131, 094107 (2009), equation 15.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,9 @@ from aiida_edl.science.frames import Floats
 PARALLEL = 1e-8
 """Deviation of directions of unit length up to which cell vectors count as along z or in its plane."""
 LEAST_VACUUM = 1.0
-"""Share of the thickness of the charges that must be vacuum: with less the images are not flat sheets."""
+"""Share of the thickness of the charges that must be vacuum, however they are repeated in the plane."""
+REPEATS = 2.5
+"""Vacuum over the repeat in the plane where a cell is lengthened: exp(-5π), 10⁻⁷, of what is not flat is left."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,34 @@ def slab_correction(system: ChargedSystem) -> SlabCorrection:
     potentials = factor * (2.0 * heights * dipole - second - net * heights**2 - net * length**2 / 6.0)
     strain = energy * np.diag([-1.0, -1.0, 1.0])
     return SlabCorrection(energy, forces, potentials, strain)
+
+
+def film_stretch(system: ChargedSystem) -> int:
+    """Return the least factor of the third cell vector that makes it as long as :func:`film_length`.
+
+    It is 1 for any other system. A whole number does not change while atoms move a little, and with so much vacuum the
+    energy of a film hardly depends on it.
+
+    :param system: charges, open along the third cell vector alone if they are a film.
+    """
+    length = abs(float(system.cell[2, 2]))
+    if system.pbc.tolist() != [True, True, False] or length == 0.0 or np.linalg.det(system.cell[:2, :2]) == 0.0:
+        return 1  # also of what is no slab, which check_slab tells
+    return max(1, math.ceil(film_length(system.cell, system.positions[:, 2]) / length))
+
+
+def film_length(cell: Floats, heights: Floats) -> float:
+    """Return how long a cell must be for the images of a film to be flat sheets [Å].
+
+    What is not flat of a film falls off as exp(-2π h/L) with the distance h and the longest repeat L in the plane.
+
+    :param cell: cell vectors as rows [Å], shape ``(3, 3)``, the first two in the plane.
+    :param heights: heights of the atoms [Å].
+    """
+    thickness = float(np.ptp(heights))
+    plane = np.asarray(cell, dtype=np.float64)[:2, :2]
+    repeat = float((1.0 / np.linalg.norm(np.linalg.inv(plane), axis=0)).max())
+    return thickness + max(LEAST_VACUUM * thickness, REPEATS * repeat)
 
 
 def check_slab(system: ChargedSystem) -> None:

@@ -14,7 +14,11 @@ import torch
 from torchpme import EwaldCalculator
 from torchpme.potentials import Potential
 
+from aiida_edl.science.electrostatics.memory_check import check_memory
 from aiida_edl.science.electrostatics.torch_cell import cell_volume, sphere_wave_vectors
+
+ARRAYS = 4
+"""Phases, sines, cosines, and what differentiation keeps."""
 
 
 class SphereEwald(EwaldCalculator):  # type: ignore[misc]
@@ -43,6 +47,10 @@ class SphereEwald(EwaldCalculator):  # type: ignore[misc]
         weights = 2.0 * self.potential.lr_from_k_sq(torch.sum(vectors**2, dim=1))
         is_zero = torch.arange(len(vectors), device=cell.device) == 0
         weights = torch.where(is_zero, 0.5 * weights, weights)[:, None]  # all others stand for two
+        if positions.device.type == 'cpu':
+            needed = ARRAYS * positions.element_size() * len(positions) * len(vectors)
+            what = f'{len(vectors)} wave vectors of {len(positions)} atoms'
+            check_memory(needed, what, 'take p3m or pme, or the compiled sum')
         phases = positions @ vectors.T
         cosines, sines = torch.cos(phases), torch.sin(phases)
         sums = cosines @ (weights * (cosines.T @ charges)) + sines @ (weights * (sines.T @ charges))

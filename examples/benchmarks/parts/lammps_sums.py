@@ -50,6 +50,8 @@ BYTES_OF_PAIR, BYTES_OF_ATOM, BYTES_OF_POINT = 5.0, 1500.0, 120.0
 """Peak of memory for a pair, an atom with its images, and a mesh point."""
 LEAST_MEGABYTES = 60.0
 """Memory of the program alone."""
+SHORTEST_STEP = 1e-7
+"""No step takes less [s]."""
 LOOP = re.compile(r'^Loop time of (\S+) on 1 procs for (\d+) steps', re.MULTILINE)
 PROCESSOR = re.compile(r'^(\S+)% CPU use', re.MULTILINE)
 MEMORY = re.compile(r'Maximum resident set size: (\S+) Mbyte')
@@ -169,8 +171,8 @@ class LammpsSum:
         """Return times and peak of memory: with pairs listed once, with stress as well, and with a search each step."""
         with tempfile.TemporaryDirectory() as name:
             files = _Files(Path(name), case.system())
-            trial = step_times(self._run(files, settings, f'thermo 1\nrun {LEAST_EVALUATIONS}\n'))[1][0]
-            repeats, steps = plan.repeats_of(trial)
+            trial = self._run(files, settings, f'thermo 1\nrun {LEAST_EVALUATIONS}\n')
+            repeats, steps = plan.repeats_of(trial_seconds(trial))
             log = self._run(files, settings, timing_script(repeats, steps))
         wall, processor = (times[1:] for times in step_times(log))
         if len(wall) != 3 * repeats:
@@ -234,6 +236,11 @@ def timing_script(repeats: int, steps: int) -> str:
         f'thermo_style custom step pe\nthermo_modify format float %.14g\nneigh_modify every 1\n{runs}'
         'info out log memory\n'
     )
+
+
+def trial_seconds(log: str) -> float:
+    """Return the wall time of a step of a trial [s]; of one so short LAMMPS may say that no processor was used."""
+    return max(step_times(log)[0][0], SHORTEST_STEP)
 
 
 def step_times(log: str) -> tuple[list[float], list[float]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -11,15 +13,17 @@ from electrostatics_cases import PERIODIC, SLAB, force_error, salt
 pytest.importorskip('numba')
 
 from aiida_edl.science.electrostatics.ase_calculator import WithElectrostatics
-from aiida_edl.science.electrostatics.charged_system import supercell
+from aiida_edl.science.electrostatics.charged_system import ChargedSystemError, supercell
 from aiida_edl.science.electrostatics.compiled_summation import CompiledSummation
 from aiida_edl.science.electrostatics.converged_sum import converged_settings
 from aiida_edl.science.electrostatics.labels import subtract_electrostatics
 from aiida_edl.science.electrostatics.long_range_model import FRAME_PBC, LongRangeModel, LongRangeModelError
+from aiida_edl.science.electrostatics.slab_correction import check_slab
 from aiida_edl.science.electrostatics.tuning import tune
 from aiida_edl.science.frames import Frame, FrameSet
 
 SUMMATION = {'method': 'p3m', 'cutoff_radius': 5.0, 'smearing': 1.0, 'mesh': [24, 24, 24], 'nodes': 5}
+FINE = {'method': 'ewald', 'cutoff_radius': 9.0, 'smearing': 1.3, 'k_cutoff': 5.0}
 SALT = {'charges': {'Na': 1.0, 'Cl': -1.0}, 'summation': SUMMATION}
 
 
@@ -48,7 +52,7 @@ def test_an_element_shares_what_is_missing_to_neutrality():
         ({'force_error': 0.0}, r'^force_error is 0\.0 eV/Å, it must be positive$'),
         ({'summation': {}}, r'^long_range has no summation; run edl\.tune_long_range to get its numbers$'),
         ({'summation': {'method': 'p3m'}}, r'^the method p3m needs a mesh of three numbers, none was given$'),
-        ({'mode': 'joint'}, r"^the mode of long_range is 'joint', known are subtracted$"),
+        ({'mode': 'joint'}, r"^the mode of long_range is 'joint', it must be 'subtracted', or"),
         ({'charge': {}}, r"^unknown key of long_range 'charge': did you mean 'charges'\?"),
     ],
 )
@@ -114,6 +118,22 @@ def test_the_periodicity_of_the_frame_counts_where_the_short_range_part_sees_ano
     assert 'stress' not in film.calc.results
 
 
+def test_a_film_with_little_vacuum_is_summed_in_a_longer_cell():
+    system = salt()
+    numbers = np.where(system.charges > 0, 11, 17).astype(np.uint8)
+    thickness = np.ptp(system.positions[:, 2])
+    found = []
+    for length in (1.2 * thickness, 2.5 * thickness):
+        cell = np.diag([*np.diag(system.cell)[:2], length])
+        atoms = Atoms(numbers, system.positions, cell=cell, pbc=SLAB)
+        atoms.calc = WithElectrostatics(LennardJones(sigma=2.0, rc=5.0), {**SALT, 'summation': FINE})
+        found.append((atoms.get_potential_energy(), atoms.get_forces()))
+    (thin, forces_of_thin), (wide, forces_of_wide) = found
+    assert thin == pytest.approx(wide, abs=1e-4)
+    # images 15 Å away of a film that repeats every 11 Å
+    np.testing.assert_allclose(forces_of_thin, forces_of_wide, atol=5e-5)
+
+
 def test_a_frame_that_does_not_go_with_the_charges_is_named():
     system = salt()
     good = Frame(np.where(system.charges > 0, 11, 17).astype(np.uint8), system.positions, system.cell, system.pbc)
@@ -144,3 +164,28 @@ def test_the_mesh_of_the_calculator_stays_while_the_cell_breathes():
         atoms.get_potential_energy()
         meshes.append(atoms.calc.evaluate.settings.mesh)
     assert meshes == [(24, 24, 24), (24, 24, 24), (27, 27, 27), (27, 27, 27)]
+
+
+def test_stress_taken_off_a_film_is_by_the_volume_of_its_frame():
+    system = salt()
+    numbers = np.where(system.charges > 0, 11, 17).astype(np.uint8)
+    thickness = np.ptp(system.positions[:, 2])
+    model = LongRangeModel.from_dict({**SALT, 'summation': FINE})
+    taken = []
+    for length in (1.2 * thickness, 6.0 * thickness):
+        cell = np.diag([*np.diag(system.cell)[:2], length])
+        frame = Frame(numbers, system.positions, cell, SLAB)
+        labels = {'energies': np.zeros(1), 'forces': np.zeros((64, 3)), 'stresses': np.zeros((1, 3, 3))}
+        labelled = replace(FrameSet.from_frames([frame]), **labels)
+        taken.append(subtract_electrostatics(labelled, model).stresses[0] * np.linalg.det(cell))
+    np.testing.assert_allclose(taken[0][:2, :2], taken[1][:2, :2], atol=1e-3)
+    assert np.abs(taken[0][0, 0]) > 1.0
+
+
+def test_a_film_on_edge_is_told_what_a_slab_is():
+    system = salt()
+    numbers = np.where(system.charges > 0, 11, 17).astype(np.uint8)
+    cell = np.array([[11.2, 0.0, 0.0], [0.0, 0.0, 11.2], [0.0, 30.0, 1.0]])
+    made = LongRangeModel.from_dict({**SALT, 'summation': FINE}).system_of(Frame(numbers, system.positions, cell, SLAB))
+    with pytest.raises(ChargedSystemError, match='is no slab with its normal along z'):
+        check_slab(made)

@@ -18,6 +18,7 @@ ROW = {
     'refusal': '',
     'force_error': 8e-4,
     'gradient_error': 1e-8,
+    'stress_error': 2e-5,
     'exact_error': None,
 }
 
@@ -35,6 +36,27 @@ def test_results_on_the_safe_side_keep_the_word():
 def test_a_result_beyond_either_side_does_not(error):
     (summary,) = summarise([ROW, {**ROW, 'force_error': error}])
     assert (summary.n_within, summary.keeps_its_word) == (1, False)
+
+
+def test_forces_that_are_no_gradient_break_the_word():
+    (summary,) = summarise([ROW, {**ROW, 'gradient_error': 1e-4}])
+    assert (summary.is_safe, summary.keeps_its_word, summary.n_wrong_gradients) == (True, False, 1)
+    assert 'forces of 1 are not the gradient of the energy' in summary.sentence()
+
+
+@pytest.mark.parametrize(('precision', 'error'), [('float64', -2e-9), ('float32', 2e-5)])
+def test_a_wrong_energy_of_a_perfect_lattice_breaks_the_word(precision, error):
+    row = {**ROW, 'precision': precision}
+    lattice = {'method': 'p3m', 'implementation': 'compiled', 'precision': precision, 'relative_error': error}
+    (summary,) = summarise([row], [lattice])
+    assert (summary.is_safe, summary.keeps_its_word) == (True, False)
+    assert f'the energy of a perfect lattice is off by {abs(error):.1e} of itself' in summary.sentence()
+    assert summarise([row], [{**lattice, 'relative_error': 0.4 * error}])[0].keeps_its_word
+
+
+def test_the_largest_error_of_the_stress_is_told():
+    (summary,) = summarise([ROW, {**ROW, 'stress_error': 5e-5}, {**ROW, 'stress_error': None}])
+    assert summary.largest_stress_error == 5e-5
 
 
 def test_refusals_are_counted_and_told():

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from aiida_edl.science.electrostatics.charge_models.model_settings import LocalChargeSettings, ModelSettingsError
 from aiida_edl.science.electrostatics.charged_system import ChargedSystem
 from aiida_edl.science.electrostatics.pairs import NeighbourPairs, all_pairs, near_pairs, neighbour_pairs
-from aiida_edl.science.electrostatics.slab_correction import LEAST_VACUUM
+from aiida_edl.science.electrostatics.slab_correction import film_stretch
 from aiida_edl.science.electrostatics.torch_pairs import TorchPairs
 
 
@@ -86,7 +86,7 @@ def atomic_system(
     place = torch.device(device)
     x, h = np.asarray(positions, dtype=float), np.asarray(cell, dtype=float)
     system = ChargedSystem(x, h, np.zeros(len(x)), np.asarray(pbc, dtype=bool))
-    stretch = _stretch(system)
+    stretch = film_stretch(system)
     far = _far_pairs(system, stretch, settings)
     return AtomicSystem(
         species=torch.tensor([known[int(number)] for number in numbers], device=place),
@@ -98,17 +98,6 @@ def atomic_system(
         far=TorchPairs.of(far, dtype, place),
         stretch=stretch,
     )
-
-
-def _stretch(system: ChargedSystem) -> int:
-    """Return the least factor that makes the vacuum of a film as wide as it is thick; 1 for any other frame.
-
-    A whole number does not change while atoms move a little, and the energy of a film hardly depends on it.
-    """
-    length = abs(float(system.cell[2, 2]))
-    if system.pbc.tolist() != [True, True, False] or length == 0.0:
-        return 1
-    return max(1, math.ceil((1.0 + LEAST_VACUUM) * float(np.ptp(system.positions[:, 2])) / length))
 
 
 def _far_pairs(system: ChargedSystem, stretch: int, settings: LocalChargeSettings) -> NeighbourPairs:
