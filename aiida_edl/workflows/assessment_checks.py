@@ -49,13 +49,13 @@ def validate_electrostatics(inputs: Mapping[str, Any], architecture: Architectur
     if message := validate_parts(inputs):
         return message
     long_range = inputs.get('long_range')
-    if long_range is None or not is_subtracted(long_range):
+    if not is_subtracted(long_range):
         return None
     model = LongRangeModel.from_dict(long_range.get_dict())
-    kinds = [BINDING]
+    kinds = {BINDING}
     if inputs.get('md_settings') is not None and inputs.get('engine') is not None:
-        kinds.append(str(load_member(MD_ENGINES, inputs['engine'].value).binding_kind))
-    for kind in kinds:
+        kinds.add(str(load_member(MD_ENGINES, inputs['engine'].value).binding_kind))
+    for kind in sorted(kinds):
         cutoffs = (_cutoff_radius(inputs, architecture), model.settings.cutoff_radius)
         if message := refuse_long_range(kind, architecture.name, *cutoffs):
             return message

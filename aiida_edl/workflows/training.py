@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from aiida.engine import ProcessHandlerReport, process_handler
 from aiida.orm import CalcJobNode, Dict, List
@@ -28,7 +28,7 @@ LEARNING_RATE_FACTOR = 0.3
 """By which the learning rate is multiplied after a divergence; dimensionless, chosen here."""
 
 
-def is_subtracted(long_range: Dict | None) -> bool:
+def is_subtracted(long_range: Dict | None) -> TypeGuard[Dict]:
     """Return whether electrostatics is taken off the labels, and added to the potential.
 
     :param long_range: input of that name.
@@ -60,9 +60,7 @@ def validate_parts(inputs: Mapping[str, Any]) -> str | None:
     long_range = inputs.get('long_range')
     if long_range is not None and not is_subtracted(long_range) and (message := _validate_joint(training)):
         return message
-    model = None
-    if long_range is not None and is_subtracted(long_range):
-        model = LongRangeModel.from_dict(long_range.get_dict())
+    model = LongRangeModel.from_dict(long_range.get_dict()) if is_subtracted(long_range) else None
     for name in DATASETS:
         dataset = training.get(name)
         if long_range is None or dataset is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from rigid_water.water_run import KILOJOULE
 
 from aiida_edl.provenance.figure_style import COLOURS, LINE_STYLES, legend_above, new_figure, render
 from aiida_edl.science.electrostatics.converged_sum import root_mean_square
@@ -17,8 +18,6 @@ from aiida_edl.science.uncertainty import Estimate, combine_replicas, mean_with_
 
 Run = dict[str, Any]
 
-KILOJOULE = 96.48533212
-"""kJ/mol in an eV."""
 LABELS = {'lammps': 'LAMMPS pppm', 'compiled': 'aiida-edl P3M', 'torch': 'aiida-edl PME with PyTorch'}
 COLOUR_OF = dict(zip(LABELS, (COLOURS[name] for name in ('single', 'mixed', 'without'))))
 REFERENCE = 'lammps'

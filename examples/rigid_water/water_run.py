@@ -19,11 +19,14 @@ from rigid_water.water_charges import ATOMS, between_molecules
 
 from aiida_edl.science.electrostatics.charged_system import COULOMB_CONSTANT, ChargedSystem
 from aiida_edl.science.electrostatics.implementations import Summation
+from aiida_edl.science.electrostatics.validation_cases import OXYGEN_CHARGE
 from aiida_edl.science.frames import Floats
 
 CUTOFF = 9.0
 """Of the forces of oxygen, and of the sums in real space [Å]."""
-EPSILON = 0.650 / 96.48533212
+KILOJOULE = 96.48533212
+"""kJ/mol in an eV."""
+EPSILON = 0.650 / KILOJOULE
 """ε of O [eV]; 0.650 kJ/mol."""
 SIGMA = 3.166
 """σ of O [Å]."""
@@ -63,7 +66,7 @@ class WaterState:
 
     def system(self) -> ChargedSystem:
         """Return the charges."""
-        charges = np.tile([-0.8476, 0.4238, 0.4238], len(self.positions) // ATOMS)
+        charges = np.tile([OXYGEN_CHARGE, -0.5 * OXYGEN_CHARGE, -0.5 * OXYGEN_CHARGE], len(self.positions) // ATOMS)
         return ChargedSystem(self.positions, np.eye(3) * self.side, charges, np.ones(3, dtype=bool))
 
 
