@@ -1,0 +1,82 @@
+"""All models of a fine-tuning study beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.engine import calcfunction
+from aiida.orm import Dict
+
+from aiida_edl.science.analysis.fine_tuning_table import curve_table, learning_curves
+
+OF_ERRORS: Mapping[str, str] = {
+    'force_rmse_ev_per_angstrom': 'force_rmse_ev_per_angstrom',
+    'force_rmse_error_ev_per_angstrom': 'force_rmse_error_ev_per_angstrom',
+    'energy_rmse_ev_per_atom': 'energy_rmse_ev_per_atom',
+    'energy_rmse_error_ev_per_atom': 'energy_rmse_error_ev_per_atom',
+}
+"""Columns by key of the summary of ``edl.error_metrics``."""
+OF_ARRHENIUS: Mapping[str, str] = {
+    'activation_energy': 'activation_energy_ev',
+    'activation_energy_error': 'activation_energy_error_ev',
+    'activation_energy_low': 'activation_energy_low_ev',
+    'activation_energy_high': 'activation_energy_high_ev',
+    'prefactor': 'prefactor_angstrom2_per_fs',
+}
+"""Columns by attribute of a result of ``edl.arrhenius``."""
+PARTS: Mapping[str, str] = {'errors': 'test', 'holdout_errors': 'holdout'}
+"""Prefix of the columns by kind of error."""
+
+
+@calcfunction
+def fine_tuning_comparison(facts: Dict, **results: Dict) -> Dict:
+    """Draw up the models of a study: a row for each model and system, learning curves with errors, diffusion, cost.
+
+    :param facts: ``models`` (what each is and what its training cost), ``systems``, and ``names``: what each result is,
+        by its link label, as ``errors.<model>``, ``holdout_errors.<model>`` or ``<system>.<model>`` for the report of
+        its runs.
+    :param results: results of ``edl.error_metrics`` and ``edl.diffusion_report``.
+    :return: ``models``, rows with units in the names of the columns; ``learning_curves``, rows with the mean of a
+        quantity over seeds, its error, and how many models have none; ``diffusion``, rows by temperature.
+    """
+    values = facts.get_dict()
+    by_name = {values['names'][label]: node.get_dict() for label, node in results.items()}
+    rows, diffusion = [], []
+    for model, known in sorted(values['models'].items()):
+        about = {'model': model, **{name: value for name, value in known.items() if name != 'costs'}}
+        errors: dict[str, Any] = {}
+        for kind, prefix in PARTS.items():
+            summary = by_name.get(f'{kind}.{model}', {}).get('summary', {})
+            errors |= {f'{prefix}_{column}': summary.get(key) for key, column in OF_ERRORS.items()}
+        for system in values['systems']:
+            report = by_name.get(f'{system}.{model}')
+            found = (report or {}).get('arrhenius', {})
+            costs = (report or {}).get('costs', {})
+            rows.append(
+                {
+                    **about,
+                    'system': system,
+                    **errors,
+                    **{column: found.get(key) for key, column in OF_ARRHENIUS.items()},
+                    'n_excluded_runs': None if report is None else len(report['excluded']),
+                    'training_core_hours': _hours(known['costs'], 'training'),
+                    'dynamics_core_hours': _hours(costs, 'dynamics'),
+                    'dynamics_gpu_hours': _hours(costs, 'dynamics', 'gpu_hours'),
+                }
+            )
+            diffusion += [{**about, 'system': system, **row} for row in (report or {}).get('temperatures', [])]
+    curves = curve_table(learning_curves(rows))
+    return Dict({'models': rows, 'learning_curves': curves, 'diffusion': _alike(diffusion)})
+
+
+def _alike(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows that all have the same columns; what a row has not is None."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    return [{column: row.get(column) for column in columns} for row in rows]
+
+
+def _hours(costs: Mapping[str, Mapping[str, float]], stage: str, kind: str = 'core_hours') -> float | None:
+    """Return the hours of a stage, None if nothing of it was run."""
+    row = costs.get(stage)
+    return None if row is None else row[kind]

@@ -1,0 +1,111 @@
+r"""Models of a fine-tuning study beside each other: a row for each, and learning curves over families and sizes.
+
+A point of a learning curve is the mean over models that differ in their seed alone, which is the seed of their weights
+and of the choice of their frames. Where models state an error of their own value (an activation energy has one, from
+its runs), the error of the mean is the larger of what the scatter between the models and what these errors give:
+
+.. math:: \Delta^2 = \max\Big( \frac{1}{k(k-1)} \sum_i (x_i - \bar x)^2,\; \frac{1}{k^2} \sum_i \sigma_i^2 \Big).
+
+Models without a value are counted. One model without an error of its own gives a point without an error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+QUANTITIES: Mapping[str, str | None] = {
+    'test_force_rmse_ev_per_angstrom': None,
+    'test_energy_rmse_ev_per_atom': None,
+    'holdout_force_rmse_ev_per_angstrom': None,
+    'activation_energy_ev': 'activation_energy_error_ev',
+    'training_core_hours': None,
+    'dynamics_core_hours': None,
+}
+"""Columns of the rows that have a learning curve, with the column of their own error if they have one that counts.
+
+The error bar of an RMSE is for the choice of the test frames, which all models share: it is no part of the error of a
+mean over models."""
+POINT = ('family', 'strategy', 'start', 'system', 'n_frames', 'n_replay')
+"""What models of one point of a curve have in common."""
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One quantity at one point of a learning curve."""
+
+    family: str
+    """Name of the family of models."""
+    strategy: str
+    """Where its frames come from."""
+    start: str
+    """Label of the foundation model, or ``scratch``."""
+    system: str
+    """Label of the structure that is run."""
+    n_frames: int
+    """Training frames."""
+    n_replay: int
+    """Replayed frames."""
+    quantity: str
+    """Name of a column of the rows, with its unit."""
+    mean: float | None
+    """Mean over the models; None if none has a value."""
+    error: float | None
+    """Its standard error; None if it is not known."""
+    n_models: int
+    """Models with a value."""
+    n_without: int
+    """Models without one."""
+
+
+def mean_over_models(values: Sequence[float], errors: Sequence[float | None]) -> tuple[float, float | None]:
+    """Return the mean of values and its standard error, the larger of scatter and stated errors.
+
+    >>> mean_over_models([0.2, 0.4], [0.01, 0.01])[1] == 0.1
+    True
+    >>> mean_over_models([0.3], [None])
+    (0.3, None)
+
+    :param values: at least one.
+    :param errors: standard error of each, None where it is not known.
+    """
+    count = len(values)
+    mean = math.fsum(values) / count
+    known = [error for error in errors if error is not None]
+    stated = math.sqrt(math.fsum(error**2 for error in known)) / count if len(known) == count else None
+    if count == 1:
+        return mean, stated
+    scatter = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count * (count - 1)))
+    return mean, max(scatter, stated or 0.0)
+
+
+def learning_curves(rows: Iterable[Mapping[str, Any]]) -> list[CurvePoint]:
+    """Return the points of all learning curves, ordered by family, system and size.
+
+    :param rows: one for each model and system, with the columns of :data:`POINT` and of :data:`QUANTITIES`; a value
+        that does not exist is None.
+    """
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in POINT), []).append(row)
+    points = []
+    for key, members in sorted(groups.items()):
+        for quantity, own_error in QUANTITIES.items():
+            known = [row for row in members if row.get(quantity) is not None]
+            mean, error = None, None
+            if known:
+                errors = [row.get(own_error) if own_error else None for row in known]
+                mean, error = mean_over_models([float(row[quantity]) for row in known], errors)
+            points.append(CurvePoint(*key, quantity, mean, error, len(known), len(members) - len(known)))
+    return points
+
+
+def curve_table(points: Iterable[CurvePoint]) -> list[dict[str, Any]]:
+    """Return the points as rows of JSON types; quantities that no model has are left out.
+
+    :param points: points of learning curves.
+    """
+    return [dataclasses.asdict(point) for point in points if point.n_models]
