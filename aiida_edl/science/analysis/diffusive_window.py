@@ -32,6 +32,8 @@ RATIO = 2
 """Ratio r of the lags of the exponent by the rule."""
 SIGNIFICANT_GROWTH = 2.0
 """Standard errors that growth of the MSD must have for an exponent to be taken."""
+CHANCE_LAGS = 3
+"""Longest lags of which one or two may deviate: their errors are known least, and they hold no other regime."""
 SAFETY = 2
 """Factor from the lag at which the exponent is 1 within its error to the first lag of the window: what is left of a
 memory that decays there has decayed once more."""
@@ -129,13 +131,15 @@ def chosen_window(
 
 
 def _start_by_rule(grid: Sequence[int], growths: Sequence[Growth], settings: DiffusionSettings) -> int | None:
-    """Return twice the first lag from which on all exponents are 1 within their errors, None if the last is not."""
-    start = None
-    for lag, growth in zip(reversed(grid), reversed(growths)):
-        if not is_linear(growth, settings):
-            break
-        start = lag
-    return None if start is None else SAFETY * start
+    """Return twice the first lag from which on all exponents are 1 within their errors, None if there is none."""
+    linear = [is_linear(growth, settings) for growth in growths]
+    if not any(linear[-CHANCE_LAGS:]):
+        return None
+    last = max(index for index, value in enumerate(linear) if value)
+    first = last
+    while first > 0 and linear[first - 1]:
+        first -= 1
+    return SAFETY * grid[first]
 
 
 def _three(start: int, stop: int) -> tuple[int, int, int]:
