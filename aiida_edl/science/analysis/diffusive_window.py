@@ -1,0 +1,198 @@
+r"""In which lags the mean square displacement grows as t: the rule for the window of a diffusion coefficient.
+
+Vibration and the motion of first hops add a constant to the MSD that a slope in logarithms would take for slow growth
+over decades of lags. The exponent of the growth is therefore taken from differences,
+
+.. math:: \beta(t) = \frac{1}{\ln r} \ln \frac{M(r^2 t) - M(r t)}{M(r t) - M(t)},
+
+which is α for :math:`M = c + b t^\alpha` whatever the constant: 1 where atoms diffuse, 2 where they fly or drift, below
+1 where they are held back. The rule: with r = 2 and lags up to a fixed share of the shortest replica, the window starts
+at twice the shortest lag from which on β is 1 within its error at all longer lags. A crossing from flight to rattle,
+where β is 1 by chance at one lag, is thus left out, and what is left of a memory within the error of β decays once
+more. The window stops at that share of the replica, beyond which too few independent stretches are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aiida_edl.science.analysis.diffusion_settings import DiffusionSettings
+from aiida_edl.science.analysis.displacement_statistics import (
+    mean_of_series,
+    square_displacements,
+    weighted,
+)
+from aiida_edl.science.analysis.mean_square_displacement import OriginSeries
+from aiida_edl.science.frames import Floats
+
+RATIO = 2
+"""Ratio r of the lags of the exponent by the rule."""
+SIGNIFICANT_GROWTH = 2.0
+"""Standard errors that growth of the MSD must have for an exponent to be taken."""
+CHANCE_LAGS = 3
+"""Longest lags of which one or two may deviate: their errors are known least, and they hold no other regime."""
+SAFETY = 2
+"""Factor from the lag at which the exponent is 1 within its error to the first lag of the window: what is left of a
+memory that decays there has decayed once more."""
+FEMTOSECONDS_PER_PICOSECOND = 1000.0
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Exponent of the growth of the MSD with its error; NaN where it does not grow beyond its error."""
+
+    exponent: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Window:
+    """Lags of the fit, or why there are none."""
+
+    start: int
+    """First lag [frames]."""
+    stop: int
+    """Last lag [frames]."""
+    growth: Growth
+    """From the first to the last lag."""
+    reason: str
+    """A sentence; empty if the window is diffusive."""
+
+
+def growth_of(curve: Floats, replicas: Sequence[OriginSeries], lags: tuple[int, int, int]) -> Growth:
+    """Return the exponent of the growth of the MSD over three lags.
+
+    :param curve: MSD of all replicas, summed over columns [Å²], by lag in frames.
+    :param replicas: the same at single time origins.
+    :param lags: ascending, [frames], about in geometric progression.
+    """
+    first, middle, last = lags
+    early, late = float(curve[middle] - curve[first]), float(curve[last] - curve[middle])
+    series = square_displacements(replicas, lags)
+    whole = mean_of_series(weighted(series, {first: -1.0, last: 1.0}))
+    if not (early > 0.0 and late > 0.0 and early + late > SIGNIFICANT_GROWTH * whole.error):
+        return Growth(np.nan, np.nan)
+    scale = 2.0 / float(np.log(last / first))
+    weights = {last: scale / late, middle: -scale / late - scale / early, first: scale / early}
+    return Growth(_exponent(early, late, lags), mean_of_series(weighted(series, weights)).error)
+
+
+def _exponent(early: float, late: float, lags: tuple[int, int, int]) -> float:
+    """Return α of c + b t^α from two differences; exact for lags in geometric progression, close to it otherwise."""
+    first, middle, last = (float(lag) for lag in lags)
+    # A line has late/early = (last - middle)/(middle - first); what exceeds it is divided by the mean ratio.
+    return float(1.0 + np.log(late / early * (middle - first) / (last - middle)) * 2.0 / np.log(last / first))
+
+
+def is_linear(growth: Growth, settings: DiffusionSettings) -> bool:
+    """Return whether an exponent is 1 within its error."""
+    allowed = max(settings.slope_errors * growth.error, settings.slope_tolerance)
+    return bool(abs(growth.exponent - 1.0) <= allowed)
+
+
+def chosen_window(
+    curve: Floats,
+    replicas: Sequence[OriginSeries],
+    grid: Sequence[int],
+    growths: Sequence[Growth],
+    interval: float,
+    settings: DiffusionSettings,
+) -> Window:
+    """Return the window by the rule, or the given one after a check.
+
+    :param curve: MSD of all replicas, summed over columns [Å²], by lag in frames.
+    :param replicas: the same at single time origins.
+    :param grid: lags at which exponents are known [frames], ascending; the exponent reaches to four times the lag.
+    :param growths: their exponents.
+    :param interval: time between frames [fs].
+    :param settings: the rule.
+    """
+    longest = len(curve) - 1
+    start = _start_by_rule(grid, growths, settings)
+    given_start, given_stop = (round(lag / interval) for lag in settings.window)
+    if not given_start and not given_stop:
+        if start is None:
+            return Window(0, 0, growths[-1], _nowhere_linear(growths[-1], grid[-1], longest, interval))
+        growth = growth_of(curve, replicas, _three(start, longest))
+        if not growth.error <= settings.maximum_slope_error:
+            return Window(start, longest, growth, _unresolved(growth, settings, longest, interval))
+        return Window(start, longest, growth, '')
+    stop = given_stop or longest
+    first = given_start or start or 1
+    if stop > longest or stop - first < 2:
+        return Window(first, stop, Growth(np.nan, np.nan), _unusable(first, stop, longest, interval, settings))
+    growth = growth_of(curve, replicas, _three(first, stop))
+    if is_linear(growth, settings):
+        return Window(first, stop, growth, '')
+    return Window(first, stop, growth, _outside(growth, first, stop, start, longest, interval))
+
+
+def _start_by_rule(grid: Sequence[int], growths: Sequence[Growth], settings: DiffusionSettings) -> int | None:
+    """Return twice the first lag from which on all exponents are 1 within their errors, None if there is none."""
+    linear = [is_linear(growth, settings) for growth in growths]
+    if not any(linear[-CHANCE_LAGS:]):
+        return None
+    last = max(index for index, value in enumerate(linear) if value)
+    first = last
+    while first > 0 and linear[first - 1]:
+        first -= 1
+    return SAFETY * grid[first]
+
+
+def _three(start: int, stop: int) -> tuple[int, int, int]:
+    """Return three lags in about geometric progression."""
+    middle = round(float(np.sqrt(start * stop)))
+    return start, min(max(middle, start + 1), stop - 1), stop
+
+
+def picoseconds(frames: float, interval: float) -> str:
+    """Return a time in words."""
+    return f'{frames * interval / FEMTOSECONDS_PER_PICOSECOND:.3g} ps'
+
+
+def in_words(growth: Growth) -> str:
+    """Return how the MSD grows, in words."""
+    if not np.isfinite(growth.exponent):
+        return 'does not grow beyond its error'
+    return f'grows as t^({growth.exponent:.2f} ± {growth.error:.2f})'
+
+
+def _nowhere_linear(growth: Growth, lag: int, longest: int, interval: float) -> str:
+    return (
+        f'the mean square displacement {in_words(growth)} from {picoseconds(lag, interval)} to '
+        f'{picoseconds(longest, interval)}, the longest lags that count, not as t: the run does not reach the '
+        'diffusive regime; replicas at least twice as long are needed'
+    )
+
+
+def _unresolved(growth: Growth, settings: DiffusionSettings, longest: int, interval: float) -> str:
+    times = (growth.error / settings.maximum_slope_error) ** 2 if np.isfinite(growth.error) else 4.0
+    length = longest / settings.longest_share * times
+    return (
+        f'the mean square displacement {in_words(growth)} up to {picoseconds(longest, interval)}: an error above '
+        f'maximum_slope_error = {settings.maximum_slope_error:g} does not show diffusion; replicas of at least about '
+        f'{picoseconds(length, interval)}, or more of them, are needed'
+    )
+
+
+def _unusable(start: int, stop: int, longest: int, interval: float, settings: DiffusionSettings) -> str:
+    return (
+        f'the window from {picoseconds(start, interval)} to {picoseconds(stop, interval)} cannot be used: give one of '
+        f'at least 3 frames that ends before {picoseconds(longest, interval)}, which is longest_share = '
+        f'{settings.longest_share:g} of the shortest replica'
+    )
+
+
+def _outside(growth: Growth, first: int, stop: int, start: int | None, longest: int, interval: float) -> str:
+    right = (
+        f'the rule would take {picoseconds(start, interval)} to {picoseconds(longest, interval)}'
+        if start is not None
+        else 'the run holds no diffusive window; make it longer'
+    )
+    return (
+        f'the window from {picoseconds(first, interval)} to {picoseconds(stop, interval)} is outside the diffusive '
+        f'regime, where the exponent is 1: the mean square displacement {in_words(growth)} there; {right}'
+    )
