@@ -15,12 +15,12 @@ from aiida_edl.cli.group import EdlCommandGroup
 from aiida_edl.cli.parameters import BENCHMARK, FORMAT, SET, named_nodes, named_values, nested_settings, print_rows
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.provenance import progress as stages
+from aiida_edl.provenance.fine_tuning_report import TABLES, comparison_of, write_fine_tuning_report
 
+FOLDER = click.Path(file_okay=False, path_type=Path)
 YAML_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 DATASET = NodeParamType(sub_classes=('aiida.data:edl.dataset',))
 SPLIT = NodeParamType(sub_classes=('aiida.data:core.array',))
-TABLES = ('models', 'learning_curves', 'diffusion')
-"""Tables of a comparison."""
 
 
 @click.group('fine-tuning', cls=EdlCommandGroup)
@@ -106,10 +106,13 @@ def run(  # noqa: PLR0917  (one parameter per option)
 @FORMAT
 def show(process: ProcessNode, table: str, style: str) -> None:
     """Print a table of the study PROCESS: its models, its learning curves, or the diffusion at each temperature."""
-    if 'comparison' not in process.outputs:
-        raise click.ClickException(
-            f'{process.process_label}<{process.pk}> has no comparison (yet); see aiida-edl query failures --study '
-            f'{process.pk}'
-        )
-    rows: list[dict[str, Any]] = process.outputs.comparison[table]
+    rows: list[dict[str, Any]] = comparison_of(process)[table]
     print_rows(rows, style)
+
+
+@fine_tuning.command('report')
+@BENCHMARK
+@click.option('--output', type=FOLDER, default=Path('report'), show_default=True, help='Where the files go.')
+def report(process: ProcessNode, output: Path) -> None:
+    """Write the report of the study PROCESS: a text, figures, and the tables behind them."""
+    click.echo(write_fine_tuning_report(process, output).sentence)

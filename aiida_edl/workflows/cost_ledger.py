@@ -41,23 +41,6 @@ def costs_of(process: ProcessNode) -> dict[str, dict[str, float]]:
     return {stage: {key: round(value, 6) for key, value in row.items()} for stage, row in sorted(ledger.items())}
 
 
-def summed_costs(ledgers: list[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
-    """Return the sum of several ledgers.
-
-    >>> summed_costs([{'training': {'jobs': 1}}, {'training': {'jobs': 2}}])
-    {'training': {'jobs': 3}}
-
-    :param ledgers: results of :func:`costs_of`.
-    """
-    total: dict[str, dict[str, float]] = {}
-    for ledger in ledgers:
-        for stage, row in ledger.items():
-            own = total.setdefault(stage, {})
-            for key, value in row.items():
-                own[key] = own.get(key, 0) + value
-    return dict(sorted(total.items()))
-
-
 def _stated(job: CalcJobNode) -> tuple[str, Mapping[str, Any]]:
     """Return the stage of a job and what it states of its cost; of one without a summary what the scheduler tells."""
     for name, stage in SUMMARIES.items():

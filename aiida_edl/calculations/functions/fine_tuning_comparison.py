@@ -8,6 +8,7 @@ from typing import Any
 from aiida.engine import calcfunction
 from aiida.orm import Dict
 
+from aiida_edl.science.analysis.activation_energy_sheet import activation_energy_sheet
 from aiida_edl.science.analysis.fine_tuning_table import curve_table, learning_curves
 
 OF_ERRORS: Mapping[str, str] = {
@@ -38,7 +39,8 @@ def fine_tuning_comparison(facts: Dict, **results: Dict) -> Dict:
         its runs.
     :param results: results of ``edl.error_metrics`` and ``edl.diffusion_report``.
     :return: ``models``, rows with units in the names of the columns; ``learning_curves``, rows with the mean of a
-        quantity over seeds, its error, and how many models have none; ``diffusion``, rows by temperature.
+        quantity over seeds, its error, and how many models have none; ``diffusion``, rows by temperature; ``sheet``,
+        activation energies beside published ones.
     """
     values = facts.get_dict()
     by_name = {values['names'][label]: node.get_dict() for label, node in results.items()}
@@ -66,8 +68,15 @@ def fine_tuning_comparison(facts: Dict, **results: Dict) -> Dict:
                 }
             )
             diffusion += [{**about, 'system': system, **row} for row in (report or {}).get('temperatures', [])]
-    curves = curve_table(learning_curves(rows))
-    return Dict({'models': rows, 'learning_curves': curves, 'diffusion': _alike(diffusion)})
+    points = learning_curves(rows)
+    return Dict(
+        {
+            'models': rows,
+            'learning_curves': curve_table(points),
+            'diffusion': _alike(diffusion),
+            'sheet': activation_energy_sheet(points),
+        }
+    )
 
 
 def _alike(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
