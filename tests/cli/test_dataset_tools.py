@@ -52,6 +52,23 @@ def dataset(aiida_profile):
     return stored(interface_set())
 
 
+def test_select_by_two_columns_and_by_shares_of_strata(call, dataset):
+    joined = made_by(call('select', dataset.pk, '--number', 8, '--stratify-by', 'charge_state+temperature'))
+    columns = joined.frames().columns
+    states = np.bincount((joined.frames().offsets[1:] - joined.frames().offsets[:-1]))
+    assert sorted(states[states > 0].tolist()) == [4, 4]
+    assert np.unique(columns['temperature'], return_counts=True)[1].tolist() == [4, 4]
+    options = ('--stratify-by', 'temperature', '--share', '300.0=0.75', '--share', '330.0=0.25')
+    named = made_by(call('select', dataset.pk, '--number', 8, *options))
+    assert np.unique(named.frames().columns['temperature'], return_counts=True)[1].tolist() == [6, 2]
+
+
+def test_two_kinds_of_shares_are_refused(call, dataset):
+    options = ('--stratify-by', 'temperature', '--share', '300.0=1', '--shares', 'equal')
+    text = call('select', dataset.pk, '--number', 8, *options, exit_code=2)
+    assert '--shares and --share exclude each other, give one of them' in text
+
+
 def test_select(call, dataset):
     text = call('select', dataset.pk, '--number', 6, '--stratify-by', 'charge_state', '--seed', 3, '--label', 'chosen')
     node = made_by(text)
