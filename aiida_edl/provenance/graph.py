@@ -34,6 +34,8 @@ STAGES = (
 """Stages of a benchmark in their order."""
 STAGE_OF_PROCESS = {
     'build_interface': 'structures',
+    'build_interphase': 'structures',
+    'build_lithium_fluoride': 'structures',
     'learning_curve_over_size': 'comparison',
     'nested_training_sets': 'data sets',
     'training_frames': 'data sets',

@@ -15,7 +15,7 @@ from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.coverage import Coverage, cover
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.science.neighbour_distances import sorted_distance_descriptors
-from aiida_edl.science.strata import Shares, allocate, check_quotas, strata_of
+from aiida_edl.science.strata import Shares, allocate, allocate_named, check_quotas, strata_of
 from aiida_edl.typed_fields import checked_fields
 
 Indices = NDArray[np.int64]
@@ -159,11 +159,12 @@ class SelectionSettings:
     """Seed of all draws."""
     stratify_by: str | None = None
     """Column whose values are strata, e.g. ``charge_state``, ``temperature`` or ``region``; also ``composition`` and
-    ``n_atoms``."""
-    shares: str = Shares.PROPORTIONAL.value
-    """How the frames are shared out among the strata, a value of ``Shares``."""
+    ``n_atoms``. Columns joined by ``+``, e.g. ``temperature+defect``, make a stratum of each combination."""
+    shares: str | dict[str, float] = Shares.PROPORTIONAL.value
+    """How the frames are shared out among the strata: a value of ``Shares``, or shares by name of the stratum that add
+    up to one, e.g. ``{'interstitial': 0.5, 'none': 0.5}``; nothing is taken of a stratum that has no share."""
     n_bins: int | None = None
-    """Bins of equal width that make strata of a column of numbers."""
+    """Bins of equal width that make strata of a column of numbers; of joined columns, of those with more values."""
     coverage_radius: float | None = None
     """Distance within which a frame covers others, in the unit of the descriptors; follows from the frames if None."""
     lower: float | None = None
@@ -210,10 +211,15 @@ def choose_frames(
             )
     _check_size(settings.n_frames, len(candidates))
     names, owners, quotas = ['all'], np.zeros(len(candidates), dtype=np.int64), np.array([settings.n_frames])
+    if settings.stratify_by is None and not isinstance(settings.shares, str):
+        raise SelectionError("shares are given by name, but no strata; give stratify_by, e.g. 'defect'")
     if settings.stratify_by is not None:
         names, owners = strata_of(frames.select(candidates), settings.stratify_by, settings.n_bins)
         sizes = np.bincount(owners, minlength=len(names)).astype(np.int64)
-        quotas = allocate(sizes, settings.n_frames, settings.shares)
+        if isinstance(settings.shares, str):
+            quotas = allocate(sizes, settings.n_frames, settings.shares)
+        else:
+            quotas = allocate_named(names, sizes, settings.n_frames, settings.shares)
         check_quotas(settings.stratify_by, names, sizes, quotas)
     chosen = [np.zeros(0, dtype=np.int64)]
     for number, quota in enumerate(quotas.tolist()):
