@@ -66,19 +66,19 @@ def test_atoms_that_move_together():
 
 @pytest.mark.parametrize('knocked_on', [0, 4])
 def test_interval_holds_the_truth(knocked_on):
-    """Of 60 seeds, a 95 % interval misses the truth in more than 9 with a probability below 0.1 %."""
+    """Of 40 seeds, a 95 % interval misses the truth in more than 6 with a probability of 0.3 %."""
     rate = 2e-3 if knocked_on else 1e-3
     walkers = Walkers(n_walkers=8, n_frames=600, rate=rate, knocked_on=knocked_on)
     misses, n_determined = 0, 0
-    for seed in range(60):
+    for seed in range(40):
         result = found(dataclasses.replace(walkers, seed=seed))
         if not result.is_determined:
             continue
         n_determined += 1
         reach = stats.t.ppf(0.975, result.tracer_degrees_of_freedom) * result.tracer_diffusion_error
         misses += abs(result.tracer_diffusion - walkers.tracer_diffusion) > reach
-    assert n_determined >= 57
-    assert misses <= 9
+    assert n_determined >= 38
+    assert misses <= 6
 
 
 def test_carriers_and_conductivity():
@@ -124,11 +124,6 @@ def test_vibration_is_no_hop():
     """The displacement at the end would count 64 * 6 * 0.5² / 9 = 11 hops."""
     result = found(Walkers(n_walkers=64, rate=0.0, vibration=0.5))
     assert result.effective_hops < 1.0
-
-
-def confined(n_frames: int = 3000):
-    """Return walkers that are bound to their sites by a spring, with a memory that is long against the run."""
-    return Walkers(n_walkers=27, n_frames=n_frames, rate=0.0, vibration=10.0, relaxation_time=5e5)
 
 
 def test_run_that_flies_is_no_diffusion():
@@ -206,7 +201,7 @@ def test_result_returns_from_arrays_and_scalars():
 @pytest.mark.parametrize(
     ('values', 'message'),
     [
-        ({'mobil': 'Li'}, "unknown setting of diffusion 'mobil', did you mean 'mobile'?"),
+        ({'mobil': 'Li'}, "unknown setting of diffusion 'mobil'"),
         ({'window': [5.0, 3.0]}, 'window is [5.0, 3.0]; give two ascending lags [fs], each 0 for the rule'),
         ({'drift_reference': ['Li']}, "drift_reference holds the mobile 'Li'; give elements that do not diffuse"),
         ({'minimum_hops': 0.0}, 'minimum_hops is 0.0, it must be positive'),
