@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from aiida_edl.science.analysis.arrhenius import Arrhenius, DiffusionPoint, posterior_of
-from aiida_edl.science.analysis.arrhenius_posterior import interval, standard_error
+from aiida_edl.science.analysis.arrhenius import Arrhenius, DiffusionPoint, line_of
+from aiida_edl.science.analysis.line_bootstrap import LineBootstrap, interval, standard_error
 from aiida_edl.science.analysis.result_parts import StoredResult
-from aiida_edl.science.frames import Floats
 
 
 @dataclass(frozen=True)
@@ -49,17 +46,16 @@ def activation_energy_difference(first: Arrhenius, second: Arrhenius) -> Activat
         )
     confidence = first.settings.confidence
     if not (first.is_determined and second.is_determined):
-        which = ' and '.join(
-            name for name, item in (('first', first), ('second', second)) if not item.is_determined
-        )
+        which = ' and '.join(name for name, item in (('first', first), ('second', second)) if not item.is_determined)
         nan = float('nan')
         return ActivationEnergyDifference(
             nan, nan, nan, nan, confidence, False, f'no difference: the {which} activation energy is not determined'
         )
     # Samples of both are drawn from other random numbers, whatever the seeds of their settings.
-    samples = _energies(first, first.settings.seed) - _energies(second, first.settings.seed + 1)
+    lines = [_line(item, first.settings.seed + number) for number, item in enumerate((first, second))]
+    samples = lines[1].slopes - lines[0].slopes
     low, high = interval(samples, confidence)
-    value, error = float(np.median(samples)), standard_error(samples)
+    value, error = lines[1].slope - lines[0].slope, standard_error(samples)
     is_decided = bool(low > 0.0 or high < 0.0)
     verdict = 'is decided' if is_decided else 'is not decided'
     sentence = (
@@ -69,16 +65,13 @@ def activation_energy_difference(first: Arrhenius, second: Arrhenius) -> Activat
     return ActivationEnergyDifference(value, error, low, high, confidence, is_decided, sentence)
 
 
-def _energies(result: Arrhenius, seed: int) -> Floats:
-    """Return samples of an activation energy [eV]."""
-    points = [
-        DiffusionPoint(label, *(float(value) for value in row))
-        for label, *row in zip(
-            result.labels,
-            result.temperature,
-            result.diffusion,
-            result.diffusion_error,
-            result.degrees_of_freedom,
-        )
-    ]
-    return -posterior_of(points, result.settings.n_samples, seed).slopes
+def _line(result: Arrhenius, seed: int) -> LineBootstrap:
+    """Return the line of an activation energy; its slope is -E_a [eV]."""
+    rows = zip(
+        result.labels,
+        result.temperature.tolist(),
+        result.diffusion.tolist(),
+        result.diffusion_error.tolist(),
+        result.degrees_of_freedom.tolist(),
+    )
+    return line_of([DiffusionPoint(*row) for row in rows], result.settings.n_samples, seed)

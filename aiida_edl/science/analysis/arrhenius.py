@@ -2,8 +2,8 @@ r"""Activation energy of diffusion from coefficients at several temperatures, wi
 
 .. math:: \ln D = \ln D_0 - \frac{E_a}{k T},
 
-fitted with the errors of ln D, which are :math:`\sigma_D/D`. The interval is that of the posterior of
-:mod:`~aiida_edl.science.analysis.arrhenius_posterior`: errors of few replicas are themselves uncertain.
+fitted with the errors of ln D, which are :math:`\sigma_D/D`. The interval is that of
+:mod:`~aiida_edl.science.analysis.line_bootstrap`: errors of few replicas are themselves uncertain.
 
 Runs whose D is not determined are left out, counted and listed. Where D falls as the temperature rises by more than
 chance explains, or the energy comes out at zero or below, the answer is a sentence that names the temperatures.
@@ -14,12 +14,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import stats
 
-from aiida_edl.science.analysis.arrhenius_posterior import LinePosterior, interval, line_posterior, standard_error
+from aiida_edl.science.analysis.line_bootstrap import LineBootstrap, interval, line_bootstrap, standard_error
 from aiida_edl.science.analysis.arrhenius_settings import ArrheniusSettings
 from aiida_edl.science.analysis.diffusion import Diffusion
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
@@ -27,7 +27,7 @@ from aiida_edl.science.analysis.result_parts import StoredResult
 from aiida_edl.science.frames import Floats
 from aiida_edl.science.units import BOLTZMANN
 
-__all__ = ['Arrhenius', 'ArrheniusSettings', 'DiffusionPoint', 'arrhenius', 'point_of', 'posterior_of']
+__all__ = ['Arrhenius', 'ArrheniusSettings', 'DiffusionPoint', 'arrhenius', 'point_of', 'line_of']
 
 MINIMUM_TEMPERATURES = 3
 """Temperatures without which a straight line is none that could fail."""
@@ -146,26 +146,24 @@ def arrhenius(points: Sequence[DiffusionPoint], settings: ArrheniusSettings | No
             f'runs at {given} temperatures are no test of a straight line; give at least {MINIMUM_TEMPERATURES}'
         )
     used = sorted((point for point in points if not point.reason), key=lambda point: point.temperature)
-    excluded = tuple(
-        f'{point.label} at {point.temperature:g} K: {point.reason}' for point in points if point.reason
-    )
+    excluded = tuple(f'{point.label} at {point.temperature:g} K: {point.reason}' for point in points if point.reason)
     reasons = _reasons(used, len(excluded), settings)
-    posterior = None
+    line = None
     if not reasons:
-        posterior = posterior_of(used, settings.n_samples, settings.seed)
-        reasons = _not_activated(posterior, used)
-    return _result(used, excluded, reasons, posterior, settings)
+        line = line_of(used, settings.n_samples, settings.seed)
+        reasons = _not_activated(line, used)
+    return _result(used, excluded, reasons, line, settings)
 
 
-def posterior_of(points: Sequence[DiffusionPoint], n_samples: int, seed: int) -> LinePosterior:
-    """Return samples of ln D as a line over 1/kT [1/eV]; its slope is -E_a [eV].
+def line_of(points: Sequence[DiffusionPoint], n_samples: int, seed: int) -> LineBootstrap:
+    """Return ln D as a line over 1/kT [1/eV] with its bootstrap; its slope is -E_a [eV].
 
     :param points: runs that count.
     :param n_samples: how many samples.
     :param seed: of the random numbers.
     """
     table = _table(points)
-    return line_posterior(
+    return line_bootstrap(
         1.0 / (BOLTZMANN * table['temperature']),
         np.log(table['diffusion']),
         table['diffusion_error'] / table['diffusion'],
@@ -184,8 +182,7 @@ def _table(points: Sequence[DiffusionPoint]) -> dict[str, Floats]:
         'degrees_of_freedom': 'degrees_of_freedom',
     }
     return {
-        column: np.array([getattr(point, name) for point in points], dtype=np.float64)
-        for column, name in names.items()
+        column: np.array([getattr(point, name) for point in points], dtype=np.float64) for column, name in names.items()
     }
 
 
@@ -204,9 +201,7 @@ def _reasons(used: Sequence[DiffusionPoint], n_excluded: int, settings: Arrheniu
             f'least {MINIMUM_TEMPERATURES}'
         ]
     pairs = [
-        (low, high)
-        for low, high in itertools.pairwise(used)
-        if high.temperature - low.temperature > SAME_TEMPERATURE
+        (low, high) for low, high in itertools.pairwise(used) if high.temperature - low.temperature > SAME_TEMPERATURE
     ]
     # Each of several comparisons fails by chance: the level is shared among them.
     level = settings.maximum_p_fall / max(len(pairs), 1)
@@ -231,14 +226,14 @@ def _falls(low: DiffusionPoint, high: DiffusionPoint) -> str:
     )
 
 
-def _not_activated(posterior: LinePosterior, used: Sequence[DiffusionPoint]) -> list[str]:
+def _not_activated(line: LineBootstrap, used: Sequence[DiffusionPoint]) -> list[str]:
     """Return a sentence if the energy is not positive."""
-    energy = -float(np.median(posterior.slopes))
+    energy = -line.slope
     if energy > 0.0:
         return []
     return [
         f'D does not rise from {used[0].temperature:g} to {used[-1].temperature:g} K: the slope would be an activation '
-        f'energy of {energy:.3f} ± {standard_error(posterior.slopes):.3f} eV, and one at or below zero is none'
+        f'energy of {energy:.3f} ± {standard_error(line.slopes):.3f} eV, and one at or below zero is none'
     ]
 
 
@@ -246,66 +241,79 @@ def _result(
     used: Sequence[DiffusionPoint],
     excluded: tuple[str, ...],
     reasons: list[str],
-    posterior: LinePosterior | None,
+    line: LineBootstrap | None,
     settings: ArrheniusSettings,
 ) -> Arrhenius:
     """Return the result, with numbers if there are no reasons against them."""
     table = _table(used)
-    is_determined = posterior is not None and not reasons
-    energies, logarithms = np.full(1, np.nan), np.full(1, np.nan)
-    residual, misfit = np.full(len(used), np.nan), float('nan')
-    predictions = np.full((3, len(settings.prediction_temperatures)), np.nan)
-    if posterior is not None and not reasons:
-        energies, logarithms = -posterior.slopes, posterior.at(0.0)
-        residual, misfit = _misfit(table, posterior)
-        for column, temperature in enumerate(settings.prediction_temperatures):
-            samples = np.exp(posterior.at(1.0 / (BOLTZMANN * temperature)))
-            predictions[:, column] = (np.median(samples), *interval(samples, settings.confidence))
-    low, high = interval(energies, settings.confidence)
-    prefactors = interval(np.exp(logarithms), settings.confidence)
-    result = {
-        'activation_energy': float(np.median(energies)),
-        'activation_energy_error': standard_error(energies),
-        'activation_energy_low': low,
-        'activation_energy_high': high,
+    values: dict[str, Any] = {
+        **table,
+        **(_numbers(table, line, settings) if line and not reasons else _no_numbers(table, settings)),
     }
     return Arrhenius(
-        **table,
-        residual=residual,
+        **values,
         prediction_temperature=np.array(settings.prediction_temperatures, dtype=np.float64),
-        predicted_diffusion=predictions[0],
-        predicted_diffusion_low=predictions[1],
-        predicted_diffusion_high=predictions[2],
-        **result,
-        prefactor=float(np.exp(np.median(logarithms))),
-        prefactor_low=prefactors[0],
-        prefactor_high=prefactors[1],
-        log_prefactor_error=standard_error(logarithms),
-        misfit_p_value=misfit,
         n_runs=len(used) + len(excluded),
         n_excluded=len(excluded),
         excluded=excluded,
         labels=tuple(point.label for point in used),
-        is_determined=is_determined,
+        is_determined=not reasons,
         reasons=tuple(reasons),
-        sentence=_sentence(result, used, excluded, reasons, settings),
+        sentence=_sentence(values, used, excluded, reasons, settings),
         settings=settings,
     )
 
 
-def _misfit(table: Mapping[str, Floats], posterior: LinePosterior) -> tuple[Floats, float]:
+def _numbers(table: Mapping[str, Floats], line: LineBootstrap, settings: ArrheniusSettings) -> dict[str, Any]:
+    """Return what a line tells, by field name."""
+    energy = interval(-line.slopes, settings.confidence)
+    prefactor = np.exp(interval(line.samples_at(0.0), settings.confidence))
+    places = [1.0 / (BOLTZMANN * temperature) for temperature in settings.prediction_temperatures]
+    ranges = np.exp([interval(line.samples_at(place), settings.confidence) for place in places]).reshape(-1, 2)
+    residual, misfit = _misfit(table, line)
+    return {
+        'residual': residual,
+        'misfit_p_value': misfit,
+        'activation_energy': -line.slope,
+        'activation_energy_error': standard_error(line.slopes),
+        'activation_energy_low': energy[0],
+        'activation_energy_high': energy[1],
+        'prefactor': float(np.exp(line.at(0.0))),
+        'prefactor_low': float(prefactor[0]),
+        'prefactor_high': float(prefactor[1]),
+        'log_prefactor_error': standard_error(line.samples_at(0.0)),
+        'predicted_diffusion': np.exp(np.array([line.at(place) for place in places], dtype=np.float64)),
+        'predicted_diffusion_low': ranges[:, 0],
+        'predicted_diffusion_high': ranges[:, 1],
+    }
+
+
+def _no_numbers(table: Mapping[str, Floats], settings: ArrheniusSettings) -> dict[str, Any]:
+    """Return the same where nothing is told."""
+    names = ('activation_energy', 'activation_energy_error', 'activation_energy_low', 'activation_energy_high')
+    names += ('prefactor', 'prefactor_low', 'prefactor_high', 'log_prefactor_error', 'misfit_p_value')
+    predictions = ('predicted_diffusion', 'predicted_diffusion_low', 'predicted_diffusion_high')
+    unknown = np.full(len(settings.prediction_temperatures), np.nan)
+    return {
+        **dict.fromkeys(names, float('nan')),
+        **{name: unknown.copy() for name in predictions},
+        'residual': np.full(len(table['temperature']), np.nan),
+    }
+
+
+def _misfit(table: Mapping[str, Floats], line: LineBootstrap) -> tuple[Floats, float]:
     """Return residuals in standard errors, and how likely their sum of squares is.
 
     Errors with few degrees of freedom are t distributed: each square is that of a normal number by its quantile.
     """
-    line = np.array([np.median(posterior.at(1.0 / (BOLTZMANN * value))) for value in table['temperature']])
-    residual = (np.log(table['diffusion']) - line) * table['diffusion'] / table['diffusion_error']
+    expected = np.array([line.at(1.0 / (BOLTZMANN * value)) for value in table['temperature']])
+    residual = (np.log(table['diffusion']) - expected) * table['diffusion'] / table['diffusion_error']
     normal = stats.norm.isf(stats.t.sf(np.abs(residual), table['degrees_of_freedom']))
     return residual, float(stats.chi2.sf(np.sum(normal**2), len(residual) - 2))
 
 
 def _sentence(
-    result: Mapping[str, float],
+    result: Mapping[str, Any],
     used: Sequence[DiffusionPoint],
     excluded: tuple[str, ...],
     reasons: list[str],

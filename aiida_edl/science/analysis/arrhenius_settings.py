@@ -31,7 +31,7 @@ class ArrheniusSettings:
     maximum_p_fall: float = 0.01
     """Probability below which a D that falls with the temperature is no chance."""
     n_samples: int = 20000
-    """Samples of the posterior."""
+    """Lines of the bootstrap."""
     seed: int = 1
     """Of the random numbers."""
 

@@ -163,4 +163,3 @@ def errors_at(replicas: Motion, lags: Sequence[int]) -> Floats:
     :param lags: [frames].
     """
     return np.array([mean_of_series(origin_series(replicas.replicas, {lag: 1.0})).error for lag in lags])
-

@@ -5,9 +5,9 @@ A sum :math:`\sum_k w_k M(k)` over lags is the mean over time origins of the ser
 bursts, and atoms that move together, are in it. With several replicas their scatter is the other estimate, and the
 larger counts (:func:`~aiida_edl.science.uncertainty.combine_replicas`).
 
-The scatter of few numbers is itself uncertain. Its degrees of freedom are those of the scatter between replicas where
-that is the larger, otherwise :math:`2 n_\mathrm{eff}/(\kappa - 1)` with the kurtosis κ of the series, less one for each
-replica: few hops in a long run tell little of their own scatter.
+The scatter of few numbers is itself uncertain. The degrees of freedom are :math:`2 n_\mathrm{eff}/(\kappa - 1)` with
+the kurtosis κ of the series, less one for each replica: few hops in a long run tell little of their own scatter. Where
+replicas scatter by more than that explains (F test at one in twenty), theirs alone count, one less than replicas.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from aiida_edl.science.analysis.mean_square_displacement import OriginSeries
 from aiida_edl.science.frames import Floats
@@ -24,6 +25,10 @@ from aiida_edl.science.uncertainty import MINIMUM_SAMPLES, Estimate, combine_rep
 ORIGINS_PER_LAG = 8
 """Time origins within the shortest lag: nearer ones are nearly the same sample."""
 NORMAL_KURTOSIS = 3.0
+CHANCE = 0.05
+"""Probability above which a larger scatter of replicas is chance."""
+ROUNDING = 1e-12
+"""Relative difference of errors that is rounding."""
 SCATTER_OF_REPLICAS = 'scatter of replicas'
 TIME_ORIGINS = 'time origins'
 
@@ -90,11 +95,17 @@ def mean_of_series(series: Sequence[Floats]) -> OriginMean:
     shares = lengths / lengths.sum()
     within = float(np.sqrt(np.sum(shares**2 * np.array([float(item.error) for item in known]) ** 2)))
     error = float(joined.error)
-    if error > within * (1.0 + 1e-12):
-        return OriginMean(error, float(len(series) - 1), SCATTER_OF_REPLICAS, means)
+    degrees = _degrees_of_freedom(series, float(np.sum(lengths) / (2.0 * time)))
+    if error <= within * (1.0 + ROUNDING):
+        return OriginMean(error, degrees, TIME_ORIGINS, means)
+    between = float(len(series) - 1)
+    is_chance = within > 0.0 and stats.f.sf((error / within) ** 2, between, degrees) > CHANCE
+    return OriginMean(error, degrees if is_chance else between, SCATTER_OF_REPLICAS, means)
+
+
+def _degrees_of_freedom(series: Sequence[Floats], n_effective: float) -> float:
+    """Return the degrees of freedom of the scatter within series that are worth so many samples; at least 1."""
     deviations = np.concatenate([values - values.mean() for values in series])
     variance = float(np.mean(deviations**2))
     kurtosis = float(np.mean(deviations**4)) / variance**2 if variance > 0.0 else NORMAL_KURTOSIS
-    n_effective = float(np.sum(lengths) / (2.0 * time))
-    degrees = 2.0 * n_effective / max(kurtosis - 1.0, 1.0) - len(series)
-    return OriginMean(error, max(degrees, 1.0), TIME_ORIGINS, means)
+    return max(2.0 * n_effective / max(kurtosis - 1.0, 1.0) - len(series), 1.0)

@@ -3,7 +3,7 @@ r"""How many hops a run has seen, and how long it would have to be for enough of
 Effective hops are those that would give the growth of the mean square displacement,
 :math:`N_\mathrm{eff} = N\, T\, \dot M / a^2`, for N mobile atoms in the length T of all replicas, with hops of the
 length a: 2 d D N T/a² where atoms diffuse. The displacement at the end of a run would count vibration too, as one hop
-for a few dozen atoms; hops to and fro count in neither. After X. He, Y. Zhu, A. Epstein, Y. Mo, npj Comput. Mater. 4,
+for a few dozen atoms; hops there and back count in neither. After X. He, Y. Zhu, A. Epstein, Y. Mo, npj Comput. Mater. 4,
 18 (2018), who take the largest displacement.
 """
 

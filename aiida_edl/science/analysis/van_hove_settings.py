@@ -23,7 +23,7 @@ class VanHoveSettings:
     mobile: str = 'Li'
     """Chemical symbol of what diffuses."""
     drift_reference: tuple[str, ...] = ()
-    """Chemical symbols of the atoms whose centre of mass is at rest; none for all other elements than the mobile one."""
+    """Chemical symbols of the atoms whose centre of mass is at rest; none for all elements but the mobile one."""
     lags: tuple[float, ...] = ()
     """Lags [fs]; none for a hundredth, a thirtieth and a tenth of the shortest replica."""
     bin_width: float = 0.1
