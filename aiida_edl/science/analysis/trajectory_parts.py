@@ -18,12 +18,8 @@ from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.uncertainty import MINIMUM_SAMPLES
 
 
-class PartSettings(Protocol):
-    """What the settings of an analysis say about the frames and surfaces that are taken."""
-
-    @property
-    def surfaces(self) -> str:
-        """``'average'``, ``'lower'`` or ``'upper'``."""
+class ReplicaSettings(Protocol):
+    """What the settings of an analysis say about the frames that are taken."""
 
     @property
     def equilibration_frames(self) -> int:
@@ -32,6 +28,14 @@ class PartSettings(Protocol):
     @property
     def replica_column(self) -> str:
         """Column that tells replicas apart."""
+
+
+class PartSettings(ReplicaSettings, Protocol):
+    """What the settings of an analysis say about the frames and surfaces that are taken."""
+
+    @property
+    def surfaces(self) -> str:
+        """``'average'``, ``'lower'`` or ``'upper'``."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class AnalysedTrajectory:
         return frame_interval(self.frames, self.replicas)
 
 
-def replica_ranges(frames: FrameSet, settings: PartSettings) -> list[tuple[int, int]]:
+def replica_ranges(frames: FrameSet, settings: ReplicaSettings) -> list[tuple[int, int]]:
     """Return the range ``(start, stop)`` of each replica, without its equilibration.
 
     :param frames: the trajectory.
