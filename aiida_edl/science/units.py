@@ -43,3 +43,5 @@ ATMOSPHERE = 101325.0 * PASCAL
 """One standard atmosphere in eV/Å³; 101325 Pa, exact by definition (10th CGPM, 1954)."""
 LAMMPS_ELECTRON_TIME = 1.03275
 """Unit of time of velocities in units ``electron`` of LAMMPS [fs]. Source: documentation of LAMMPS, page "units"."""
+FEMTOSECONDS_PER_PICOSECOND = 1000.0
+"""Exact."""
