@@ -49,8 +49,6 @@ FIGURE_SOURCES = {
     'potential_profile': 'potential, electric field',
     'interface_structure': 'radial distributions',
     'interface_dynamics': 'survival, reorientation',
-    'hopping': 'jumps, mechanism',
-    'lattice_order': 'lattice order',
     'convergence': 'convergence',
     'capacitance': 'capacitance',
     'compare_solvent_dipoles': 'solvent dipoles',

@@ -59,7 +59,8 @@ def lasting_jumps(changes: SiteChanges, n_frames: int, minimum_frames: float) ->
     rows: list[tuple[int, int, int, int]] = []
     initial, n_short = changes.initial.copy(), 0
     moved, starts = np.unique(changes.atom, return_index=True)
-    for atom, part in zip(moved.tolist(), np.split(np.arange(len(changes.atom)), starts[1:]), strict=True):
+    stops = np.append(starts[1:], len(changes.atom))
+    for atom, part in zip(moved.tolist(), map(slice, starts, stops[: len(moved)]), strict=True):
         visits = [(0, int(changes.initial[atom]))]
         visits += list(zip(changes.frame[part].tolist(), changes.site[part].tolist(), strict=True))
         ends = [frame for frame, _ in visits[1:]] + [n_frames]
