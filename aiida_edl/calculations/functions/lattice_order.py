@@ -20,8 +20,8 @@ def lattice_order(trajectory: DatasetData, settings: Dict) -> ArrayData:
     :param settings: fields of ``LatticeOrderSettings`` that differ from their defaults: ``mobile_symbol``,
         ``framework_symbols``, ``maximum_lindemann_ratio``, ``maximum_off_site_fraction``, ``n_blocks``,
         ``equilibration_frames``, ``replica_column``.
-    :return: arrays named as the fields of ``LatticeOrder``, such as ``melting_time`` [fs] and ``block_lindemann_ratio``;
-        ``is_crystalline``, ``reasons`` and means with errors as attributes.
+    :return: arrays named as the fields of ``LatticeOrder``, such as ``melting_time`` [fs] and
+        ``block_lindemann_ratio``; ``is_crystalline``, ``reasons`` and means with errors as attributes.
     """
     order = analysis.lattice_order(trajectory.frames(), LatticeOrderSettings.from_dict(settings.get_dict()))
     return result_node(order)

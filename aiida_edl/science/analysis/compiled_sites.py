@@ -1,5 +1,7 @@
 """Compiled search for the nearest site; imported by :mod:`~aiida_edl.science.analysis.site_assignment` alone."""
 
+# ruff: noqa: PLR0917  (calls within inner loops cost more than the work)
+
 from __future__ import annotations
 
 from typing import Any
@@ -20,7 +22,15 @@ def _squared_distance(x: Any, y: Any, z: Any, cell: Any) -> Any:
 
 @njit(cache=True, error_model='numpy', nogil=True)
 def nearest_sites(
-    scaled: Any, sites: Any, cell: Any, neighbours: Any, apart: Any, complete: Any, hint: Any, nearest: Any, squared: Any
+    scaled: Any,
+    sites: Any,
+    cell: Any,
+    neighbours: Any,
+    apart: Any,
+    complete: Any,
+    hint: Any,
+    nearest: Any,
+    squared: Any,
 ) -> None:
     """Find the nearest site of each atom in each frame; see :func:`site_assignment.nearest_sites`.
 

@@ -151,9 +151,7 @@ def framework_motion(frames: FrameSet, start: int, stop: int, atoms: CrystalAtom
     block_means = sums / counts[:, np.newaxis, np.newaxis]
     block_squares = squares / counts[:, np.newaxis] - np.sum((block_means @ cell) ** 2, axis=2)
     mean = first_place + sums.sum(axis=0) / n_frames
-    return FrameworkMotion(
-        cell, mean, drift, block_starts, first_place + block_means, np.maximum(block_squares, 0.0)
-    )
+    return FrameworkMotion(cell, mean, drift, block_starts, first_place + block_means, np.maximum(block_squares, 0.0))
 
 
 def _check_steps(steps: Floats, atoms: CrystalAtoms, cell: Floats, limits: tuple[float, int]) -> None:

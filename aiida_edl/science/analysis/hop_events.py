@@ -65,7 +65,7 @@ class _Occupants:
 
     def __init__(self, jumps: Jumps) -> None:
         """Store what arrives and leaves, by site."""
-        self.initial = defaultdict(int)
+        self.initial: dict[int, int] = defaultdict(int)
         for site in jumps.initial.tolist():
             self.initial[site] += 1
         self.moves: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -95,22 +95,24 @@ def hop_events(jumps: Jumps, is_lattice: NDArray[np.bool_], window_frames: float
         for kind, part in _events_of_path(jumps, path, is_ring, is_lattice, occupants):
             first, last = part[0], part[-1]
             n_atoms = len(set(jumps.atom[part].tolist()))
-            rows.append((
-                int(jumps.frame[part].min()),
-                int(jumps.atom[first]),
-                EVENT_KINDS.index(kind),
-                n_atoms,
-                int(jumps.source[first]),
-                int(jumps.target[last]),
-            ))
+            rows.append(
+                (
+                    int(jumps.frame[part].min()),
+                    int(jumps.atom[first]),
+                    EVENT_KINDS.index(kind),
+                    n_atoms,
+                    int(jumps.source[first]),
+                    int(jumps.target[last]),
+                )
+            )
             members.append(part)
     event_of_jump = np.full(len(jumps), NO_JUMP, dtype=np.int64)
     order = sorted(range(len(rows)), key=lambda index: rows[index])
     for position, index in enumerate(order):
         event_of_jump[members[index]] = position
-    frame, atom, kind_column, length, source, target = np.array(
-        [rows[index] for index in order], dtype=np.int64
-    ).reshape(-1, 6).T.copy()
+    frame, atom, kind_column, length, source, target = (
+        np.array([rows[index] for index in order], dtype=np.int64).reshape(-1, 6).T.copy()
+    )
     return HopEvents(kind_column, frame, length, atom, source, target, event_of_jump)
 
 
@@ -194,10 +196,7 @@ def _events_of_path(
     is_left = not is_lattice[source] or occupants.count(source, int(jumps.frame[first])) == 0
     if not (is_free and is_left):
         return [('other', [index]) for index in path]
-    if not is_lattice[source]:
-        return [('recombination', path)]
-    if not is_lattice[target]:
-        return [('formation', path)]
-    if n_atoms == 1:
-        return [('vacancy', path)]
-    return [('vacancy', [index]) for index in path]
+    kind = 'recombination' if not is_lattice[source] else 'formation' if not is_lattice[target] else 'vacancy'
+    if kind == 'vacancy' and n_atoms > 1:
+        return [(kind, [index]) for index in path]
+    return [(kind, path)]

@@ -56,17 +56,17 @@ class ReplicaHops:
 
 
 def replica_hops(
-    frames: FrameSet, number: int, replica: tuple[int, int], atoms: CrystalAtoms, interval: float,
-    settings: HoppingSettings,
+    frames: FrameSet, replica: tuple[int, int], atoms: CrystalAtoms,
+    settings: HoppingSettings, *, number: int, interval: float,
 ) -> ReplicaHops:  # fmt: skip
     """Return the jumps and events of one replica.
 
     :param frames: the trajectory.
-    :param number: number of the replica, for messages.
     :param replica: its first frame and the frame after its last.
     :param atoms: mobile atoms and framework.
-    :param interval: time between frames [fs].
     :param settings: sites, hysteresis and windows.
+    :param number: number of the replica, for messages.
+    :param interval: time between frames [fs].
     :raises NotAnalysableError: if the framework has melted, or there are no sites.
     """
     motion = checked_motion(frames, replica, atoms, settings.n_blocks)
@@ -77,7 +77,7 @@ def replica_hops(
     sites = _sites(motion, settings)
     n_frames = replica[1] - replica[0]
     changes = site_changes(
-        frames, replica, atoms.mobile, motion.drift, SiteSearch.of(sites), list(settings.commit_radii)
+        frames, replica, atoms.mobile, motion.drift, search=SiteSearch.of(sites), radii=list(settings.commit_radii)
     )
     is_lattice = np.isin(sites.kind, [sites.kinds.index(name) for name in settings.lattice_kinds])
     if (share := float(is_lattice[changes[0].initial].mean())) < LATTICE_SHARE:

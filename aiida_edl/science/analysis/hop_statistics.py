@@ -107,4 +107,5 @@ def share_with_error(first: Integers, second: Integers) -> tuple[float, float]:
         return np.nan, np.nan
     share = n_first / total
     independent = float(scipy.stats.beta(n_first + 0.5, n_second + 0.5).std())
-    return share, float(max(independent, scatter_error(first - share * (first + second)) / total))
+    scatter = float(scatter_error(first - share * (first + second))) / total
+    return share, max(independent, scatter)

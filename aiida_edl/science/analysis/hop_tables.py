@@ -47,7 +47,9 @@ def site_tables(hops: list[ReplicaHops], interval: float, settings: HoppingSetti
     error = np.where(is_still & (counts.sum(axis=0) > 0), np.nan, population.error)
     per_site = np.where(counts.mean(axis=0) > 0, counts.mean(axis=0), np.nan)
     sources = [item.sites.kind[found.jumps.source] for found, item in zip(chosen, hops, strict=True)]
-    departures = _blocks([found.jumps.frame for found in chosen], sources, hops, interval, settings, n_kinds)
+    departures = _blocks(
+        [found.jumps.frame for found in chosen], sources, hops, settings, interval=interval, n_kinds=n_kinds
+    )
     spent = interval * sum(
         occupation_series(found.jumps, item.sites.kind, n_kinds, item.n_frames).sum(axis=0)
         for found, item in zip(chosen, hops, strict=True)
@@ -85,15 +87,17 @@ def jump_tables(
         item.sites.kind[found.jumps.source] * n_kinds + item.sites.kind[found.jumps.target]
         for found, item in zip(chosen, hops, strict=True)
     ]
-    counts = _blocks([found.jumps.frame for found in chosen], pairs, hops, interval, settings, n_kinds**2)
+    counts = _blocks(
+        [found.jumps.frame for found in chosen], pairs, hops, settings, interval=interval, n_kinds=n_kinds**2
+    )
     picoseconds = counts.durations.sum() / FEMTOSECONDS_PER_PICOSECOND
     shape = (n_kinds, n_kinds)
     limit, firsts, first_events = settings.maximum_listed, _first_sites(hops), [0]
     for found in chosen:
         first_events.append(first_events[-1] + len(found.events.kind))
-    events = np.concatenate([
-        found.events.event_of_jump + first for found, first in zip(chosen, first_events[:-1], strict=True)
-    ])
+    events = np.concatenate(
+        [found.events.event_of_jump + first for found, first in zip(chosen, first_events[:-1], strict=True)]
+    )
     jumps = [found.jumps for found in chosen]
     return {
         'jump_count': counts.totals.reshape(shape),
@@ -121,7 +125,7 @@ def event_tables(
     """
     events = [found.events for found in chosen_findings(hops, settings)]
     frames, kinds = [item.frame for item in events], [item.kind for item in events]
-    counts = _blocks(frames, kinds, hops, interval, settings, len(EVENT_KINDS))
+    counts = _blocks(frames, kinds, hops, settings, interval=interval, n_kinds=len(EVENT_KINDS))
     picoseconds = counts.durations.sum() / FEMTOSECONDS_PER_PICOSECOND
     kind, length = np.concatenate(kinds), np.concatenate([item.length for item in events])
     chains = np.bincount(length[kind == KNOCK_OFF], minlength=3)
@@ -157,7 +161,7 @@ def ratio_tables(hops: list[ReplicaHops], interval: float, settings: HoppingSett
         for column, window in enumerate(windows):
             events = [item.findings[radius, window].events for item in hops]
             frames, kinds = [item.frame for item in events], [item.kind for item in events]
-            counts = _blocks(frames, kinds, hops, interval, settings, len(EVENT_KINDS)).counts
+            counts = _blocks(frames, kinds, hops, settings, interval=interval, n_kinds=len(EVENT_KINDS)).counts
             values[row, column], errors[row, column] = share_with_error(counts[..., KNOCK_OFF], counts[..., DIRECT])
             numbers[:, row, column] = counts.sum(axis=(0, 1))[[KNOCK_OFF, DIRECT]]
     chosen = radii.index(settings.commit_radius), windows.index(settings.window)
@@ -196,8 +200,8 @@ def defect_tables(hops: list[ReplicaHops], times: Floats, settings: HoppingSetti
 
 
 def _blocks(
-    frames: list[Integers], kinds: list[Integers], hops: list[ReplicaHops], interval: float, settings: HoppingSettings,
-    n_kinds: int,
+    frames: list[Integers], kinds: list[Integers], hops: list[ReplicaHops], settings: HoppingSettings, *,
+    interval: float, n_kinds: int,
 ) -> BlockCounts:  # fmt: skip
     """Return counts by replica, block and kind."""
     n_frames = [item.n_frames for item in hops]
@@ -213,7 +217,7 @@ def _times(frames: list[Integers], hops: list[ReplicaHops], times: Floats) -> Fl
 
 def _first_sites(hops: list[ReplicaHops]) -> list[int]:
     """Return the row of the first site of each replica."""
-    return np.cumsum([0] + [len(item.sites.kind) for item in hops])[:-1].tolist()
+    return [int(first) for first in np.cumsum([0] + [len(item.sites.kind) for item in hops])[:-1]]
 
 
 def _rows(sites: list[Integers], firsts: list[int]) -> NDArray[np.int64]:

@@ -176,7 +176,10 @@ def hopping(frames: FrameSet, settings: HoppingSettings | None = None) -> Hoppin
     replicas = replica_ranges(frames, settings)
     interval = checked_interval(frames, replicas)
     atoms = crystal_atoms(frames, settings.mobile_symbol, settings.framework_symbols)
-    hops = [replica_hops(frames, number, item, atoms, interval, settings) for number, item in enumerate(replicas)]
+    hops = [
+        replica_hops(frames, item, atoms, settings, number=number, interval=interval)
+        for number, item in enumerate(replicas)
+    ]
     duration = interval * sum(item.n_frames for item in hops)
     times = np.asarray(frames.columns['time'], dtype=np.float64)
     return Hopping(

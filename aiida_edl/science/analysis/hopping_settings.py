@@ -102,5 +102,3 @@ class HoppingSettings:
         """Return all settings as JSON types."""
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
         return values | {'site_positions': [list(place) for place in self.site_positions]}
-
-

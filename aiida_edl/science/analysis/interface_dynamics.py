@@ -21,7 +21,6 @@ import numpy as np
 
 from aiida_edl.science.analysis.dynamics_settings import DynamicsSettings
 from aiida_edl.science.analysis.layer_dynamics import LayerSums, layer_values
-from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.analysis.result_parts import StoredResult
 from aiida_edl.science.analysis.solvent_dipole import (
     DipoleSeries,
@@ -34,6 +33,7 @@ from aiida_edl.science.analysis.water_paths import water_paths
 from aiida_edl.science.frames import Floats, FrameSet
 
 __all__ = ['DynamicsSettings', 'InterfaceDynamics', 'interface_dynamics']
+
 
 @dataclass(frozen=True)
 class InterfaceDynamics(StoredResult):

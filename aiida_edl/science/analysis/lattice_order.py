@@ -91,7 +91,9 @@ class MotionOrder:
     """First block that has melted; -1 if none has."""
 
 
-def motion_order(motion: FrameworkMotion, maximum_lindemann_ratio: float, maximum_off_site_fraction: float) -> MotionOrder:
+def motion_order(
+    motion: FrameworkMotion, maximum_lindemann_ratio: float, maximum_off_site_fraction: float
+) -> MotionOrder:
     """Return the order of the framework of one replica.
 
     :param motion: how the framework moves.

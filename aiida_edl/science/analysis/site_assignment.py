@@ -104,7 +104,13 @@ def nearest_sites(scaled: Floats, search: SiteSearch, hint: Integers | None = No
 
 
 def site_changes(
-    frames: FrameSet, replica: tuple[int, int], mobile: Integers, drift: Floats, search: SiteSearch, radii: list[float]
+    frames: FrameSet,
+    replica: tuple[int, int],
+    mobile: Integers,
+    drift: Floats,
+    *,
+    search: SiteSearch,
+    radii: list[float],
 ) -> list[SiteChanges]:
     """Return how atoms of one replica change their sites, for each of several commit radii.
 
@@ -140,8 +146,8 @@ def _nearest_chunks(
     hint = np.zeros(mobile.size, dtype=np.int64)
     for first, scaled in scaled_chunks(frames, *replica, mobile):
         row = first - replica[0]
-        scaled -= drift[row : row + len(scaled), np.newaxis]
-        yield row, *nearest_sites(scaled, search, hint)
+        still = scaled - drift[row : row + len(scaled), np.newaxis]
+        yield row, *nearest_sites(still, search, hint)
 
 
 def _committed(nearest: Integers, distances: Floats, radius: float, state: Integers) -> tuple[Integers, ...]:

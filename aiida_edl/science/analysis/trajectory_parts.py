@@ -17,7 +17,6 @@ from aiida_edl.science.analysis.surface_planes import Surface, surfaces_of_frame
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.uncertainty import MINIMUM_SAMPLES
 
-
 INTERVAL_TOLERANCE = 1e-3
 """Relative deviation of the time between frames that is taken for rounding."""
 

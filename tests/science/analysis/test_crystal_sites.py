@@ -94,9 +94,7 @@ def test_a_framework_without_holes_is_refused():
 
 def test_a_thin_cell_is_refused():
     anions, _, cell = framework(1)
-    message = (
-        '^the smallest height of the cell is 4.03 Å, too thin for a merge_distance of 2.5 Å: repeat the cell$'
-    )
+    message = '^the smallest height of the cell is 4.03 Å, too thin for a merge_distance of 2.5 Å: repeat the cell$'
     with pytest.raises(NotAnalysableError, match=message):
         framework_sites(anions, cell, merge_distance=2.5, minimum_radius=1.4)
 

@@ -168,9 +168,10 @@ def test_replicas_end_to_end_are_told_apart():
 
 
 def test_given_sites_are_taken():
-    """The octahedral sites alone: an interstitial belongs to one of them, and no site is tetrahedral."""
+    """Ideal places give the events of the sites that are found."""
     walker, n_frames = interstitial_walk(13, 10, 1.0)
-    grid = np.concatenate([walker.initial[:-1], walker.initial[:-1] + [1, 1, 1], walker.initial[:-1] + [-1, -1, -1]])
+    lattice = walker.initial[:-1]
+    grid = np.concatenate([lattice, lattice + np.array([1, 1, 1]), lattice - np.array([1, 1, 1])])
     settings = HoppingSettings(
         site_positions=tuple(tuple(place) for place in (grid / 8.0).tolist()),
         site_kinds=('octahedral',) * 32 + ('tetrahedral',) * 64,
@@ -233,9 +234,9 @@ def test_lattice_kinds_that_do_not_occur_are_refused():
 
 
 def test_settings_of_a_wrong_range_are_refused():
-    with pytest.raises(HoppingSettingsError, match='^commit_radius is -1.0, it must be positive$'):
+    with pytest.raises(HoppingSettingsError, match=r'^commit_radius is -1.0, it must be positive$'):
         HoppingSettings(commit_radius=-1.0)
-    with pytest.raises(HoppingSettingsError, match='^1 site_positions have 0 site_kinds; give one each$'):
+    with pytest.raises(HoppingSettingsError, match=r'^1 site_positions have 0 site_kinds; give one each$'):
         HoppingSettings(site_positions=((0.0, 0.0, 0.0),))
 
 
@@ -261,7 +262,7 @@ def recorded() -> tuple[FrameSet, np.ndarray]:
 
 
 def test_nearest_sites_agree_with_site_analysis():
-    """Its sites are at ideal places, ours follow the mean framework, which is off by some 0.05 Å: one Li in 500 differs.
+    """Its sites are at ideal places, ours follow the mean framework, which is off by 0.05 Å: one Li in 500 differs.
 
     Without hysteresis (a radius beyond all distances) and residence, both assign to the nearest site.
     """
@@ -280,5 +281,7 @@ def test_single_atoms_agree_with_site_analysis():
     motion = framework_motion(frames, 0, len(frames), atoms, 4)
     sites = framework_sites(motion.mean, motion.cell, merge_distance=0.8, minimum_radius=1.4)
     _, scaled = next(scaled_chunks(frames, 0, len(frames), atoms.mobile))
-    nearest, _ = site_assignment.nearest_sites(scaled - motion.drift[:, np.newaxis], site_assignment.SiteSearch.of(sites))
+    nearest, _ = site_assignment.nearest_sites(
+        scaled - motion.drift[:, np.newaxis], site_assignment.SiteSearch.of(sites)
+    )
     assert np.mean((sites.kind[nearest] == 1) != is_tetrahedral) < 0.002

@@ -27,7 +27,7 @@ def molten_from(frame: int, seed: int = 1, **options: object) -> FrameSet:
 
 
 def test_lindemann_ratio_of_independent_vibrations():
-    """√3 σ over the distance of anions, without the means of 40 frames and 32 atoms; 38,400 numbers tell it to 0.4 %."""
+    """√3 σ over the distance of anions, less the means of 40 frames and 32 atoms; 38,400 numbers tell it to 0.4 %."""
     found = lattice_order(Walker(1).trajectory(N_FRAMES, vibration=0.15))
     expected = np.sqrt(3.0 * (1 - 1 / 40) * (1 - 1 / 32)) * 0.15 / found.nearest_distance
     assert found.lindemann_ratio == pytest.approx(expected, rel=0.01)
@@ -81,12 +81,12 @@ def test_mobile_atoms_may_diffuse():
 
 def test_a_non_periodic_cell_is_refused():
     frames = Walker(1).trajectory(20)
-    with pytest.raises(NotAnalysableError, match='^a crystal needs a cell that is periodic in all three directions$'):
+    with pytest.raises(NotAnalysableError, match=r'^a crystal needs a cell that is periodic in all three directions$'):
         lattice_order(replace(frames, pbc=np.zeros((20, 3), dtype=bool)))
 
 
 def test_an_element_that_does_not_occur_is_refused():
-    with pytest.raises(NotAnalysableError, match="element of the trajectory 'Na'"):
+    with pytest.raises(NotAnalysableError, match=r"element of the trajectory 'Na'"):
         lattice_order(Walker(1).trajectory(20), LatticeOrderSettings(mobile_symbol='Na'))
 
 
@@ -97,7 +97,7 @@ def test_a_short_replica_is_refused():
 
 
 def test_settings_of_a_wrong_range_are_refused():
-    with pytest.raises(LatticeOrderSettingsError, match='^maximum_lindemann_ratio is 0.0, it must be positive$'):
+    with pytest.raises(LatticeOrderSettingsError, match=r'^maximum_lindemann_ratio is 0.0, it must be positive$'):
         LatticeOrderSettings(maximum_lindemann_ratio=0.0)
 
 

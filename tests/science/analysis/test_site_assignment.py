@@ -33,7 +33,7 @@ def changes_of(coordinates: list[float], radius: float) -> list[tuple[int, int]]
     search = SiteSearch.of(given_sites(PLACES, ('a',) * 3, CELL))
     n_frames = len(coordinates)
     found = site_changes(
-        along_x(coordinates), (0, n_frames), np.array([0]), np.zeros((n_frames, 3)), search, [radius]
+        along_x(coordinates), (0, n_frames), np.array([0]), np.zeros((n_frames, 3)), search=search, radii=[radius]
     )[0]
     return list(zip(found.frame.tolist(), found.site.tolist(), strict=True))
 
