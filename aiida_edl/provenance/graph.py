@@ -58,6 +58,8 @@ STAGE_OF_PROCESS = {
     'interface_profiles': 'analysis',
     'interface_structure': 'analysis',
     'interface_dynamics': 'analysis',
+    'hopping': 'analysis',
+    'lattice_order': 'analysis',
     'potential_profile': 'analysis',
     'run_quality': 'analysis',
     'convergence': 'analysis',

@@ -49,3 +49,5 @@ SIEMENS_PER_CENTIMETRE = 1e-8 * 1e-15 / ELEMENTARY_CHARGE_COULOMB
 """One S/cm in e²/(eV Å fs) (6.2415e-5)."""
 PASCAL_SECOND = PASCAL * 1e15
 """One Pa s in eV fs/Å³ (6241.5)."""
+FEMTOSECONDS_PER_PICOSECOND = 1000.0
+"""Exact."""
