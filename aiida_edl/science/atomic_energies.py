@@ -56,9 +56,7 @@ class AtomicEnergyFit:
         return self.rank == len(self.energies)
 
 
-def atomic_energy_fit(
-    frames: FrameSet, elements: Sequence[str] = (), *, per_atom: bool = False
-) -> AtomicEnergyFit:
+def atomic_energy_fit(frames: FrameSet, elements: Sequence[str] = (), *, per_atom: bool = False) -> AtomicEnergyFit:
     r"""Return the atomic energies that reproduce the total energies best, and the rank of the problem.
 
     Minimises :math:`\sum_f (E_f - \sum_e N_{fe} \epsilon_e)^2`. Where compositions do not determine the values, e.g. if
@@ -69,8 +67,8 @@ def atomic_energy_fit(
 
     :param frames: frames with energies [eV].
     :param elements: chemical symbols that need a value even if no frame holds them; theirs is 0 and not unique.
-    :param per_atom: whether what is left per atom is minimised instead, :math:`\sum_f (\ldots)^2 / N_f^2`: the error that
-        is reported of a potential.
+    :param per_atom: whether what is left per atom is minimised, :math:`\sum_f (\ldots)^2 / N_f^2`: the error that is
+        reported of a potential.
     :raises ValueError: if there is no energy, or one is not finite.
     """
     if frames.energies is None:

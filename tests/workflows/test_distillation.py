@@ -24,7 +24,7 @@ from aiida_edl.workflows.training import TrainingWorkChain
 
 pytestmark = pytest.mark.slow
 
-DESCRIPTION = Path(__file__).parents[2] / 'docs' / 'source' / 'howto' / '7net-0.yaml'
+DESCRIPTION = Path(__file__).parents[2] / 'aiida_edl' / 'provenance' / 'foundation_models' / '7net-0.yaml'
 SHIPPED_FILE = Path('pretrained_potentials/SevenNet_0__11Jul2024/checkpoint_sevennet_0.pth')
 ELEMENTS = ['H', 'O', 'Au']
 OPTIONS = {'environment_variables': {'OMP_NUM_THREADS': '1'}}

@@ -72,7 +72,7 @@ FITTED = {'energy_zero': 'fitted_per_element'}
 
 
 def test_potential_of_another_zero_of_energy_is_compared_after_a_fit(python_code):
-    """The labels are moved by 7 eV for each gold atom: no error of the potential changes, and the fit says by how much."""
+    """The labels are moved by 7 eV for each gold atom: no error changes, and the fit says by how much."""
     frames = labelled_frames()
     moved = dataset(replace(frames, energies=frames.energies + 7.0 * 2))
     every = split(training=[0, 1], validation=[2], test=[3, 4, 5, 6, 7, 8, 9])
@@ -93,7 +93,11 @@ def test_potential_of_another_zero_of_energy_is_compared_after_a_fit(python_code
 @pytest.mark.parametrize(
     ('settings', 'test', 'message'),
     [
-        ({'energy_zero': 'fitted_per_elment'}, [5, 9], "unknown energy_zero of errors 'fitted_per_elment': did you mean 'fitted_per_element'?"),
+        (
+            {'energy_zero': 'fitted_per_elment'},
+            [5, 9],
+            "unknown energy_zero of errors 'fitted_per_elment': did you mean 'fitted_per_element'?",
+        ),
         (
             FITTED,
             [5, 6],

@@ -213,9 +213,7 @@ def _fitted_shifts(reference: FrameSet, energies: Floats) -> AtomicEnergyFit:
     :raises ValueError: if it leaves nothing to be compared.
     """
     assert reference.energies is not None  # checked by the caller
-    shifts = atomic_energy_fit(
-        dataclasses.replace(reference, energies=energies - reference.energies), per_atom=True
-    )
+    shifts = atomic_energy_fit(dataclasses.replace(reference, energies=energies - reference.energies), per_atom=True)
     if len(reference) <= shifts.rank:
         raise ValueError(nothing_left_message(len(reference), shifts.rank))
     return shifts

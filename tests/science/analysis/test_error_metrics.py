@@ -304,8 +304,8 @@ def test_forces_and_frames_that_failed_are_untouched_by_a_fit():
 def test_fit_that_leaves_nothing_is_refused():
     frames = salt([(4, 4), (5, 4)])
     message = (
-        '^2 frames of 2 independent compositions are fitted exactly by energies of the elements, which leaves no error; '
-        "give more than 2 frames, or compare energies 'as_predicted'$"
+        '^2 frames of 2 independent compositions are fitted exactly by energies of the elements, which leaves no '
+        "error; give more than 2 frames, or compare energies 'as_predicted'$"
     )
     with pytest.raises(ValueError, match=message):
         fitted(frames, frames.energies)
@@ -320,7 +320,10 @@ def test_summary_without_a_fit_says_nothing_of_one():
 @pytest.mark.parametrize(
     ('values', 'message'),
     [
-        ({'energy_zer': 'x'}, "unknown setting of errors 'energy_zer': did you mean 'energy_zero'? Known: energy_zero."),
+        (
+            {'energy_zer': 'x'},
+            "unknown setting of errors 'energy_zer': did you mean 'energy_zero'? Known: energy_zero.",
+        ),
         (
             {'energy_zero': 'fitted'},
             "unknown energy_zero of errors 'fitted': did you mean 'fitted_per_element'? Known: as_predicted, "
