@@ -14,8 +14,6 @@ ARCHITECTURES = 'aiida_edl.architectures'
 MD_ENGINES = 'aiida_edl.md_engines'
 DATASET_FORMATS = 'aiida_edl.dataset_formats'
 ANALYSES = 'aiida_edl.analyses'
-FOUNDATION_MODELS = 'aiida_edl.foundation_models'
-"""Packages with descriptions of foundation models, one YAML file each."""
 KINDS = {ARCHITECTURES: 'architecture', MD_ENGINES: 'MD engine', DATASET_FORMATS: 'format', ANALYSES: 'analysis'}
 """What a member of each family is called."""
 
@@ -50,14 +48,6 @@ def registered_names(group: str) -> tuple[str, ...]:
     :param group: one of :data:`KINDS`.
     """
     return tuple(sorted(_entry_points(group)))
-
-
-def registered_packages(group: str) -> dict[str, Any]:
-    """Return the packages that are registered in an entry-point group, by name, sorted.
-
-    :param group: e.g. :data:`FOUNDATION_MODELS`.
-    """
-    return {name: entry_point.load() for name, entry_point in sorted(_entry_points(group).items())}
 
 
 def load_member(group: str, name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from aiida_edl.provenance.potential_import import (
     description_of,
     read_values,
 )
-from aiida_edl.registry import FOUNDATION_MODELS, registered_packages, unknown_name_message
+from aiida_edl.registry import unknown_name_message
 
+FOUNDATION_MODELS = 'aiida_edl.foundation_models'
+"""Entry-point group of packages with descriptions of foundation models, one YAML file each."""
 KNOWN_OF_EVERY_MODEL = ('architecture', 'name', 'licence', 'citation', 'level_of_theory')
 """Facts that the registry must state; others that its authors do not state are asked of whoever adds the model."""
 SUFFIX = '.yaml'
@@ -74,15 +77,14 @@ def foundation_models() -> dict[str, FoundationModel]:
     :raises PotentialImportError: if a registered file cannot be read, or two packages know a model of one name.
     """
     found: dict[str, tuple[str, FoundationModel]] = {}
-    for provider, package in registered_packages(FOUNDATION_MODELS).items():
-        for folder in package.__path__:
-            for path in sorted(Path(folder).glob(f'*{SUFFIX}')):
-                if path.stem in found:
-                    raise PotentialImportError(
-                        f"the foundation model '{path.stem}' is registered by {found[path.stem][0]} and by {provider}; "
-                        'uninstall one of them'
-                    )
-                found[path.stem] = provider, read_model(path)
+    for provider in sorted(entry_points(group=FOUNDATION_MODELS), key=lambda entry_point: entry_point.name):
+        for path in sorted(path for folder in provider.load().__path__ for path in Path(folder).glob(f'*{SUFFIX}')):
+            if path.stem in found:
+                both = f'{found[path.stem][0]} and by {provider.name}'
+                raise PotentialImportError(
+                    f"the foundation model '{path.stem}' is registered by {both}; uninstall one of them"
+                )
+            found[path.stem] = provider.name, read_model(path)
     return {key: found[key][1] for key in sorted(found)}
 
 

@@ -301,13 +301,13 @@ def _check_content(files: Mapping[str, bytes], name: str, description: Potential
     n_bytes = sum(map(len, files.values()))
     if description.n_bytes is not None and n_bytes != description.n_bytes:
         raise PotentialImportError(
-            f"'{name}' has {n_bytes} bytes, {description.name} must have {description.n_bytes}: it is another file or not "
-            'complete; get it again from where its authors keep it'
+            f"'{name}' has {n_bytes} bytes, {description.name} must have {description.n_bytes}: it is another file or "
+            'not complete; get it again from where its authors keep it'
         )
     if description.sha256 and (found := checksum(files)) != description.sha256:
         raise PotentialImportError(
-            f"'{name}' has the SHA-256 {found}, {description.name} must have {description.sha256}: it is another file; get "
-            'it from where its authors keep it, or describe what it is in a file of your own'
+            f"'{name}' has the SHA-256 {found}, {description.name} must have {description.sha256}: it is another file; "
+            'get it from where its authors keep it, or describe what it is in a file of your own'
         )
 
 

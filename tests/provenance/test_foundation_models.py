@@ -15,10 +15,9 @@ import yaml
 from aiida.orm import QueryBuilder
 from click.testing import CliRunner
 
-from aiida_edl import registry
 from aiida_edl.cli.main import main
 from aiida_edl.data.potential import PotentialData
-from aiida_edl.provenance import foundation_import
+from aiida_edl.provenance import foundation_import, foundation_registry
 from aiida_edl.provenance.foundation_import import add_foundation_model, download
 from aiida_edl.provenance.foundation_registry import FoundationModel, find_model, foundation_models, read_model
 from aiida_edl.provenance.potential_import import PotentialImportError, import_potential, read_description
@@ -116,12 +115,12 @@ def third_party(monkeypatch, tmp_path):
         (tmp_path / f'{name}.yaml').write_text(yaml.safe_dump(VALUES))
         package = types.SimpleNamespace(__path__=[str(tmp_path)])
         entry_point = types.SimpleNamespace(name='theirs', load=lambda: package)
-        found = registry.entry_points
+        found = foundation_registry.entry_points
 
         def entry_points(group: str):
-            return [*found(group=group), *([entry_point] if group == registry.FOUNDATION_MODELS else [])]
+            return [*found(group=group), *([entry_point] if group == foundation_registry.FOUNDATION_MODELS else [])]
 
-        monkeypatch.setattr(registry, 'entry_points', entry_points)
+        monkeypatch.setattr(foundation_registry, 'entry_points', entry_points)
 
     return register
 
