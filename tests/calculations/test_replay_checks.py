@@ -8,7 +8,7 @@ import pytest
 from aiida.common import LinkType
 from aiida.orm import CalcJobNode, List
 from aiida.plugins import CalculationFactory
-from calculation_cases import ATOMIC_ENERGIES, ELEMENTS, labelled_frames, potential, refusal, training_inputs
+from calculation_cases import ATOMIC_ENERGIES, ELEMENTS, labelled_frames, refusal, training_inputs
 
 from aiida_edl.calculations.functions.subtract_electrostatics import LESS_ELECTROSTATICS
 from aiida_edl.calculations.replay_checks import ReplayKind, replay_kind
@@ -77,8 +77,8 @@ def refusal_of(inputs) -> str | None:
 
 def other_labels_message(level: str) -> str:
     return (
-        f"the labels of replay_dataset are '{level}', neither those of the parent, '{PARENT_LEVEL}', nor made by it; give "
-        'such ones, or state replay_labels: other in fine_tuning'
+        f"the labels of replay_dataset are '{level}', neither those of the parent, '{PARENT_LEVEL}', nor made by it; "
+        'give such ones, or state replay_labels: other in fine_tuning'
     )
 
 

@@ -207,15 +207,15 @@ class TestAdding:
         (other := tmp_path / 'other.model').write_bytes(b'wEights')
         found = hashlib.sha256(b'wEights').hexdigest()
         assert refusal(model(), file=other) == (
-            f"'other.model' has the SHA-256 {found}, mini of 2026 must have {SHA256}: it is another file; get it from where its "
-            'authors keep it, or describe what it is in a file of your own'
+            f"'other.model' has the SHA-256 {found}, mini of 2026 must have {SHA256}: it is another file; get it "
+            'from where its authors keep it, or describe what it is in a file of your own'
         )
 
     def test_incomplete_file_is_refused(self, tmp_path):
         (part := tmp_path / 'part.model').write_bytes(CONTENT[:3])
         assert refusal(model(), file=part) == (
-            "'part.model' has 3 bytes, mini of 2026 must have 7: it is another file or not complete; get it again from where "
-            'its authors keep it'
+            "'part.model' has 3 bytes, mini of 2026 must have 7: it is another file or not complete; get it again from "
+            'where its authors keep it'
         )
 
     def test_model_is_downloaded_and_checked(self, served):
