@@ -72,7 +72,8 @@ def check_fine_tuning(architecture: Architecture, job: TrainingJob) -> None:
         known = ', '.join(mode.value for mode in architecture.fine_tuning_modes) or 'none'
         raise TrainingJobError(f"{architecture.name} has no fine-tuning mode '{settings.mode.value}'; it has: {known}")
     if missing := [element for element in job.elements if element not in parent.elements]:
-        known = list(parent.elements) if len(parent.elements) <= MAXIMUM_LISTED else f'{len(parent.elements)} elements'
+        is_short = len(parent.elements) <= MAXIMUM_LISTED
+        known = str(list(parent.elements)) if is_short else f'{len(parent.elements)} elements'
         raise TrainingJobError(f'the parent knows {known} and not {missing}; use one that does')
     if parent.precision is not job.precision:
         raise TrainingJobError(

@@ -254,8 +254,8 @@ class TestAdding:
         missing = model(source={'package': 'sevenm', 'path': 'a.pth'})
         assert refusal(missing) == (
             f"'mini' ships in the package sevenm: the package 'sevenm' is not installed for the interpreter "
-            f"'{sys.executable}'; name the interpreter of an environment that has it with --python, or give the file with "
-            '--file'
+            f"'{sys.executable}'; name the interpreter of an environment that has it with --python, or give the file "
+            'with --file'
         )
 
     def test_what_is_not_stated_is_asked_for(self, file):
@@ -270,7 +270,8 @@ class TestAdding:
 
     def test_what_is_stated_cannot_be_changed(self, file):
         assert refusal(model(), file=file, stated={'cutoff_radius': 4.5}) == (
-            "'cutoff_radius' of 'mini' is 5.0 and not 4.5; leave it out, or describe another model in a file of your own"
+            "'cutoff_radius' of 'mini' is 5.0 and not 4.5; leave it out, or describe another model in a file of your "
+            'own'
         )
 
     def test_without_a_place_the_file_must_be_given(self):

@@ -98,6 +98,11 @@ def test_potential_has_the_atomic_energies_that_the_trainer_estimated(tuned):
     assert energies != SHIFTED_ENERGIES
 
 
+def test_summary_says_what_was_replayed(tuned):
+    summary = tuned.outputs.training_summary.get_dict()
+    assert (summary['replay_labels'], summary['n_replayed_frames']) == ('true labels', 20)
+
+
 def test_head_that_was_exported_is_recorded(tuned):
     job = next(node for node in tuned.called_descendants if node.process_label == 'TrainingCalculation')
     assert '--head_name' in job.base.repository.get_object_content('commands.json')
