@@ -23,6 +23,7 @@ from aiida_edl.calculations import exit_codes
 from aiida_edl.calculations.base import EdlCalculation, validate_device, validate_precision
 from aiida_edl.calculations.jobs import JobFiles, NodeFile, folder_files, large_files
 from aiida_edl.calculations.models import model_path, validate_architecture, validate_architecture_code
+from aiida_edl.calculations.replay_checks import replay_leak, validate_replay
 from aiida_edl.calculations.training_checkpoint import UPDATES_DONE, trainer_version, validate_checkpoint
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
@@ -172,7 +173,8 @@ class TrainingCalculation(EdlCalculation):
             'replay_dataset',
             valid_type=DatasetData,
             required=False,
-            help='Labelled frames of the training of the parent, learnt again so that they are not forgotten.',
+            help='Labelled frames of the training of the parent, or like them and labelled by it, learnt again so that '
+            'they are not forgotten.',
         )
         spec.input(
             'remedies',
@@ -199,7 +201,7 @@ class TrainingCalculation(EdlCalculation):
             return str(error)
         message = validate_architecture_code(inputs['code'], architecture.name)
         message = message or validate_labels(inputs) or validate_split(inputs['split'], inputs['dataset'].n_frames)
-        message = message or validate_parent(inputs) or validate_checkpoint(inputs)
+        message = message or validate_parent(inputs) or validate_replay(inputs) or validate_checkpoint(inputs)
         if message:
             return message
         return _refusal(architecture, inputs)
@@ -262,7 +264,8 @@ _refusals: dict[str, str | None] = {}
 
 
 def _refusal(architecture: Architecture, inputs: Mapping[str, Any]) -> str | None:
-    """Return one sentence if the architecture cannot write its files, e.g. for too large a batch or too thin a vacuum.
+    """Return one sentence if the architecture cannot write its files, e.g. for too large a batch or too thin a vacuum,
+    or if test frames are replayed.
 
     Each work chain around a calculation validates its inputs again, and writing the files takes seconds for a large
     dataset: the answer is remembered.
@@ -290,7 +293,7 @@ def _refusal(architecture: Architecture, inputs: Mapping[str, Any]) -> str | Non
         except TrainingJobError as error:
             _refusals[key] = str(error)
         else:
-            _refusals[key] = None
+            _refusals[key] = replay_leak(inputs)
     return _refusals[key]
 
 

@@ -171,7 +171,8 @@ def all_errors(study: ProcessNode | None = None) -> list[dict[str, Any]]:
     """Return all errors on test frames: for each potential the rows of ``error_metrics``.
 
     Columns ``architecture``, ``training_set``, ``seed``, ``potential``, then those of
-    :class:`~aiida_edl.science.analysis.error_metrics.ErrorRow`.
+    :class:`~aiida_edl.science.analysis.error_metrics.ErrorRow`. Errors after a fit of energies of the elements are not
+    among them: they do not compare with the others.
 
     :param study: limits the answer to one study.
     """
@@ -182,13 +183,14 @@ def all_errors(study: ProcessNode | None = None) -> list[dict[str, Any]]:
     query.append(ArrayData, with_incoming='evaluation', edge_filters=CREATE, tag='predictions')
     metrics = {'attributes.process_label': 'error_metrics'}
     query.append(ProcessNode, with_incoming='predictions', filters=metrics, project='id', tag='metrics')
-    query.append(Dict, with_incoming='metrics', edge_filters=CREATE, project='attributes.rows')
+    projections = ['attributes.rows', 'attributes.summary.energy_zero']
+    query.append(Dict, with_incoming='metrics', edge_filters=CREATE, project=projections)
     rows = []
-    for uuid, metrics_pk, table in query.all():
+    for uuid, metrics_pk, table, energy_zero in query.all():
         if calculations is not None and metrics_pk not in calculations:
             continue
         potential = potentials.get(uuid)
-        if potential is None or not table:
+        if potential is None or not table or energy_zero:
             continue
         model = {key: getattr(potential, key) for key in ('architecture', 'training_set', 'seed', 'potential')}
         rows += [{**model, **row} for row in table]

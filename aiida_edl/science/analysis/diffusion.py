@@ -37,8 +37,8 @@ from aiida_edl.science.analysis.mean_square_displacement import Motion
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.analysis.result_parts import StoredResult
 from aiida_edl.science.analysis.slope_fit import SlopeFit
-from aiida_edl.science.analysis.trajectory_parts import replica_ranges
-from aiida_edl.science.analysis.unwrapped_paths import MobileAtoms, checked_interval, mobile_atoms, unwrapped_paths
+from aiida_edl.science.analysis.trajectory_parts import checked_interval, replica_ranges
+from aiida_edl.science.analysis.unwrapped_paths import MobileAtoms, mobile_atoms, unwrapped_paths
 from aiida_edl.science.frames import Floats, Frame, FrameSet
 
 __all__ = ['Diffusion', 'DiffusionSettings', 'diffusion']

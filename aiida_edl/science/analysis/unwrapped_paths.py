@@ -76,29 +76,6 @@ def mobile_atoms(frames: FrameSet, mobile: str, drift_reference: tuple[str, ...]
     )
 
 
-def checked_interval(frames: FrameSet, replicas: list[tuple[int, int]]) -> float:
-    """Return the time between frames [fs].
-
-    :param frames: the trajectory.
-    :param replicas: range ``(start, stop)`` of each replica.
-    :raises NotAnalysableError: if it is not known or not the same throughout, or a replica is too short.
-    """
-    if (shortest := min(stop - start for start, stop in replicas)) < MINIMUM_SAMPLES:
-        raise NotAnalysableError(
-            f'a replica has {shortest} frames; displacements need at least {MINIMUM_SAMPLES} in each'
-        )
-    interval = frame_interval(frames, replicas)
-    if np.isnan(interval):
-        raise NotAnalysableError("the frames carry no column 'time' [fs], without which nothing is known of diffusion")
-    times = np.asarray(frames.columns['time'], dtype=np.float64)
-    steps = np.concatenate([np.diff(times[start:stop]) for start, stop in replicas])
-    if interval <= 0.0 or np.any(np.abs(steps - interval) > INTERVAL_TOLERANCE * interval):
-        raise NotAnalysableError(
-            f'the time between frames varies from {steps.min():g} to {steps.max():g} fs; give frames at equal intervals'
-        )
-    return interval
-
-
 def unwrapped_paths(frames: FrameSet, start: int, stop: int, atoms: MobileAtoms) -> Floats:
     """Return the way of each mobile atom since the first frame of a replica, less that of the reference.
 

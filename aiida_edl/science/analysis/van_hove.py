@@ -23,8 +23,8 @@ from ase.geometry import complete_cell
 
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.analysis.result_parts import StoredResult
-from aiida_edl.science.analysis.trajectory_parts import replica_ranges
-from aiida_edl.science.analysis.unwrapped_paths import MobileAtoms, checked_interval, mobile_atoms, unwrapped_paths
+from aiida_edl.science.analysis.trajectory_parts import checked_interval, replica_ranges
+from aiida_edl.science.analysis.unwrapped_paths import MobileAtoms, mobile_atoms, unwrapped_paths
 from aiida_edl.science.analysis.van_hove_settings import VanHoveSettings
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.science.minimum_image import minimum_image
