@@ -1,4 +1,4 @@
-"""``aiida-edl fine-tuning``: compare foundation models, fine-tuned models and models from scratch by what they are for."""
+"""``aiida-edl fine-tuning``: compare foundation models, fine-tuned ones and models from scratch by diffusion."""
 
 from __future__ import annotations
 

@@ -230,7 +230,12 @@ def _with_cost(comparison: Mapping[str, Any]) -> Rows:
 
 
 FIGURES: Mapping[str, tuple[Callable[[Mapping[str, Any]], Figure], Callable[[Mapping[str, Any]], Any], str, str]] = {
-    'learning_curves': (draw_learning_curves, _curves, 'learning_curves', 'Errors and activation energy against frames'),
+    'learning_curves': (
+        draw_learning_curves,
+        _curves,
+        'learning_curves',
+        'Errors and activation energy against frames',
+    ),
     'arrhenius': (draw_arrhenius, _determined, 'diffusion', 'Diffusion against temperature'),
     'mechanism': (draw_mechanism, _with_mechanism, 'diffusion', 'Share of knock-offs'),
     'cost': (draw_cost, _with_cost, 'models', 'Accuracy against the cost of the training'),

@@ -21,8 +21,27 @@ TABLES = ('models', 'learning_curves', 'diffusion', 'sheet')
 """Tables of a comparison."""
 TEXT = 'report.md'
 SHOWN: Mapping[str, tuple[str, ...]] = {
-    'learning_curves': ('family', 'system', 'n_frames', 'n_replay', 'quantity', 'mean', 'error', 'n_models', 'n_without'),
-    'sheet': ('published_model', 'published_ev', 'family', 'system', 'ours_ev', 'ours_error_ev', 'margin_ev', 'verdict'),
+    'learning_curves': (
+        'family',
+        'system',
+        'n_frames',
+        'n_replay',
+        'quantity',
+        'mean',
+        'error',
+        'n_models',
+        'n_without',
+    ),
+    'sheet': (
+        'published_model',
+        'published_ev',
+        'family',
+        'system',
+        'ours_ev',
+        'ours_error_ev',
+        'margin_ev',
+        'verdict',
+    ),
     'diffusion': (
         'model',
         'system',

@@ -35,6 +35,9 @@ def sentences(reasons: Any) -> list[str]:
 class DiffusionAnalysisMixin(DiffusionRunsMixin):
     """To be placed before :class:`~aiida.engine.WorkChain` in the bases of a work chain."""
 
+    report: Any
+    node: Any
+
     def should_analyse(self) -> bool:
         """Return whether a run has reached its target."""
         return bool(self.ctx.get('run_outputs'))
@@ -85,7 +88,11 @@ class DiffusionAnalysisMixin(DiffusionRunsMixin):
                 if name in VERDICTS:
                     continue
                 result = self.try_call(
-                    analysis_function(name), f'{name} at {label}', f'{name}_{label}', trajectory=joined, settings=settings
+                    analysis_function(name),
+                    f'{name} at {label}',
+                    f'{name}_{label}',
+                    trajectory=joined,
+                    settings=settings,
                 )
                 if result is not None:
                     self.ctx.results.setdefault(name, {})[label] = result
@@ -113,7 +120,7 @@ class DiffusionAnalysisMixin(DiffusionRunsMixin):
             'settings': self.settings.to_dict(),
             'runs': [{'label': run.label, 'temperature': run.temperature} for run in self._runs()],
             'excluded': {**lost, **(self.ctx.get('excluded') or {})},
-            'costs': costs_of(self.node),  # type: ignore[attr-defined]
+            'costs': costs_of(self.node),
         }
         results = {
             f'{name}_{label}': node

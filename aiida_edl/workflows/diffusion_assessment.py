@@ -159,5 +159,3 @@ class DiffusionAssessmentWorkChain(DiffusionAnalysisMixin, WorkChain):
         if self.failures:
             return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
         return None
-
-

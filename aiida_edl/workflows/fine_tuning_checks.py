@@ -9,7 +9,7 @@ from aiida_edl.calculations.training import validate_split
 from aiida_edl.md_engines.base import MDSettings
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, unknown_name_message
 from aiida_edl.workflows.assessment_checks import refuse_engine
-from aiida_edl.workflows.fine_tuning_parts import FamilyPart, Strategy
+from aiida_edl.workflows.fine_tuning_parts import FamilyPart
 from aiida_edl.workflows.fine_tuning_settings import FineTuningStudySettings
 from aiida_edl.workflows.fine_tuning_trainings import code_name
 
@@ -27,16 +27,14 @@ def validate_study(inputs: Mapping[str, Any], _: Any) -> str | None:
     if not inputs['structures']:
         return 'structures is empty; give the frames from which the runs begin, by the name of the system'
     settings = FineTuningStudySettings.from_dict(inputs['settings'].get_dict())
-    if message := validate_split(inputs['split'], inputs['dataset'].n_frames):
-        return message
-    if not len(inputs['split'].get_array('test')):
-        return "the array 'test' of the split is empty; keep some frames apart to measure the errors"
-    if message := _validate_replay(inputs):
-        return message
+    message = validate_split(inputs['split'], inputs['dataset'].n_frames)
+    if not message and not len(inputs['split'].get_array('test')):
+        message = "the array 'test' of the split is empty; keep some frames apart to measure the errors"
+    message = message or _validate_replay(inputs)
     for name, family in sorted(settings.families.items()):
-        if message := _validate_family(inputs, settings, name, family):
-            return f"family '{name}': {message}"
-    return None
+        of_family = None if message else _validate_family(inputs, settings, name, family)
+        message = message or (f"family '{name}': {of_family}" if of_family else None)
+    return message
 
 
 def _validate_replay(inputs: Mapping[str, Any]) -> str | None:
@@ -72,20 +70,26 @@ def _validate_family(
     if code_name(name, architecture, inputs.get('codes') or {}) is None:
         return f"there is no code; give one named '{name}', '{architecture}' or 'default'"
     engine, settings = load_member(MD_ENGINES, study.engine), MDSettings.from_dict(study.md)
-    if message := refuse_engine(load_member(ARCHITECTURES, architecture), engine, settings):
-        return message
-    if family.strategy == Strategy.ZERO_SHOT.value:
-        return _validate_elements(inputs, foundations[family.start].elements)
+    message = refuse_engine(load_member(ARCHITECTURES, architecture), engine, settings)
+    message = message or _validate_numbers(inputs, family)
+    if message is None and family.has_parent:
+        message = _validate_elements(inputs, foundations[family.start].elements)
+    return message
+
+
+def _validate_numbers(inputs: Mapping[str, Any], family: FamilyPart) -> str | None:
+    """Return one sentence if there are fewer frames than a family asks for."""
     n_pool = len(inputs['split'].get_array('training'))
     if family.n_frames and max(family.n_frames) > n_pool:
         return f'n_frames asks for {max(family.n_frames)} training frames, the split has {n_pool}; ask for fewer'
-    if family.is_replaying:
-        if inputs.get('replay_split') is None:
-            return f'n_replay is {list(family.n_replay)}, but no replay_dataset is given; give one, or 0'
-        n_replay = len(inputs['replay_split'].get_array('training'))
-        if max(family.n_replay) > n_replay:
-            return f'n_replay asks for {max(family.n_replay)} frames, replay_split has {n_replay}; ask for fewer'
-    return _validate_elements(inputs, foundations[family.start].elements) if family.has_parent else None
+    if not family.is_replaying:
+        return None
+    if inputs.get('replay_split') is None:
+        return f'n_replay is {list(family.n_replay)}, but no replay_dataset is given; give one, or 0'
+    n_replay = len(inputs['replay_split'].get_array('training'))
+    if max(family.n_replay) > n_replay:
+        return f'n_replay asks for {max(family.n_replay)} frames, replay_split has {n_replay}; ask for fewer'
+    return None
 
 
 def _validate_elements(inputs: Mapping[str, Any], known: tuple[str, ...]) -> str | None:

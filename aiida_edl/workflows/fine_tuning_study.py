@@ -208,5 +208,3 @@ class FineTuningStudyWorkChain(FineTuningTrainingsMixin, ProtocolMixin, WorkChai
         if self.failures:
             return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
         return None
-
-

@@ -51,6 +51,7 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
 
     inputs: Any
     out: Any
+    report: Any
 
     @property
     def settings(self) -> FineTuningStudySettings:
@@ -109,7 +110,9 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
                 'keep_labels': True,
             }
             label = f'replay_{number:05d}'
-            chosen = self.try_call(select_frames, f'{number} replayed frames', label, dataset=pool, settings=Dict(settings))
+            chosen = self.try_call(
+                select_frames, f'{number} replayed frames', label, dataset=pool, settings=Dict(settings)
+            )
             if chosen is not None:
                 self.ctx.replay[number] = chosen
         if len(split.get_array('test')):
@@ -172,7 +175,9 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
         code, options = self._code(model.family, family)
         replay: DatasetData | None = self.ctx.replay.get(model.n_replay)
         sets = [self.inputs.dataset, *self.inputs.structures.values(), *([] if replay is None else [replay])]
-        elements = sorted({symbol for node in sets for symbol in node.elements}, key=lambda symbol: atomic_numbers[symbol])
+        elements = sorted(
+            {symbol for node in sets for symbol in node.elements}, key=lambda symbol: atomic_numbers[symbol]
+        )
         of_parent: dict[str, Any] = {}
         if parent is not None:
             of_parent = {'parent_potential': parent, 'fine_tuning': Dict(dict(family.fine_tuning))}

@@ -51,7 +51,9 @@ def runs(energy):
     rows.append({'temperature_kelvin': 1000.0, 'n_runs': 3, 'n_excluded': 3})
     arrhenius = {'activation_energy': energy, 'activation_energy_error': 0.01}
     costs = {'dynamics': {'core_hours': 2.0, 'gpu_hours': 0.0}}
-    return Dict({'temperatures': rows, 'arrhenius': arrhenius, 'excluded': {'T1000_replica_01': ['melted']}, 'costs': costs})
+    return Dict(
+        {'temperatures': rows, 'arrhenius': arrhenius, 'excluded': {'T1000_replica_01': ['melted']}, 'costs': costs}
+    )
 
 
 @pytest.fixture
@@ -69,7 +71,10 @@ def comparison(aiida_profile):
                 'seed': seed,
                 'costs': {'training': {'core_hours': 0.5}} if n_frames else {},
             }
-            for name, node in ((f'errors.{key}', error(0.1 + 0.1 * seed)), (f'interstitial.{key}', runs(0.2 + 0.02 * seed))):
+            for name, node in (
+                (f'errors.{key}', error(0.1 + 0.1 * seed)),
+                (f'interstitial.{key}', runs(0.2 + 0.02 * seed)),
+            ):
                 names[name.replace('.', '_')] = name
                 results[name.replace('.', '_')] = node
     facts = Dict({'models': models, 'names': names, 'systems': ['interstitial']})

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from aiida.engine import run_get_node
 from aiida.orm import Dict, Int, Str
-from calculation_cases import dataset, potential, split, stored_once
 from ase import Atoms
 from ase.calculators.lj import LennardJones
+from calculation_cases import dataset, potential, split, stored_once
 
 from aiida_edl.science.frames import Frame, FrameSet
 from aiida_edl.science.units import ATOMIC_MASS, BOLTZMANN

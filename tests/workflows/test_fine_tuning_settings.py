@@ -33,7 +33,9 @@ def settings(**changes):
 
 
 def family(**changes):
-    return settings(families={'naive': {'strategy': 'labelled_frames', 'start': 'foundation', 'n_frames': [20], **changes}})
+    return settings(
+        families={'naive': {'strategy': 'labelled_frames', 'start': 'foundation', 'n_frames': [20], **changes}}
+    )
 
 
 @pytest.mark.parametrize('protocol', sorted(FineTuningStudyWorkChain.get_available_protocols()))

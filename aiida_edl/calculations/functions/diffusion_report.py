@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,17 +22,20 @@ DIFFUSION_COLUMNS: Mapping[str, str] = {
     'reasons': 'reasons',
 }
 """Columns of the table by attribute of a result of ``edl.diffusion``."""
-HOPPING_COLUMNS = (
-    'knock_off_share',
-    'knock_off_share_error',
-    'n_knock_off',
-    'n_direct_hop',
-    'n_vacancy_hop',
-    'n_other',
-    'event_rate',
-    'event_rate_error',
-)
-"""Attributes of a result of ``edl.hopping`` that the table has."""
+HOPPING_COLUMNS: Mapping[str, str] = {
+    'knock_off_ratio': 'knock_off_share',
+    'knock_off_ratio_error': 'knock_off_share_error',
+    'n_returns': 'n_returns',
+    'n_jumps': 'n_jumps',
+}
+"""Columns of the table by attribute of a result of ``edl.hopping``; those of each kind of event come on top."""
+EVENT_COLUMNS: Mapping[str, str] = {
+    'event_count': 'n_{name}',
+    'event_rate': 'rate_{name}_per_ps',
+    'event_rate_error': 'rate_{name}_error_per_ps',
+    'event_rate_upper': 'rate_{name}_upper_per_ps',
+}
+"""Columns of the table by array of a result of ``edl.hopping``, for each kind of event."""
 ARRHENIUS_COLUMNS = (
     'activation_energy',
     'activation_energy_error',
@@ -65,7 +69,8 @@ def diffusion_report(facts: Dict, arrhenius: ArrayData | None = None, **results:
         excluded = [run for run in runs if run in values['excluded']]
         row: dict[str, Any] = {'temperature_kelvin': temperature, 'n_runs': len(runs), 'n_excluded': len(excluded)}
         row |= _columns(results.get(f'diffusion_{label}'), DIFFUSION_COLUMNS)
-        row |= _columns(results.get(f'hopping_{label}'), {name: name for name in HOPPING_COLUMNS})
+        row |= _columns(results.get(f'hopping_{label}'), HOPPING_COLUMNS)
+        row |= _events(results.get(f'hopping_{label}'))
         rows.append(row)
     return Dict(
         {
@@ -84,3 +89,15 @@ def _columns(node: ArrayData | None, names: Mapping[str, str]) -> dict[str, Any]
         return {}
     attributes = node.base.attributes.all
     return {column: attributes[name] for name, column in names.items() if name in attributes}
+
+
+def _events(node: ArrayData | None) -> dict[str, Any]:
+    """Return number and rate of each kind of event; none if there is no result."""
+    if node is None:
+        return {}
+    found: dict[str, Any] = {}
+    names = node.base.attributes.get('event_names')
+    for array, column in EVENT_COLUMNS.items():
+        for name, value in zip(names, node.get_array(array).tolist()):
+            found[column.format(name=name)] = None if math.isnan(value) else value
+    return found

@@ -17,8 +17,8 @@ def hopping(trajectory: DatasetData, settings: Dict) -> ArrayData:
 
     :param trajectory: frames of the same atoms in one order at equal intervals, periodic, with the column ``time``
         [fs]; replicas end to end.
-    :param settings: fields of ``HoppingSettings`` that differ from their defaults: ``mobile_symbol``,
-        ``framework_symbols``, ``lattice_kinds``, ``site_positions`` (scaled) and ``site_kinds``, ``merge_distance``,
+    :param settings: fields of ``HoppingSettings`` that differ from their defaults: ``mobile``,
+        ``framework``, ``lattice_kinds``, ``site_positions`` (scaled) and ``site_kinds``, ``merge_distance``,
         ``minimum_hole_radius`` and ``commit_radius`` [Å], ``window`` and ``minimum_residence`` [fs],
         ``other_commit_radii`` [Å], ``other_windows`` [fs], ``maximum_lindemann_ratio``, ``maximum_off_site_fraction``,
         ``n_blocks``, ``maximum_listed``, ``equilibration_frames``, ``replica_column``.

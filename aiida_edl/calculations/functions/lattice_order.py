@@ -17,8 +17,8 @@ def lattice_order(trajectory: DatasetData, settings: Dict) -> ArrayData:
 
     :param trajectory: frames of the same atoms in one order, periodic, best with the column ``time`` [fs]; replicas
         end to end.
-    :param settings: fields of ``LatticeOrderSettings`` that differ from their defaults: ``mobile_symbol``,
-        ``framework_symbols``, ``maximum_lindemann_ratio``, ``maximum_off_site_fraction``, ``n_blocks``,
+    :param settings: fields of ``LatticeOrderSettings`` that differ from their defaults: ``mobile``,
+        ``framework``, ``maximum_lindemann_ratio``, ``maximum_off_site_fraction``, ``n_blocks``,
         ``equilibration_frames``, ``replica_column``.
     :return: arrays named as the fields of ``LatticeOrder``, such as ``melting_time`` [fs] and
         ``block_lindemann_ratio``; ``is_crystalline``, ``reasons`` and means with errors as attributes.

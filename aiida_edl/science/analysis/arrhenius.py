@@ -19,15 +19,15 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import stats
 
-from aiida_edl.science.analysis.line_bootstrap import LineBootstrap, interval, line_bootstrap, standard_error
 from aiida_edl.science.analysis.arrhenius_settings import ArrheniusSettings
 from aiida_edl.science.analysis.diffusion import Diffusion
+from aiida_edl.science.analysis.line_bootstrap import LineBootstrap, interval, line_bootstrap, standard_error
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.analysis.result_parts import StoredResult
 from aiida_edl.science.frames import Floats
 from aiida_edl.science.units import BOLTZMANN
 
-__all__ = ['Arrhenius', 'ArrheniusSettings', 'DiffusionPoint', 'arrhenius', 'point_of', 'line_of']
+__all__ = ['Arrhenius', 'ArrheniusSettings', 'DiffusionPoint', 'arrhenius', 'line_of', 'point_of']
 
 MINIMUM_TEMPERATURES = 3
 """Temperatures without which a straight line is none that could fail."""

@@ -99,7 +99,16 @@ def learning_curves(rows: Iterable[Mapping[str, Any]]) -> list[CurvePoint]:
             if known:
                 errors = [row.get(own_error) if own_error else None for row in known]
                 mean, error = mean_over_models([float(row[quantity]) for row in known], errors)
-            points.append(CurvePoint(*key, quantity, mean, error, len(known), len(members) - len(known)))
+            points.append(
+                CurvePoint(
+                    **dict(zip(POINT, key)),
+                    quantity=quantity,
+                    mean=mean,
+                    error=error,
+                    n_models=len(known),
+                    n_without=len(members) - len(known),
+                )
+            )
     return points
 
 

@@ -54,12 +54,12 @@ class FrameworkMotion:
     """Mean squared displacement from the mean of the block [Å²], shape ``(n_blocks, n_framework)``."""
 
 
-def crystal_atoms(frames: FrameSet, mobile_symbol: str, framework_symbols: tuple[str, ...]) -> CrystalAtoms:
+def crystal_atoms(frames: FrameSet, mobile: str, framework: tuple[str, ...]) -> CrystalAtoms:
     """Return which atoms are mobile and which are the framework; the same in all frames.
 
     :param frames: the trajectory.
-    :param mobile_symbol: element that hops.
-    :param framework_symbols: elements of the framework; none for all others.
+    :param mobile: element that hops.
+    :param framework: elements of the framework; none for all others.
     :raises NotAnalysableError: if frames differ in their atoms, an element does not occur, or a cell is not periodic.
     """
     sizes = np.diff(frames.offsets)
@@ -68,16 +68,16 @@ def crystal_atoms(frames: FrameSet, mobile_symbol: str, framework_symbols: tuple
         raise NotAnalysableError('frames differ in their atoms or in the order of these; analyse runs apart')
     if not frames.pbc.all():
         raise NotAnalysableError('a crystal needs a cell that is periodic in all three directions')
-    for symbol in (mobile_symbol, *framework_symbols):
+    for symbol in (mobile, *framework):
         if symbol not in frames.elements:
             raise NotAnalysableError(unknown_name_message('element of the trajectory', symbol, frames.elements))
     numbers = frames.numbers[:n_atoms]
-    is_mobile = numbers == atomic_numbers[mobile_symbol]
+    is_mobile = numbers == atomic_numbers[mobile]
     is_framework = ~is_mobile
-    if framework_symbols:
-        is_framework = np.isin(numbers, [atomic_numbers[symbol] for symbol in framework_symbols])
+    if framework:
+        is_framework = np.isin(numbers, [atomic_numbers[symbol] for symbol in framework])
     if not is_framework.any() or np.any(is_framework & is_mobile):
-        raise NotAnalysableError(f'no framework is left beside the mobile {mobile_symbol}; name other elements')
+        raise NotAnalysableError(f'no framework is left beside the mobile {mobile}; name other elements')
     return CrystalAtoms(np.flatnonzero(is_mobile), np.flatnonzero(is_framework))
 
 

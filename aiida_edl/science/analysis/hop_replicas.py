@@ -82,7 +82,7 @@ def replica_hops(
     is_lattice = np.isin(sites.kind, [sites.kinds.index(name) for name in settings.lattice_kinds])
     if (share := float(is_lattice[changes[0].initial].mean())) < LATTICE_SHARE:
         raise NotAnalysableError(
-            f'only {100 * share:.3g} % of {settings.mobile_symbol} are at lattice sites, which are '
+            f'only {100 * share:.3g} % of {settings.mobile} are at lattice sites, which are '
             f'{" and ".join(settings.lattice_kinds)}; name the kinds that a perfect crystal fills in lattice_kinds'
         )
     shortest = settings.minimum_residence / interval * (1.0 - ROUNDING)

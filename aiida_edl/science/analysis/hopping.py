@@ -175,7 +175,7 @@ def hopping(frames: FrameSet, settings: HoppingSettings | None = None) -> Hoppin
     settings = settings or HoppingSettings()
     replicas = replica_ranges(frames, settings)
     interval = checked_interval(frames, replicas)
-    atoms = crystal_atoms(frames, settings.mobile_symbol, settings.framework_symbols)
+    atoms = crystal_atoms(frames, settings.mobile, settings.framework)
     hops = [
         replica_hops(frames, item, atoms, settings, number=number, interval=interval)
         for number, item in enumerate(replicas)

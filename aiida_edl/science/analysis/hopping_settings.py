@@ -17,9 +17,9 @@ class HoppingSettingsError(ValueError):
 class HoppingSettings:
     """Sites, hysteresis and windows of :func:`~aiida_edl.science.analysis.hopping.hopping`."""
 
-    mobile_symbol: str = 'Li'
+    mobile: str = 'Li'
     """Element that hops."""
-    framework_symbols: tuple[str, ...] = ()
+    framework: tuple[str, ...] = ()
     """Elements that hold the sites; none for all others."""
     lattice_kinds: tuple[str, ...] = ('octahedral',)
     """Kinds of sites that a perfect crystal fills; all others are interstitial."""

@@ -134,7 +134,7 @@ def lattice_order(frames: FrameSet, settings: LatticeOrderSettings | None = None
     :raises NotAnalysableError: if there is no framework, atoms move too far between frames, or a replica is too short.
     """
     settings = settings or LatticeOrderSettings()
-    atoms = crystal_atoms(frames, settings.mobile_symbol, settings.framework_symbols)
+    atoms = crystal_atoms(frames, settings.mobile, settings.framework)
     replicas = replica_ranges(frames, settings)
     orders, starts = [], []
     for start, stop in replicas:

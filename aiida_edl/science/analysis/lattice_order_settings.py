@@ -18,9 +18,9 @@ class LatticeOrderSettingsError(ValueError):
 class LatticeOrderSettings:
     """Framework and thresholds of :func:`~aiida_edl.science.analysis.lattice_order.lattice_order`."""
 
-    mobile_symbol: str = 'Li'
+    mobile: str = 'Li'
     """Element that hops and is no part of the framework."""
-    framework_symbols: tuple[str, ...] = ()
+    framework: tuple[str, ...] = ()
     """Elements of the framework; none for all others."""
     maximum_lindemann_ratio: float = 0.2
     """Root mean square displacement of the framework over its nearest-neighbour distance, above which it has melted.
@@ -60,4 +60,4 @@ class LatticeOrderSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as JSON types."""
-        return dataclasses.asdict(self) | {'framework_symbols': list(self.framework_symbols)}
+        return dataclasses.asdict(self) | {'framework': list(self.framework)}

@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 
 from aiida_edl.science.analysis.atom_groups import Integers, equal_compositions
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
-from aiida_edl.science.analysis.trajectory_parts import frame_interval
 from aiida_edl.science.frames import Floats, FrameSet
-from aiida_edl.science.uncertainty import MINIMUM_SAMPLES
 
 INTERVAL_TOLERANCE = 1e-3
 """Relative deviation of the time between frames that is taken for rounding."""

@@ -125,9 +125,7 @@ def test_result_returns_from_arrays_and_scalars():
 
 
 def test_difference_that_is_decided():
-    found = activation_energy_difference(
-        arrhenius(points(energy=0.4, seed=1)), arrhenius(points(energy=0.2, seed=2))
-    )
+    found = activation_energy_difference(arrhenius(points(energy=0.4, seed=1)), arrhenius(points(energy=0.2, seed=2)))
     assert found.difference == pytest.approx(0.2, abs=3.0 * found.difference_error)
     assert found.is_decided
     assert found.sentence.endswith('the difference is decided')

@@ -185,9 +185,7 @@ def test_equilibration_is_left_out():
 
 
 def test_short_replica_is_refused():
-    message = (
-        'a replica of 30 frames has lags of 6 frames at most (longest_share = 0.2); diffusion needs at least 8'
-    )
+    message = 'a replica of 30 frames has lags of 6 frames at most (longest_share = 0.2); diffusion needs at least 8'
     with pytest.raises(NotAnalysableError, match=f'^{re.escape(message)}$'):
         found(Walkers(n_frames=30))
 

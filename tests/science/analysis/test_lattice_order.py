@@ -75,7 +75,7 @@ def test_replicas_are_judged_one_by_one():
 
 def test_mobile_atoms_may_diffuse():
     frames = molten_from(0)
-    found = lattice_order(frames, LatticeOrderSettings(mobile_symbol='F'))
+    found = lattice_order(frames, LatticeOrderSettings(mobile='F'))
     assert found.is_crystalline
 
 
@@ -87,7 +87,7 @@ def test_a_non_periodic_cell_is_refused():
 
 def test_an_element_that_does_not_occur_is_refused():
     with pytest.raises(NotAnalysableError, match=r"element of the trajectory 'Na'"):
-        lattice_order(Walker(1).trajectory(20), LatticeOrderSettings(mobile_symbol='Na'))
+        lattice_order(Walker(1).trajectory(20), LatticeOrderSettings(mobile='Na'))
 
 
 def test_a_short_replica_is_refused():
