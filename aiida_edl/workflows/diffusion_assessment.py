@@ -11,13 +11,16 @@ from aiida.orm import ArrayData, Dict, Int
 from aiida_edl.calculations.evaluation import EvaluationCalculation
 from aiida_edl.calculations.exit_codes import has_results
 from aiida_edl.data.dataset import DatasetData
+from aiida_edl.science.analysis.error_metrics import EnergyZero
 from aiida_edl.workflows.assessment_checks import validate_given_assessment
 from aiida_edl.workflows.diffusion_analysis import DiffusionAnalysisMixin
 from aiida_edl.workflows.diffusion_settings import DiffusionRunSettings, validate_md_of_runs, validate_runs
-from aiida_edl.workflows.evaluation import EvaluationWorkChain
+from aiida_edl.workflows.evaluation import EvaluationWorkChain, validate_fit
 from aiida_edl.workflows.registered_analyses import validate_analyses
 from aiida_edl.workflows.tested_potential import define_tests
 
+OF_ANOTHER_ZERO = {'energy_zero': EnergyZero.FITTED_PER_ELEMENT.value}
+"""How errors are taken where labels have another zero of energy than the potential."""
 RESULTS = (ArrayData, Dict)
 """What an analysis may return."""
 FOLLOWS = ('checkpoint', 'engine', 'precision', 'atomic_energies')
@@ -29,6 +32,8 @@ def validate_assessment(inputs: Mapping[str, Any], _: Any) -> str | None:
 
     :param inputs: inputs of :class:`DiffusionAssessmentWorkChain`.
     """
+    if message := validate_fit(inputs, None):
+        return message
     structure, settings = inputs.get('structure'), inputs.get('settings')
     if structure is None or settings is None:
         return None  # the ports say so themselves
@@ -53,11 +58,13 @@ class DiffusionAssessmentWorkChain(DiffusionAnalysisMixin, WorkChain):
         """Define ports, outline and exit codes."""
         super().define(spec)
         spec.expose_inputs(EvaluationCalculation, namespace='evaluation', exclude=FOLLOWS)
+        spec.expose_inputs(EvaluationWorkChain, include=('error_settings',))
         spec.input(
             'holdout',
             valid_type=DatasetData,
             required=False,
-            help='Labelled frames of the training of a parent that were not replayed: what was forgotten.',
+            help='Labelled frames of the training of a parent that were not replayed: what was forgotten. Their '
+            'energies are compared after a fit of an energy for each element, for their zero is another.',
         )
         spec.input(
             'structure', valid_type=DatasetData, help='Frames of one composition from which the runs begin in turn.'
@@ -117,6 +124,10 @@ class DiffusionAssessmentWorkChain(DiffusionAnalysisMixin, WorkChain):
         given = self.exposed_inputs(EvaluationCalculation, 'evaluation')
         return {name: value for name, value in given.items() if name != 'metadata'}
 
+    def _error_settings(self) -> dict[str, Any]:
+        """Return how errors on the test frames are taken."""
+        return {'error_settings': self.inputs.error_settings} if 'error_settings' in self.inputs else {}
+
     def take_potential(self) -> None:
         """Take the potential as it is."""
         self.ctx.potential = self.inputs.evaluation.potential
@@ -139,6 +150,7 @@ class DiffusionAssessmentWorkChain(DiffusionAnalysisMixin, WorkChain):
             EvaluationWorkChain,
             'hold-out',
             evaluation=inputs,
+            error_settings=Dict(OF_ANOTHER_ZERO),
             max_iterations=self.inputs.max_iterations,
             metadata={'call_link_label': 'holdout'},
         )

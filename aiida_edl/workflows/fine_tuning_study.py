@@ -11,8 +11,9 @@ from aiida_edl.calculations.exit_codes import has_results
 from aiida_edl.calculations.functions.fine_tuning_comparison import fine_tuning_comparison
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
-from aiida_edl.workflows.diffusion_assessment import DiffusionAssessmentWorkChain
+from aiida_edl.workflows.diffusion_assessment import OF_ANOTHER_ZERO, DiffusionAssessmentWorkChain
 from aiida_edl.workflows.fine_tuning_checks import validate_study
+from aiida_edl.workflows.fine_tuning_parts import Strategy
 from aiida_edl.workflows.fine_tuning_settings import validate_settings
 from aiida_edl.workflows.fine_tuning_trainings import FineTuningTrainingsMixin
 from aiida_edl.workflows.protocols.mixin import ProtocolMixin
@@ -167,6 +168,8 @@ class FineTuningStudyWorkChain(FineTuningTrainingsMixin, ProtocolMixin, WorkChai
         md_code, md_options = self._code(name, family, MD_SUFFIX)
         if md_code is not None:
             inputs |= {'md_code': md_code, 'md_options': Dict(md_options)}
+        if family.strategy == Strategy.ZERO_SHOT.value:
+            inputs['error_settings'] = Dict(OF_ANOTHER_ZERO)
         if is_first and self.ctx.holdout is not None and family.has_parent:
             inputs['holdout'] = self.ctx.holdout
         return inputs

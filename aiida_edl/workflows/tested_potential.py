@@ -96,6 +96,10 @@ class TestedPotentialMixin(PartialFailuresMixin):
         """Return on which frames the errors are measured, and how."""
         raise NotImplementedError
 
+    def _error_settings(self) -> dict[str, Any]:
+        """Return how errors are taken, if not as they are predicted."""
+        return {}
+
     def _initial_frames(self) -> list[Frame]:
         """Return the frames from which the potential is to be run."""
         raise NotImplementedError
@@ -132,6 +136,7 @@ class TestedPotentialMixin(PartialFailuresMixin):
             'evaluation': self.submit(
                 EvaluationWorkChain,
                 evaluation={**self._evaluation_inputs(), 'metadata': {'options': self._options()}},
+                **self._error_settings(),
                 max_iterations=self.inputs.max_iterations,
                 metadata={'call_link_label': 'evaluation'},
             )

@@ -84,7 +84,7 @@ def test_frames_of_models_with_other_seeds_are_drawn_apart():
     [
         (
             {'strategy': 'labeled_frames'},
-            "family 'naive': unknown strategy 'labeled_frames', did you mean 'labelled_frames'?",
+            "family 'naive': unknown strategy 'labeled_frames': did you mean 'labelled_frames'?",
         ),
         ({'seeds': [1, 1]}, 'seeds are [1, 1]; give at least one, none twice, none below 0'),
         ({'n_frames': []}, 'n_frames is []; give at least one number, none below 1'),
@@ -172,7 +172,7 @@ def test_labels_of_temperatures_keep_their_fraction():
         ({'temperatures': []}, 'temperatures are [], give at least one, all above 0 K'),
         ({'temperatures': [900, 700]}, 'temperatures are [900, 700], give each once and in increasing order'),
         ({'replicas': 0}, 'replicas is 0, it must be at least 1'),
-        ({'temperature': [900]}, "unknown setting of the runs 'temperature', did you mean 'temperatures'?"),
+        ({'temperature': [900]}, "unknown setting of the runs 'temperature': did you mean 'temperatures'?"),
     ],
 )
 def test_wrong_runs_are_refused_with_the_remedy(changes, message):

@@ -9,6 +9,7 @@ from aiida.engine import calcfunction
 from aiida.orm import Dict
 
 from aiida_edl.science.analysis.activation_energy_sheet import activation_energy_sheet
+from aiida_edl.science.analysis.error_metrics import EnergyZero
 from aiida_edl.science.analysis.fine_tuning_table import curve_table, learning_curves
 
 OF_ERRORS: Mapping[str, str] = {
@@ -16,6 +17,7 @@ OF_ERRORS: Mapping[str, str] = {
     'force_rmse_error_ev_per_angstrom': 'force_rmse_error_ev_per_angstrom',
     'energy_rmse_ev_per_atom': 'energy_rmse_ev_per_atom',
     'energy_rmse_error_ev_per_atom': 'energy_rmse_error_ev_per_atom',
+    'energy_zero': 'energy_zero',
 }
 """Columns by key of the summary of ``edl.error_metrics``."""
 OF_ARRHENIUS: Mapping[str, str] = {
@@ -51,6 +53,8 @@ def fine_tuning_comparison(facts: Dict, **results: Dict) -> Dict:
         for kind, prefix in PARTS.items():
             summary = by_name.get(f'{kind}.{model}', {}).get('summary', {})
             errors |= {f'{prefix}_{column}': summary.get(key) for key, column in OF_ERRORS.items()}
+            if summary:
+                errors[f'{prefix}_energy_zero'] = summary.get('energy_zero', EnergyZero.AS_PREDICTED.value)
         for system in values['systems']:
             report = by_name.get(f'{system}.{model}')
             found = (report or {}).get('arrhenius', {})
