@@ -104,7 +104,9 @@ def by_kinisi(paths: np.ndarray) -> dict[str, object]:
     edge = 36.0
     numbers = np.repeat([3, 9], [paths.shape[1], 1])
     fixed = np.zeros((1, 3))
-    frames = [Atoms(numbers, positions=np.concatenate([item % edge, fixed]), cell=[edge] * 3, pbc=True) for item in paths]
+    frames = [
+        Atoms(numbers, positions=np.concatenate([item % edge, fixed]), cell=[edge] * 3, pbc=True) for item in paths
+    ]
     steps = np.unique(np.geomspace(10, len(paths) // 5, N_LAGS).round())
     begin = time.process_time()
     analyzer = DiffusionAnalyzer.from_ase(
@@ -144,7 +146,9 @@ def compare(arguments: argparse.Namespace) -> dict[str, float]:
 
 def main() -> int:
     """Run the benchmark; return 1 if numbers deviate or ours is too slow."""
-    parser = argparse.ArgumentParser(description='time diffusion coefficients and compare them with MDAnalysis and kinisi')
+    parser = argparse.ArgumentParser(
+        description='time diffusion coefficients and compare them with MDAnalysis and kinisi'
+    )
     parser.add_argument('--frames', type=int, default=10_000)
     parser.add_argument('--replicas', type=int, default=10)
     parser.add_argument('--seed', type=int, default=1)

@@ -112,8 +112,8 @@ def test_energy_below_zero_is_no_number():
     result = arrhenius(points(energy=-0.02))
     assert np.isnan(result.activation_energy)
     assert re.fullmatch(
-        r'D does not rise from 700 to 1100 K: the slope would be an activation energy of -0\.020 ± 0\.0\d\d eV, and one '
-        r'at or below zero is none',
+        r'D does not rise from 700 to 1100 K: the slope would be an activation energy of -0\.020 ± 0\.0\d\d eV, and '
+        r'one at or below zero is none',
         result.reasons[0],
     )
 
@@ -125,9 +125,7 @@ def test_result_returns_from_arrays_and_scalars():
 
 
 def test_difference_that_is_decided():
-    found = activation_energy_difference(
-        arrhenius(points(energy=0.4, seed=1)), arrhenius(points(energy=0.2, seed=2))
-    )
+    found = activation_energy_difference(arrhenius(points(energy=0.4, seed=1)), arrhenius(points(energy=0.2, seed=2)))
     assert found.difference == pytest.approx(0.2, abs=3.0 * found.difference_error)
     assert found.is_decided
     assert found.sentence.endswith('the difference is decided')
