@@ -168,8 +168,8 @@ def line_of(points: Sequence[DiffusionPoint], n_samples: int, seed: int) -> Line
         np.log(table['diffusion']),
         table['diffusion_error'] / table['diffusion'],
         table['degrees_of_freedom'],
-        n_samples,
-        seed,
+        n_samples=n_samples,
+        seed=seed,
     )
 
 
@@ -290,8 +290,16 @@ def _numbers(table: Mapping[str, Floats], line: LineBootstrap, settings: Arrheni
 
 def _no_numbers(table: Mapping[str, Floats], settings: ArrheniusSettings) -> dict[str, Any]:
     """Return the same where nothing is told."""
-    names = ('activation_energy', 'activation_energy_error', 'activation_energy_low', 'activation_energy_high')
-    names += ('prefactor', 'prefactor_low', 'prefactor_high', 'log_prefactor_error', 'misfit_p_value')
+    names: tuple[str, ...] = ('activation_energy', 'activation_energy_error')
+    names += (
+        'activation_energy_low',
+        'activation_energy_high',
+        'prefactor',
+        'prefactor_low',
+        'prefactor_high',
+        'log_prefactor_error',
+        'misfit_p_value',
+    )
     predictions = ('predicted_diffusion', 'predicted_diffusion_low', 'predicted_diffusion_high')
     unknown = np.full(len(settings.prediction_temperatures), np.nan)
     return {

@@ -164,8 +164,8 @@ def diffusion(frames: FrameSet, settings: DiffusionSettings | None = None) -> Di
     charge = Motion.of([path.sum(axis=1) / root for path in paths], longest + 1)
     del paths
     grid = octave_lags(longest // RATIO**2, LAGS_PER_OCTAVE)
-    growths = [growth_of(tracer.curve, tracer.replicas, (lag, RATIO * lag, RATIO**2 * lag)) for lag in grid]
-    window = chosen_window(tracer.curve, tracer.replicas, grid, growths, interval, settings)
+    growths = [growth_of(tracer, (lag, RATIO * lag, RATIO**2 * lag)) for lag in grid]
+    window = chosen_window(tracer, grid, growths, interval, settings)
     lags = spaced_lags(longest, settings.n_lags)
     cell = np.average([frames.cells[start:stop].mean(axis=0) for start, stop in replicas], axis=0)
     return Diffusion(
@@ -181,7 +181,16 @@ def diffusion(frames: FrameSet, settings: DiffusionSettings | None = None) -> Di
         window_stop=interval * window.stop if window.stop else np.nan,
         window_exponent=window.growth.exponent,
         window_exponent_error=window.growth.error,
-        **_coefficients(tracer, charge, window, frames.frame(replicas[0][0]), atoms, cell, interval, settings),
+        **_coefficients(
+            tracer,
+            charge,
+            window,
+            first=frames.frame(replicas[0][0]),
+            atoms=atoms,
+            cell=cell,
+            interval=interval,
+            settings=settings,
+        ),
         temperature=settings.temperature or np.nan,
         volume=float(abs(np.linalg.det(cell))),
         n_mobile=atoms.mobile.size,
@@ -197,7 +206,8 @@ def _coefficients(
     tracer: Motion,
     charge: Motion,
     window: Window,
-    frame: Frame,
+    *,
+    first: Frame,
     atoms: MobileAtoms,
     cell: Floats,
     interval: float,
@@ -205,7 +215,7 @@ def _coefficients(
 ) -> dict[str, Any]:
     """Return all coefficients, hops and reasons, by field name."""
     n_mobile, n_axes, n_frames = atoms.mobile.size, len(settings.axes), int(tracer.lengths.sum())
-    hop_length = hop_distance(frame, atoms.mobile, settings)
+    hop_length = hop_distance(first, atoms.mobile, settings)
     correction = size_correction(cell, settings)
     per_frame = 2.0 * n_axes * interval
     longest = len(tracer.curve) - 1

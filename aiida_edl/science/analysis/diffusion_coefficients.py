@@ -55,8 +55,9 @@ def coefficient(motion: Motion, fit: SlopeFit, per_frame: float) -> Coefficient:
     :param fit: lags of the window and their weights.
     :param per_frame: 2 d Δt, what the slope per frame is divided by [fs].
     """
-    found = mean_of_series(origin_series(motion.replicas, fit.by_lag()))
-    values = fit.slopes(motion.curves) / per_frame
+    slopes = fit.slopes(motion.curves)
+    found = mean_of_series(origin_series(motion.replicas, fit.by_lag()), slopes)
+    values = slopes / per_frame
     return Coefficient(
         value=float(np.average(values, weights=motion.lengths)),
         error=found.error / per_frame,
@@ -156,10 +157,11 @@ def spaced_lags(longest: int, count: int) -> list[int]:
     return [int(lag) for lag in np.unique(np.geomspace(1, longest, count).round())]
 
 
-def errors_at(replicas: Motion, lags: Sequence[int]) -> Floats:
+def errors_at(motion: Motion, lags: Sequence[int]) -> Floats:
     """Return the standard error of the mean square displacement at lags [Å²].
 
-    :param replicas: displacements.
+    :param motion: displacements.
     :param lags: [frames].
     """
-    return np.array([mean_of_series(origin_series(replicas.replicas, {lag: 1.0})).error for lag in lags])
+    found = [mean_of_series(origin_series(motion.replicas, {lag: 1.0}), motion.curves[:, lag]) for lag in lags]
+    return np.array([item.error for item in found])

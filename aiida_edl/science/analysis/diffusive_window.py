@@ -25,8 +25,7 @@ from aiida_edl.science.analysis.displacement_statistics import (
     square_displacements,
     weighted,
 )
-from aiida_edl.science.analysis.mean_square_displacement import OriginSeries
-from aiida_edl.science.frames import Floats
+from aiida_edl.science.analysis.mean_square_displacement import Motion
 
 RATIO = 2
 """Ratio r of the lags of the exponent by the rule."""
@@ -62,16 +61,16 @@ class Window:
     """A sentence; empty if the window is diffusive."""
 
 
-def growth_of(curve: Floats, replicas: Sequence[OriginSeries], lags: tuple[int, int, int]) -> Growth:
+def growth_of(motion: Motion, lags: tuple[int, int, int]) -> Growth:
     """Return the exponent of the growth of the MSD over three lags.
 
-    :param curve: MSD of all replicas, summed over columns [Å²], by lag in frames.
-    :param replicas: the same at single time origins.
+    :param motion: displacements of the mobile atoms.
     :param lags: ascending, [frames], about in geometric progression.
     """
     first, middle, last = lags
+    curve = motion.curve
     early, late = float(curve[middle] - curve[first]), float(curve[last] - curve[middle])
-    series = square_displacements(replicas, lags)
+    series = square_displacements(motion.replicas, lags)
     whole = mean_of_series(weighted(series, {first: -1.0, last: 1.0}))
     if not (early > 0.0 and late > 0.0 and early + late > SIGNIFICANT_GROWTH * whole.error):
         return Growth(np.nan, np.nan)
@@ -94,8 +93,7 @@ def is_linear(growth: Growth, settings: DiffusionSettings) -> bool:
 
 
 def chosen_window(
-    curve: Floats,
-    replicas: Sequence[OriginSeries],
+    motion: Motion,
     grid: Sequence[int],
     growths: Sequence[Growth],
     interval: float,
@@ -103,20 +101,19 @@ def chosen_window(
 ) -> Window:
     """Return the window by the rule, or the given one after a check.
 
-    :param curve: MSD of all replicas, summed over columns [Å²], by lag in frames.
-    :param replicas: the same at single time origins.
+    :param motion: displacements of the mobile atoms.
     :param grid: lags at which exponents are known [frames], ascending; the exponent reaches to four times the lag.
     :param growths: their exponents.
     :param interval: time between frames [fs].
     :param settings: the rule.
     """
-    longest = len(curve) - 1
+    longest = motion.curves.shape[1] - 1
     start = _start_by_rule(grid, growths, settings)
     given_start, given_stop = (round(lag / interval) for lag in settings.window)
     if not given_start and not given_stop:
         if start is None:
             return Window(0, 0, growths[-1], _nowhere_linear(growths[-1], grid[-1], longest, interval))
-        growth = growth_of(curve, replicas, _three(start, longest))
+        growth = growth_of(motion, _three(start, longest))
         if not growth.error <= settings.maximum_slope_error:
             return Window(start, longest, growth, _unresolved(growth, settings, longest, interval))
         return Window(start, longest, growth, '')
@@ -124,10 +121,10 @@ def chosen_window(
     first = given_start or start or 1
     if stop > longest or stop - first < 2:
         return Window(first, stop, Growth(np.nan, np.nan), _unusable(first, stop, longest, interval, settings))
-    growth = growth_of(curve, replicas, _three(first, stop))
+    growth = growth_of(motion, _three(first, stop))
     if is_linear(growth, settings):
         return Window(first, stop, growth, '')
-    return Window(first, stop, growth, _outside(growth, first, stop, start, longest, interval))
+    return Window(first, stop, growth, _outside(growth, first, stop, start=start, longest=longest, interval=interval))
 
 
 def _start_by_rule(grid: Sequence[int], growths: Sequence[Growth], settings: DiffusionSettings) -> int | None:
@@ -186,7 +183,7 @@ def _unusable(start: int, stop: int, longest: int, interval: float, settings: Di
     )
 
 
-def _outside(growth: Growth, first: int, stop: int, start: int | None, longest: int, interval: float) -> str:
+def _outside(growth: Growth, first: int, stop: int, *, start: int | None, longest: int, interval: float) -> str:
     right = (
         f'the rule would take {picoseconds(start, interval)} to {picoseconds(longest, interval)}'
         if start is not None

@@ -43,8 +43,6 @@ class OriginMean:
     """Of the error; at least 1."""
     source: str
     """What the error follows from: ``'scatter of replicas'`` or ``'time origins'``."""
-    means: Floats
-    """Mean of each replica, shape ``(n_replicas,)``."""
 
 
 def origin_series(replicas: Sequence[OriginSeries], weights: Mapping[int, float]) -> list[Floats]:
@@ -75,21 +73,23 @@ def weighted(series: Sequence[Mapping[int, Floats]], weights: Mapping[int, float
     return [np.asarray(sum(weight * item[lag] for lag, weight in weights.items())) for item in series]
 
 
-def mean_of_series(series: Sequence[Floats]) -> OriginMean:
+def mean_of_series(series: Sequence[Floats], values: Floats | None = None) -> OriginMean:
     """Return the mean of correlated series with its error, replicas weighed by their length.
 
     :param series: one of shape ``(n_origins,)`` for each replica.
+    :param values: what is known of the mean of each replica from further origins, shape ``(n_replicas,)``; None for
+        the means of the series.
     """
-    means = np.array([float(values.mean()) for values in series])
-    if min(len(values) for values in series) < MINIMUM_SAMPLES:
-        return OriginMean(np.nan, 1.0, TIME_ORIGINS, means)
-    known = [mean_with_error(values) for values in series]
-    lengths = np.array([len(values) for values in series], dtype=np.float64)
+    means = np.array([float(item.mean()) for item in series]) if values is None else values
+    if min(len(item) for item in series) < MINIMUM_SAMPLES:
+        return OriginMean(np.nan, 1.0, TIME_ORIGINS)
+    known = [mean_with_error(item) for item in series]
+    lengths = np.array([len(item) for item in series], dtype=np.float64)
     # One correlation time for all: weights of their own would prefer replicas that happen to scatter little.
     time = float(np.average([float(item.correlation_time) for item in known], weights=lengths))
     estimates = [
-        Estimate(item.mean, item.error, np.asarray(length / (2.0 * time)), np.asarray(time))
-        for item, length in zip(known, lengths)
+        Estimate(np.asarray(mean), item.error, np.asarray(length / (2.0 * time)), np.asarray(time))
+        for mean, item, length in zip(means, known, lengths)
     ]
     joined = combine_replicas(estimates)
     shares = lengths / lengths.sum()
@@ -97,15 +97,15 @@ def mean_of_series(series: Sequence[Floats]) -> OriginMean:
     error = float(joined.error)
     degrees = _degrees_of_freedom(series, float(np.sum(lengths) / (2.0 * time)))
     if error <= within * (1.0 + ROUNDING):
-        return OriginMean(error, degrees, TIME_ORIGINS, means)
+        return OriginMean(error, degrees, TIME_ORIGINS)
     between = float(len(series) - 1)
     is_chance = within > 0.0 and stats.f.sf((error / within) ** 2, between, degrees) > CHANCE
-    return OriginMean(error, degrees if is_chance else between, SCATTER_OF_REPLICAS, means)
+    return OriginMean(error, degrees if is_chance else between, SCATTER_OF_REPLICAS)
 
 
 def _degrees_of_freedom(series: Sequence[Floats], n_effective: float) -> float:
     """Return the degrees of freedom of the scatter within series that are worth so many samples; at least 1."""
-    deviations = np.concatenate([values - values.mean() for values in series])
+    deviations = np.concatenate([item - item.mean() for item in series])
     variance = float(np.mean(deviations**2))
     kurtosis = float(np.mean(deviations**4)) / variance**2 if variance > 0.0 else NORMAL_KURTOSIS
     return max(2.0 * n_effective / max(kurtosis - 1.0, 1.0) - len(series), 1.0)

@@ -3,8 +3,8 @@ r"""How many hops a run has seen, and how long it would have to be for enough of
 Effective hops are those that would give the growth of the mean square displacement,
 :math:`N_\mathrm{eff} = N\, T\, \dot M / a^2`, for N mobile atoms in the length T of all replicas, with hops of the
 length a: 2 d D N T/a² where atoms diffuse. The displacement at the end of a run would count vibration too, as one hop
-for a few dozen atoms; hops there and back count in neither. After X. He, Y. Zhu, A. Epstein, Y. Mo, npj Comput. Mater. 4,
-18 (2018), who take the largest displacement.
+for a few dozen atoms; hops there and back count in neither. After X. He, Y. Zhu, A. Epstein, Y. Mo, npj Comput. Mater.
+4, 18 (2018), who take the largest displacement.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def hop_distance(frame: Frame, mobile: Integers, settings: DiffusionSettings) ->
         return settings.hop_length
     if mobile.size < 2:
         raise NotAnalysableError(
-            f"one {settings.mobile} atom has no neighbour that tells how long a hop is; give the setting 'hop_length' [Å]"
+            f'one {settings.mobile} atom has no neighbour that tells how long a hop is; give the setting '
+            "'hop_length' [Å]"
         )
     positions = frame.positions[mobile]
     cell = np.asarray(complete_cell(frame.cell), dtype=np.float64)

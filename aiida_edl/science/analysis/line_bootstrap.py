@@ -1,17 +1,17 @@
 r"""A line through few points whose errors are themselves uncertain, with intervals by a parametric bootstrap.
 
-The line is a weighted fit, :math:`b = \sum_i c_i y_i`. A point y_i with the standard error s_i of ν_i degrees of freedom
-is drawn as :math:`y_i + s_i t_i`, with t_i of Student's distribution, and the quantiles of the line through the drawn
-points are the interval: that of R. A. Fisher, Ann. Eugenics 6, 391 (1935), and W. U. Behrens for two points with errors
-of their own, which is never too short for fixed weights.
+The line is a weighted fit, :math:`b = \sum_i c_i y_i`. A point y_i with the standard error s_i of ν_i degrees of
+freedom is drawn as :math:`y_i + s_i t_i`, with t_i of Student's distribution, and the quantiles of the line through the
+drawn points are the interval: that of W. U. Behrens and R. A. Fisher, Ann. Eugenics 6, 391 (1935), for two points with
+errors of their own, which is not too short for fixed weights.
 
 Weights of errors that came out small by chance would make it too short, since such points pull the line. Weights are
 therefore those of variances that are drawn to a trend,
 
 .. math:: w_i^{-1} = \frac{\nu_i s_i^2 + \nu_0 m_i}{\nu_i + \nu_0}, \qquad \nu_0 = 4,
 
-where ln m is a straight line in the abscissa through the logarithms of s². Weights change the efficiency of the fit, and
-not the value that it is about.
+where ln m is a straight line in the abscissa through the logarithms of s². Weights change the efficiency of the fit,
+and not the value that it is about.
 
 In 3000 simulations of each of 48 cases (3, 5 and 7 points, errors that vary four- or fivefold or erratically, ν of 2 to
 30) the interval at 95 % held the truth in 94 to 98 % for ν of 4 and above, with 1.01 to 1.47 times the width that known
@@ -60,7 +60,9 @@ class LineBootstrap:
         return np.asarray(self.intercepts + self.slopes * (abscissa - self.origin), dtype=np.float64)
 
 
-def line_bootstrap(x: Floats, y: Floats, errors: Floats, degrees: Floats, n_samples: int, seed: int) -> LineBootstrap:
+def line_bootstrap(
+    x: Floats, y: Floats, errors: Floats, degrees: Floats, *, n_samples: int, seed: int
+) -> LineBootstrap:
     """Return a line with its bootstrap.
 
     :param x: abscissas, shape ``(n_points,)``, of which at least two differ.

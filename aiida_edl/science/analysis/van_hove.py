@@ -1,12 +1,12 @@
 r"""Van Hove functions of the mobile atoms: how far each has gone after a lag, and where the others are then.
 
 .. math:: 4 \pi r^2 G_s(r, t) = \frac1N \sum_i \langle \delta(r - |\mathbf r_i(t) - \mathbf r_i(0)|) \rangle, \qquad
-          g_d(r, t) = \frac{V}{N (N-1)\, 4 \pi r^2} \sum_{i \neq j} \langle \delta(r - |\mathbf r_j(t) - \mathbf r_i(0)|)
-          \rangle
+          g_d(r, t) = \frac{V}{N (N-1)\, 4 \pi r^2} \sum_{i \neq j}
+          \langle \delta(r - |\mathbf r_j(t) - \mathbf r_i(0)|) \rangle
 
-The first is a probability density: peaks at the distances of sites are hops, growing with the lag. The second is 1 where
-nothing is known of the other atoms; what grows at r = 0 are atoms that have taken the place of another, as after a
-knock-on. Source: L. van Hove, Phys. Rev. 95, 249 (1954). Atoms are in the frame of the reference, as for diffusion.
+The first is a probability density: peaks at the distances of sites are hops, growing with the lag. The second is 1
+where nothing is known of the other atoms; what grows at r = 0 are atoms that have taken the place of another, as after
+a knock-on. Source: L. van Hove, Phys. Rev. 95, 249 (1954). Atoms are in the frame of the reference, as for diffusion.
 
 Errors are those of the mean over time origins, corrected for correlation, and of the scatter of replicas, whichever is
 larger.
@@ -14,6 +14,7 @@ larger.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -165,7 +166,7 @@ def _self_samples(replica: _Replica, lag: int, edges: Floats) -> Floats:
     n_origins = len(replica.paths) - lag
     bounds = np.linspace(0, n_origins, min(SELF_GROUPS, n_origins) + 1).astype(np.int64)
     shares = []
-    for start, stop in zip(bounds[:-1], bounds[1:]):
+    for start, stop in itertools.pairwise(bounds):
         moved = np.linalg.norm(replica.paths[start + lag : stop + lag] - replica.paths[start:stop], axis=2)
         shares.append(_counts(moved, edges) / moved.size)
     return np.stack(shares)

@@ -112,8 +112,8 @@ def test_energy_below_zero_is_no_number():
     result = arrhenius(points(energy=-0.02))
     assert np.isnan(result.activation_energy)
     assert re.fullmatch(
-        r'D does not rise from 700 to 1100 K: the slope would be an activation energy of -0\.020 ± 0\.0\d\d eV, and one '
-        r'at or below zero is none',
+        r'D does not rise from 700 to 1100 K: the slope would be an activation energy of -0\.020 ± 0\.0\d\d eV, and '
+        r'one at or below zero is none',
         result.reasons[0],
     )
 

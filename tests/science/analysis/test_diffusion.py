@@ -14,6 +14,7 @@ from scipy import stats
 from aiida_edl.science.analysis.diffusion import Diffusion, diffusion
 from aiida_edl.science.analysis.diffusion_settings import DiffusionSettings, DiffusionSettingsError
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
+from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.units import BOLTZMANN
 from aiida_edl.science.walkers import Walkers
 
@@ -135,8 +136,8 @@ def test_run_that_flies_is_no_diffusion():
     result = diffusion(dataclasses.replace(frames, positions=positions), DiffusionSettings(hop_length=3.0))
     assert not result.is_determined
     assert re.fullmatch(
-        r'the mean square displacement grows as t\^\(2\.00 ± 0\.0\d\) from 10 ps to 40 ps, the longest lags that count, '
-        r'not as t: the run does not reach the diffusive regime; replicas at least twice as long are needed',
+        r'the mean square displacement grows as t\^\(2\.00 ± 0\.0\d\) from 10 ps to 40 ps, the longest lags that '
+        r'count, not as t: the run does not reach the diffusive regime; replicas at least twice as long are needed',
         result.reasons[0],
     )
 
@@ -227,3 +228,14 @@ def test_coefficient_of_kinisi(name):
     result = found(Walkers(**recorded['case']), window=[1000.0, 0.0])
     both = np.hypot(result.tracer_diffusion_error, recorded['diffusion_error'])
     assert result.tracer_diffusion == pytest.approx(recorded['diffusion'], abs=2.0 * both)
+
+
+def test_scatter_of_replicas_counts_where_time_origins_miss_it():
+    """Replicas of unlike D, as of unlike defects: only their scatter knows, with one degree less than replicas."""
+    cases = [Walkers(n_walkers=27, n_frames=1000, rate=rate, seed=seed) for seed, rate in enumerate((5e-4, 1e-3, 2e-3))]
+    parts = [item.frames() for item in cases]
+    frames = FrameSet.concatenate([part.with_columns(replica=index) for index, part in enumerate(parts)])
+    result = diffusion(frames, DiffusionSettings(hop_length=3.0))
+    scatter = np.std(result.replica_tracer_diffusion, ddof=1) / np.sqrt(3.0)
+    assert result.tracer_diffusion_error == pytest.approx(scatter)
+    assert (result.tracer_error_source, result.tracer_degrees_of_freedom) == ('scatter of replicas', 2.0)
