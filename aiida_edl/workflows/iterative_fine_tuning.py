@@ -181,7 +181,10 @@ class IterativeFineTuningWorkChain(
         builder.dataset, builder.split, builder.structures = dataset, split, dict(structures)
         builder.settings, builder.max_iterations = Dict(values['settings']), Int(values['max_iterations'])
         of_training = dict(values['training'])
-        seed, fine_tuning = of_training.pop('seed'), of_training.pop('fine_tuning')
+        further: dict[str, Any] = {'seed': Int(of_training.pop('seed'))}
+        further['fine_tuning'] = Dict(of_training.pop('fine_tuning'))
+        if replay_dataset is not None:
+            further['replay_dataset'] = replay_dataset
         fill_learning_builder(
             builder,
             codes,
@@ -190,10 +193,8 @@ class IterativeFineTuningWorkChain(
             values={**values, 'training': {'precision': parent_potential.precision, **of_training}},
             options=options or {},
             model_parameters=model_parameters,
+            further=further,
         )
-        builder.training.seed, builder.training.fine_tuning = Int(seed), Dict(fine_tuning)
-        if replay_dataset is not None:
-            builder.training.replay_dataset = replay_dataset
         return builder
 
     def start(self) -> None:

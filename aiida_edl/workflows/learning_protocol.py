@@ -20,6 +20,7 @@ def fill_learning_builder(
     values: Mapping[str, Any],
     options: Mapping[str, Mapping[str, Any]],
     model_parameters: Mapping[str, Any] | None,
+    further: Mapping[str, Any] | None = None,
 ) -> None:
     """Set the namespaces ``training``, ``md`` and ``labelling`` of a builder.
 
@@ -30,8 +31,10 @@ def fill_learning_builder(
     :param values: values of a protocol for these namespaces.
     :param options: scheduler options by name of the code.
     :param model_parameters: those of the engine; None without any.
+    :param further: inputs of the training beside those of the protocol.
     """
-    builder.training = {'code': codes['training'], **training_of_protocol(architecture, values['training'])}
+    training = training_of_protocol(architecture, values['training'])
+    builder.training = {'code': codes['training'], **training, **(further or {})}
     builder.md = {
         'code': codes.get('md', codes['training']),
         'engine': Str(values['md']['engine']),
