@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,11 +62,12 @@ def validate_elements(value: List, _: Any) -> str | None:
     return None
 
 
-def validate_split(split: ArrayData, n_frames: int) -> str | None:
+def validate_split(split: ArrayData, n_frames: int, filled: Sequence[str] = SUBSETS[:2]) -> str | None:
     """Return one sentence if a split does not fit a dataset: arrays missing, indices out of range or used twice.
 
     :param split: arrays of frame indices, see :data:`SUBSETS`.
     :param n_frames: frames of the dataset.
+    :param filled: arrays that must not be empty.
     """
     if missing := [name for name in SUBSETS if name not in split.get_arraynames()]:
         return f'the split lacks the arrays {", ".join(missing)}; it needs {", ".join(SUBSETS)}'
@@ -79,7 +80,7 @@ def validate_split(split: ArrayData, n_frames: int) -> str | None:
                 f"the array '{name}' of the split holds indices {indices.min()} to {indices.max()}, "
                 f'the dataset has {n_frames} frames'
             )
-    for name in SUBSETS[:2]:
+    for name in filled:
         if not len(parts[name]):
             return f"the array '{name}' of the split is empty, it needs at least one frame"
     joined = np.concatenate(list(parts.values()))

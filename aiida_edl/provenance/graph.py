@@ -39,6 +39,8 @@ STAGE_OF_PROCESS = {
     'learning_curve_over_size': 'comparison',
     'nested_training_sets': 'data sets',
     'training_frames': 'data sets',
+    'held_out_frames': 'data sets',
+    'select_own_frames': 'data sets',
     'select_frames': 'data sets',
     'committee_deviation': 'evaluation',
     'collect_frames': 'data sets',
@@ -76,6 +78,7 @@ STAGE_OF_PROCESS = {
     'training_penalty': 'comparison',
     'capacitance': 'comparison',
     'receptive_field_ranking': 'comparison',
+    'fine_tuning_round': 'comparison',
     'learning_round': 'comparison',
     'learning_report': 'comparison',
 }

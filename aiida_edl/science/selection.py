@@ -73,22 +73,33 @@ def select_random(n_frames: int, n_selected: int, seed: int) -> Indices:
     return np.sort(np.random.default_rng(seed).choice(n_frames, size=n_selected, replace=False)).astype(np.int64)
 
 
-def select_farthest_points(descriptors: ArrayLike, n_selected: int, seed: int) -> Indices:
-    """Return indices of points, each the farthest from all that were chosen before it; the first is drawn.
+def select_farthest_points(
+    descriptors: ArrayLike, n_selected: int, seed: int, known: ArrayLike | None = None
+) -> Indices:
+    """Return indices of points, each the farthest from all that were chosen before it.
+
+    The first is the farthest from the points that are known already; it is drawn if there are none.
 
     Distances are Euclidean between the descriptors as given: scale their columns before if these differ in unit.
     Source: T. F. Gonzalez, Theor. Comput. Sci. 38, 293 (1985).
 
     :param descriptors: one row per frame, shape ``(n_frames, n_features)``.
     :param n_selected: number of frames to choose.
-    :param seed: seed of the first point.
+    :param seed: seed of the first point; of no effect if points are known.
+    :param known: descriptors of points that count as chosen before, shape ``(n_known, n_features)``.
     :return: indices in the order of choice, so that any first part of them is itself such a selection.
     :raises SelectionError: if that many cannot be chosen, or the descriptors are not a finite table.
     """
     points = _checked_points(descriptors)
     _check_size(n_selected, len(points))
-    chosen = [int(np.random.default_rng(seed).integers(len(points)))]
-    distances = np.linalg.norm(points - points[chosen[0]], axis=1)
+    references = np.zeros((0, points.shape[1])) if known is None else _checked_points(known)
+    if len(references):
+        distances = np.asarray(cKDTree(references).query(points)[0])
+        chosen = [int(np.argmax(distances))]
+    else:
+        distances = np.full(len(points), np.inf)
+        chosen = [int(np.random.default_rng(seed).integers(len(points)))]
+    distances = np.minimum(distances, np.linalg.norm(points - points[chosen[0]], axis=1))
     distances[chosen[0]] = -1.0
     while len(chosen) < n_selected:
         chosen.append(int(np.argmax(distances)))

@@ -1,0 +1,150 @@
+"""Fine-tuning in rounds for real: a small MACE that knows LiF crystals meets an interstitial, labelled by GFN1-xTB."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from aiida.engine import run_get_node
+from aiida.orm import ArrayData, Dict, InstalledCode, Int, List, Str
+from ase import Atoms
+from ase.build import bulk
+from computer_cases import local_computer
+from toy.training_cases import training_case
+
+from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
+from aiida_edl.data.dataset import DatasetData
+from aiida_edl.science.frames import Frame, FrameSet
+from aiida_edl.workflows.iterative_fine_tuning import IterativeFineTuningWorkChain
+from aiida_edl.workflows.labelling import LabellingWorkChain
+from aiida_edl.workflows.single_point.ase_calculator.recipes import gfn1_xtb
+from aiida_edl.workflows.training import TrainingWorkChain
+
+CASE = training_case('mace')
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CASE.missing is not None, reason=str(CASE.missing))]
+
+OPTIONS = {'environment_variables': {'OMP_NUM_THREADS': '1'}}
+LATTICE_CONSTANT = 4.03
+"""Of LiF [Å]."""
+HYPERPARAMETERS = {**CASE.training['hyperparameters'], 'n_evaluations': 2}
+OVERRIDES = {
+    'training': {'hyperparameters': HYPERPARAMETERS, 'gradient_updates': 60},
+    'md': {'settings': {'steps': 100, 'sampling_interval': 10}},
+    'settings': {
+        'exploration': {'temperatures': [600.0, 900.0]},
+        'selection': {'n_selected': 8},
+        'stop': {'force_error': 0.01, 'rounds': 1},
+        'maximum_rounds': 2,
+    },
+}
+
+
+def cells(n_frames: int, has_interstitial: bool, spread: float, seed: int) -> DatasetData:
+    """Return cells of eight atoms, rattled by Gaussian displacements [Å], with one further Li or without."""
+    crystal = bulk('LiF', 'rocksalt', a=LATTICE_CONSTANT, cubic=True)
+    if has_interstitial:
+        crystal += Atoms('Li', positions=[[0.25 * LATTICE_CONSTANT] * 3])
+    generator = np.random.default_rng(seed)
+    positions = [crystal.positions + generator.normal(0, spread, crystal.positions.shape) for _ in range(n_frames)]
+    frames = [
+        Frame(crystal.numbers.astype(np.uint8), place, np.array(crystal.cell), np.array(crystal.pbc))
+        for place in positions
+    ]
+    return DatasetData.from_frames(FrameSet.from_frames(frames), origin='built').store()
+
+
+@pytest.fixture(scope='module')
+def code(aiida_profile, tmp_path_factory):
+    """Return the interpreter of the trainer, which has tblite too."""
+    computer = local_computer('iterative-fine-tuning-real', tmp_path_factory.mktemp('work'))
+    return InstalledCode(computer, str(CASE.python.absolute()), label='iterative-fine-tuning-mace').store()
+
+
+@pytest.fixture(scope='module')
+def label(code):
+    """Return a function that labels frames by GFN1-xTB."""
+
+    def label_frames(frames):
+        _, node = run_get_node(
+            LabellingWorkChain,
+            dataset=frames,
+            engine=Str('ase_calculator'),
+            code=code,
+            model_parameters=Dict(gfn1_xtb()),
+            options=Dict(OPTIONS),
+        )
+        assert 'dataset' in node.outputs, node.exit_message
+        return node.outputs.dataset
+
+    return label_frames
+
+
+@pytest.fixture(scope='module')
+def parent(code, label):
+    """Return a potential that has seen the crystal alone."""
+    dataset = label(cells(16, has_interstitial=False, spread=0.08, seed=1))
+    parts = {'training': np.arange(12), 'validation': np.arange(12, 16), 'test': np.zeros(0, dtype=int)}
+    split = ArrayData(parts).store()
+    _, node = run_get_node(
+        TrainingWorkChain,
+        training={
+            'dataset': dataset,
+            'split': split,
+            'architecture': Str('mace'),
+            'hyperparameters': Dict(HYPERPARAMETERS),
+            'seed': Int(1),
+            'elements': List(['Li', 'F']),
+            'atomic_energies': fit_atomic_energies(dataset, split=split),
+            'gradient_updates': Int(120),
+            'code': code,
+            'metadata': {'options': OPTIONS},
+        },
+    )
+    assert node.exit_status == 0, node.exit_message
+    return node.outputs.potential
+
+
+@pytest.fixture(scope='module')
+def tuned(code, label, parent):
+    """Return two rounds that begin with test frames alone."""
+    test = label(cells(6, has_interstitial=True, spread=0.1, seed=2))
+    none = np.zeros(0, dtype=int)
+    builder = IterativeFineTuningWorkChain.get_builder_from_protocol(
+        {'training': code, 'labelling': code},
+        parent_potential=parent,
+        dataset=test,
+        split=ArrayData({'training': none, 'validation': none, 'test': np.arange(test.n_frames)}),
+        structures={
+            'crystal': cells(2, has_interstitial=False, spread=0.02, seed=3),
+            'interstitial': cells(2, has_interstitial=True, spread=0.02, seed=4),
+        },
+        engine='ase_calculator',
+        model_parameters=gfn1_xtb(),
+        overrides=OVERRIDES,
+        options=dict.fromkeys(('training', 'labelling'), OPTIONS),
+    )
+    return run_get_node(builder)[1]
+
+
+def test_it_ends_by_its_rule_or_after_its_rounds(tuned):
+    assert tuned.exit_status in (0, 700, 701), tuned.exit_message
+    names = [f'round_{row["round"]:02d}' for row in tuned.outputs.report['rounds']]
+    assert sorted(tuned.outputs.potentials) == names
+
+
+def test_every_frame_is_accounted_for(tuned):
+    for row in tuned.outputs.report['rounds'][1:]:
+        assert row['n_unphysical'] + row['n_selected'] <= row['n_frames'] <= row['n_planned'] == 40
+        assert row['n_labelled'] + row['n_rejected'] == row['n_selected']
+
+
+def test_error_on_the_interstitial_falls_once_it_was_visited(tuned):
+    """The parent has not seen it: its error is a failure to extrapolate, not a lack of updates."""
+    first, last = (tuned.outputs.report['rounds'][index] for index in (0, -1))
+    assert last['test_force_rmse_ev_per_angstrom'] < 0.8 * first['test_force_rmse_ev_per_angstrom']
+
+
+def test_own_error_falls_from_round_to_round(tuned):
+    rows = tuned.outputs.report['rounds'][1:]
+    own = [row['own_force_rmse_ev_per_angstrom'] for row in rows]
+    assert own[-1] < own[0]
+    assert all(row['own_force_rmse_error_ev_per_angstrom'] > 0 for row in rows)
