@@ -24,14 +24,22 @@ MD = {
 DIFFUSION = {'mobile': 'Na', 'hop_length': 0.3, 'window': [100.0, 400.0]}
 
 
-def gas(n_frames: int, seed: int, n_atoms: int = 8) -> FrameSet:
-    """Return sodium atoms far from each other, with labels of a Lennard-Jones model."""
+RECIPE = {
+    'module': 'ase.calculators.lj',
+    'attribute': 'LennardJones',
+    'keyword_arguments': {'sigma': 2.3, 'epsilon': 0.001, 'rc': 4.0, 'smooth': True},
+}
+"""The calculator of the labels."""
+
+
+def gas(n_frames: int, seed: int, spacing: float = 9.0) -> FrameSet:
+    """Return sodium atoms, far from each other at the default spacing [Å], with labels of a Lennard-Jones model."""
     generator = np.random.default_rng(seed)
-    grid = 9.0 * np.stack(np.meshgrid(*[np.arange(2)] * 3, indexing='ij'), axis=-1).reshape(-1, 3)[:n_atoms]
+    grid = spacing * np.stack(np.meshgrid(*[np.arange(2)] * 3, indexing='ij'), axis=-1).reshape(-1, 3)
     frames = []
     for _ in range(n_frames):
-        atoms = Atoms(f'Na{n_atoms}', grid + generator.normal(0, 0.3, grid.shape), cell=[18.0] * 3, pbc=True)
-        atoms.calc = LennardJones(sigma=2.3, epsilon=0.001, rc=4.0, smooth=True)
+        atoms = Atoms('Na8', grid + generator.normal(0, 0.3, grid.shape), cell=[18.0] * 3, pbc=True)
+        atoms.calc = LennardJones(**RECIPE['keyword_arguments'])
         frames.append(
             Frame(
                 numbers=atoms.numbers.astype(np.uint8),

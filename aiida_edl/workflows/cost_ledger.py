@@ -22,18 +22,18 @@ FRAMES = 'n_labelled'
 """What a labelling counts besides its time."""
 
 
-def costs_of(process: ProcessNode) -> dict[str, dict[str, float]]:
-    """Return what all jobs below a process cost, by stage.
+def costs_of(*processes: ProcessNode) -> dict[str, dict[str, float]]:
+    """Return what all jobs below some processes cost, by stage.
 
     A job from the cache counts as what it cost when it ran. Times that a program does not state are counted as jobs
     ``without_time``, not as zero in silence.
 
-    :param process: the process.
+    :param processes: the processes.
     :return: by stage ``jobs``, ``without_time``, ``wall_hours``, ``core_hours``, ``gpu_hours``, and for the labelling
         ``frames``.
     """
     ledger: dict[str, dict[str, float]] = {}
-    for job in process.called_descendants:
+    for job in (job for process in processes for job in process.called_descendants):
         if not isinstance(job, CalcJobNode):
             continue
         stage, stated = _stated(job)

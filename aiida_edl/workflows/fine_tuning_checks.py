@@ -9,7 +9,7 @@ from aiida_edl.calculations.training import validate_split
 from aiida_edl.md_engines.base import MDSettings
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, unknown_name_message
 from aiida_edl.workflows.assessment_checks import refuse_engine
-from aiida_edl.workflows.fine_tuning_parts import FamilyPart
+from aiida_edl.workflows.fine_tuning_parts import FamilyPart, Strategy
 from aiida_edl.workflows.fine_tuning_settings import FineTuningStudySettings
 from aiida_edl.workflows.fine_tuning_trainings import code_name
 
@@ -71,6 +71,8 @@ def _validate_family(
         return f"there is no code; give one named '{name}', '{architecture}' or 'default'"
     engine, settings = load_member(MD_ENGINES, study.engine), MDSettings.from_dict(study.md)
     message = refuse_engine(load_member(ARCHITECTURES, architecture), engine, settings)
+    if message is None and family.strategy == Strategy.OWN_FRAMES.value and not inputs.get('labelling'):
+        message = "strategy 'own_frames' needs labels: give engine and code in the namespace labelling"
     message = message or _validate_numbers(inputs, family)
     if message is None and family.has_parent:
         message = _validate_elements(inputs, foundations[family.start].elements)

@@ -11,14 +11,20 @@ from typing import Any
 from aiida_edl.architectures.fine_tuning import FineTuning, FineTuningMode
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.calculations.base import DEVICES
+from aiida_edl.md_engines.base import MDSettings
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.selection import SelectionMethod, SelectionSettings
 from aiida_edl.typed_fields import checked_fields
+from aiida_edl.workflows.iterative_fine_tuning_settings import IterativeFineTuningSettings
 
 SCRATCH = 'scratch'
 """Start of a family whose models have no parent."""
 MINE = ('n_frames', 'seed')
 """Settings of a selection that follow from the model."""
+
+
+SEEDED: Mapping[str, tuple[str, ...]] = {'exploration': ('seed',), 'selection': ('seed',), 'retraining': ('seed',)}
+"""Seeds of the rounds, which follow from the model."""
 
 
 class FineTuningStudyError(ValueError):
@@ -67,7 +73,9 @@ class FamilyPart:
     device: str = 'cpu'
     """``'cpu'`` or ``'cuda'``."""
     rounds: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """Settings of the rounds, for models that find their own frames."""
+    """Fields of ``IterativeFineTuningSettings``, for models that find their own frames; seeds follow from the model."""
+    exploration: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Fields of ``MDSettings`` in which the runs that find frames differ from those of the study."""
 
     def __post_init__(self) -> None:
         """Check what can be known of one family.
@@ -106,6 +114,12 @@ class FamilyPart:
 
     def _check_frames(self) -> None:
         """Check numbers of frames and how they are chosen."""
+        if self.strategy == Strategy.OWN_FRAMES.value:
+            self._check_rounds()
+        elif self.rounds or self.exploration:
+            raise FineTuningStudyError(
+                f"rounds or exploration are given with the strategy '{self.strategy}', which has none; leave them out"
+            )
         if self.strategy == Strategy.ZERO_SHOT.value:
             if self.n_frames:
                 raise FineTuningStudyError(f'n_frames is {list(self.n_frames)}, but a zero-shot model learns no frame')
@@ -130,6 +144,23 @@ class FamilyPart:
         method = SelectionSettings.from_dict(self.selection).method
         if method == SelectionMethod.LARGEST_DEVIATION.value:
             raise FineTuningStudyError(f"selection method '{method}' needs deviations, which a labelled set has not")
+
+    def _check_rounds(self) -> None:
+        """Check the settings of a family that finds its own frames."""
+        if self.n_frames or self.selection:
+            raise FineTuningStudyError(
+                "n_frames or selection is given with the strategy 'own_frames': frames follow from its rounds; say "
+                'n_selected in selection of rounds'
+            )
+        if len(self.n_replay) > 1:
+            raise FineTuningStudyError(
+                f'n_replay is {list(self.n_replay)}; make a family of each number of replayed frames'
+            )
+        for part, names in SEEDED.items():
+            if given := [name for name in names if name in self.rounds.get(part, {})]:
+                raise FineTuningStudyError(f'{part} of rounds holds {given[0]}, which follows from the model')
+        IterativeFineTuningSettings.from_dict(self.rounds)
+        MDSettings.from_dict(self.exploration)
 
     @property
     def is_replaying(self) -> bool:
@@ -169,6 +200,8 @@ class StudyModel:
     """Replayed frames."""
     seed: int
     """Seed of weights, batches and of the choice of frames."""
+    round_number: int = 0
+    """Round of a model that finds its own frames; 0 for others."""
 
     @property
     def key(self) -> str:
@@ -176,7 +209,11 @@ class StudyModel:
 
         >>> StudyModel('replay', 200, 100, 1).key
         'replay_n_00200_r_00100_seed_01'
+        >>> StudyModel('own', 40, 0, 1, round_number=2).key
+        'own_round_02_seed_01'
         """
+        if self.round_number:
+            return f'{self.family}_round_{self.round_number:02d}_seed_{self.seed:02d}'
         if not self.n_frames:
             return self.family
         replay = f'_r_{self.n_replay:05d}' if self.n_replay else ''

@@ -13,13 +13,11 @@ from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.workflows.diffusion_assessment import OF_ANOTHER_ZERO, DiffusionAssessmentWorkChain
 from aiida_edl.workflows.fine_tuning_checks import validate_study
+from aiida_edl.workflows.fine_tuning_loops import MD_SUFFIX, FineTuningLoopsMixin
 from aiida_edl.workflows.fine_tuning_parts import Strategy
 from aiida_edl.workflows.fine_tuning_settings import validate_settings
-from aiida_edl.workflows.fine_tuning_trainings import FineTuningTrainingsMixin
+from aiida_edl.workflows.labelling import LabellingWorkChain
 from aiida_edl.workflows.protocols.mixin import ProtocolMixin
-
-MD_SUFFIX = '_md'
-"""After the name of a family or an architecture in the name of the code of its runs."""
 
 
 def validate_max_active(value: Int | None, _: Any) -> str | None:
@@ -29,9 +27,10 @@ def validate_max_active(value: Int | None, _: Any) -> str | None:
     return None
 
 
-class FineTuningStudyWorkChain(FineTuningTrainingsMixin, ProtocolMixin, WorkChain):
+class FineTuningStudyWorkChain(FineTuningLoopsMixin, ProtocolMixin, WorkChain):
     """Compare foundation models as they are, fine-tuned on few frames, and models trained from scratch on the same.
 
+    A model learns part of a labelled set, or frames that it finds itself and that are labelled for it in rounds.
     Every model is tested on the same labelled frames, and on frames of the training of its foundation model, which
     tells what it forgot; it is run at several temperatures, several times; and its diffusion coefficients, its
     activation energy and its mechanism are found. The comparison has all of this with what it cost.
@@ -87,6 +86,16 @@ class FineTuningStudyWorkChain(FineTuningTrainingsMixin, ProtocolMixin, WorkChai
             required=False,
             validator=validate_max_active,
             help='How many models are trained and run at once at most; all without it.',
+        )
+        spec.expose_inputs(
+            LabellingWorkChain,
+            namespace='labelling',
+            exclude=('dataset',),
+            namespace_options={
+                'required': False,
+                'populate_defaults': False,
+                'help': 'How frames are labelled that models find themselves.',
+            },
         )
         spec.inputs.validator = validate_study
         spec.output_namespace('potentials', valid_type=PotentialData, dynamic=True, help='Trained potentials by model.')

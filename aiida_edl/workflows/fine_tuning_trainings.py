@@ -12,6 +12,7 @@ from ase.data import atomic_numbers
 from aiida_edl.architectures.protocols import available_protocols, protocol_document
 from aiida_edl.calculations.functions.complete_atomic_energies import complete_atomic_energies
 from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
+from aiida_edl.calculations.functions.held_out_frames import held_out_frames
 from aiida_edl.calculations.functions.select_frames import select_frames
 from aiida_edl.calculations.functions.select_training_frames import select_training_frames
 from aiida_edl.calculations.functions.training_frames import training_frames
@@ -87,6 +88,7 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
     def prepare(self) -> None:
         """Fix the atomic energies of the study, and the frames that tell what was forgotten."""
         self.ctx.asked, self.ctx.potentials, self.ctx.facts = [], {}, {}
+        self.ctx.found_models, self.ctx.are_loops_submitted = [], False
         if 'atomic_energies' in self.inputs:
             self.ctx.atomic_energies = self.inputs.atomic_energies
         else:
@@ -116,26 +118,26 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
             if chosen is not None:
                 self.ctx.replay[number] = chosen
         if len(split.get_array('test')):
-            self.ctx.holdout = self.call_once(
-                training_frames, 'replay_holdout', dataset=dataset, split=split, subset=Str('test')
-            )
+            self.ctx.holdout = self.call_once(held_out_frames, 'replay_holdout', dataset=dataset, split=split)
 
     def _models_left(self) -> list[StudyModel]:
-        """Return the models that were not trained yet."""
-        return [model for model in self.settings.models() if model.key not in self.ctx.asked]
+        """Return the models whose turn has not come; those that found their own frames come when these are found."""
+        known = [*self.settings.models(), *self.ctx.found_models]
+        return [model for model in known if model.key not in self.ctx.asked]
 
     def has_models_left(self) -> bool:
-        """Return whether there are models that were not trained yet."""
-        return bool(self._models_left())
+        """Return whether there are models whose turn has not come, or frames to be found."""
+        return bool(self._models_left()) or not self.ctx.are_loops_submitted
 
     def train_models(self) -> ToContext:
-        """Train the next models: all, or as many as may be active at once."""
+        """Train the next models: all, or as many as may be active at once; beside the first, frames are found."""
         models = self._models_left()
         chosen = models[: self.inputs.max_active.value] if 'max_active' in self.inputs else models
-        children = {}
+        children = {} if self.ctx.are_loops_submitted else self.submit_loops()
+        self.ctx.are_loops_submitted = True
         for model in chosen:
             family = self._family(model)
-            if family.strategy == Strategy.ZERO_SHOT.value:
+            if family.strategy != Strategy.LABELLED_FRAMES.value:
                 continue
             child = self._submit_training(model, family)
             if child is not None:
@@ -145,6 +147,14 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
         self.ctx.current = [model.key for model in chosen]
         self.report(f'training {len(children)} models')
         return ToContext(**children)
+
+    def submit_loops(self) -> dict[str, Any]:
+        """Submit what finds frames; nothing, unless a class further down does."""
+        return {}
+
+    def collect_loops(self) -> list[StudyModel]:
+        """Return the models that found their own frames; none, unless a class further down does."""
+        return []
 
     def _submit_training(self, model: StudyModel, family: FamilyPart) -> Any:
         """Submit the training of a model; None if it is refused, which is remembered."""
@@ -217,7 +227,7 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
             if model.key not in self.ctx.current:
                 continue
             family = self._family(model)
-            facts[model.key] = {**_facts(model, family), 'costs': {}}
+            facts[model.key] = {**facts_of(model, family), 'costs': {}}
             if family.strategy == Strategy.ZERO_SHOT.value:
                 potentials[model.key] = self.inputs.foundations[family.start]
                 continue
@@ -231,6 +241,8 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
             potentials[model.key] = child.outputs.potential
             self.out(f'potentials.{model.key}', child.outputs.potential)
         self.ctx.potentials, self.ctx.facts = potentials, facts
+        if not self.ctx.found_models:
+            self.ctx.found_models = self.collect_loops()
 
 
 def hyperparameters_of(architecture: str, family: FamilyPart) -> dict[str, Any]:
@@ -247,8 +259,12 @@ def hyperparameters_of(architecture: str, family: FamilyPart) -> dict[str, Any]:
     )
 
 
-def _facts(model: StudyModel, family: FamilyPart) -> dict[str, Any]:
-    """Return what a model is."""
+def facts_of(model: StudyModel, family: FamilyPart) -> dict[str, Any]:
+    """Return what a model is.
+
+    :param model: the model.
+    :param family: its family.
+    """
     return {
         'family': model.family,
         'strategy': family.strategy,

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import Dict
+from aiida.orm import Dict, Str
 from calculation_cases import dataset, potential, split, stored_once
-from diffusion_cases import DIFFUSION, MD, gas
+from diffusion_cases import DIFFUSION, MD, RECIPE, gas
+from toy.least_squares import LeastSquares
 
+from aiida_edl.architectures.fine_tuning import FineTuningMode
 from aiida_edl.workflows.fine_tuning_checks import validate_study
 from aiida_edl.workflows.fine_tuning_study import FineTuningStudyWorkChain
 
+LABELS = {'recipe': RECIPE, 'level_of_theory': 'Lennard-Jones', 'energy_shifts': {'Na': 0.0}}
+SPACING = 3.2
+"""Between the atoms [Å], where forces are small and not zero."""
 SETTINGS = {
     'protocol': 'test',
     'families': {
@@ -23,6 +28,15 @@ SETTINGS = {
             'gradient_updates': 5,
             'hyperparameters': {'batch_size': 2, 'n_radial_functions': 4},
             'precision': 'float64',
+        },
+        'own': {
+            'strategy': 'own_frames',
+            'start': 'foundation',
+            'gradient_updates': 5,
+            'hyperparameters': {'batch_size': 2, 'n_radial_functions': 4},
+            'precision': 'float64',
+            'rounds': {'maximum_rounds': 2, 'selection': {'n_selected': 4}, 'stop': {'force_error': 1e-6}},
+            'exploration': {'steps': 200, 'sampling_interval': 20},
         },
     },
     'engine': 'ase',
@@ -38,14 +52,29 @@ def inputs_of(code, **settings):
     """Return the inputs of a study."""
     return {
         'settings': Dict({**SETTINGS, **settings}),
-        'dataset': stored_once('labelled gas', lambda: dataset(gas(9, seed=1))),
+        'dataset': stored_once('dense gas', lambda: dataset(gas(9, seed=1, spacing=SPACING))),
         'split': split(training=[0, 1, 2, 3, 8], validation=[4], test=[5, 6, 7]),
-        'structures': {'gas': stored_once('start of gas', lambda: dataset(gas(2, seed=2).without_labels()))},
+        'structures': {
+            'gas': stored_once('start of dense gas', lambda: dataset(gas(2, seed=2, spacing=SPACING).without_labels()))
+        },
         'foundations': {
             'foundation': stored_once('free sodium', lambda: potential(('Na',), atomic_energies={'Na': 0.0}))
         },
         'codes': {'default': code},
+        'labelling': {
+            'engine': Str('ase_calculator'),
+            'code': code,
+            'model_parameters': Dict(
+                {'recipe': RECIPE, 'level_of_theory': 'Lennard-Jones', 'energy_shifts': {'Na': 0.0}}
+            ),
+        },
     }
+
+
+@pytest.fixture(autouse=True)
+def _fine_tuned_toy(monkeypatch):
+    """Let the toy start from a parent."""
+    monkeypatch.setattr(LeastSquares, 'fine_tuning_modes', (FineTuningMode.NAIVE,))
 
 
 @pytest.fixture
@@ -74,6 +103,8 @@ def rows(study, table='models'):
 def test_every_model_of_the_matrix_has_a_row(study):
     assert study.exit_status in (0, 700), study.exit_message
     assert [row['model'] for row in rows(study)] == [
+        'own_round_01_seed_01',
+        'own_round_02_seed_01',
         'scratch_n_00002_seed_01',
         'scratch_n_00002_seed_02',
         'scratch_n_00004_seed_01',
@@ -115,13 +146,27 @@ def test_learning_curve_has_a_point_for_each_size(study):
         for row in rows(study, 'learning_curves')
         if row['quantity'] == 'test_force_rmse_ev_per_angstrom'
     ]
-    assert points == [('scratch', 2, 2), ('scratch', 4, 2), ('zero_shot', 0, 1)]
+    assert points == [('own', 4, 1), ('own', 8, 1), ('scratch', 2, 2), ('scratch', 4, 2), ('zero_shot', 0, 1)]
 
 
 def test_training_of_models_that_are_trained_has_a_cost(study):
     hours = {row['model']: row['training_core_hours'] for row in rows(study)}
     assert hours['zero_shot'] is None
     assert all(value > 0.0 for model, value in hours.items() if model != 'zero_shot')
+
+
+def test_model_of_a_round_costs_what_was_spent_up_to_it(study):
+    hours = {row['model']: row for row in rows(study)}
+    first, second = (hours[f'own_round_0{number}_seed_01'] for number in (1, 2))
+    assert second['labelled_frames'] - first['labelled_frames'] == 4
+    assert first['labelled_frames'] > 4  # known frames are labelled again, and forces are checked against energies
+    assert 0.0 < first['training_core_hours'] < second['training_core_hours']
+
+
+def test_model_that_finds_its_frames_sees_no_label_of_the_others(study):
+    (loop,) = [child for child in study.called if child.process_label == 'IterativeFineTuningWorkChain']
+    assert loop.inputs.dataset.n_frames == 3
+    assert not len(loop.inputs.split.get_array('training'))
 
 
 def refusal(inputs, **changes):
@@ -140,10 +185,10 @@ def test_more_frames_than_there_are_are_refused(python_code):
 
 
 def test_foundation_that_lacks_an_element_is_refused(inputs):
-    frames = gas(9, seed=1)
+    frames = gas(9, seed=1, spacing=SPACING)
     frames.numbers[:] = 3
     assert refusal(inputs, dataset=dataset(frames)) == (
-        "family 'zero_shot': the dataset holds Li, which the foundation model does not know; take another one"
+        "family 'own': the dataset holds Li, which the foundation model does not know; take another one"
     )
 
 
@@ -157,13 +202,13 @@ def test_unknown_foundation_is_answered_with_the_nearest(python_code):
 def test_family_without_a_code_is_refused(inputs):
     codes = {'mace': inputs['codes']['default']}
     assert refusal(inputs, codes=codes) == (
-        "family 'scratch': there is no code; give one named 'scratch', 'least_squares' or 'default'"
+        "family 'own': there is no code; give one named 'own', 'least_squares' or 'default'"
     )
 
 
 def test_engine_that_cannot_run_an_architecture_is_refused_before_training(python_code):
     message = refusal(inputs_of(python_code, engine='lammps'))
-    assert message.startswith("family 'scratch': MD engine 'lammps' cannot load least_squares")
+    assert message.startswith("family 'own': MD engine 'lammps' cannot load least_squares")
 
 
 def test_replay_without_frames_is_refused(python_code):
@@ -191,4 +236,11 @@ def test_frame_that_is_replayed_and_held_out_is_refused(inputs):
 def test_replay_without_its_split_is_refused(inputs):
     assert refusal(inputs, replay_dataset=inputs['dataset']) == (
         'replay_dataset is given alone; give replay_dataset and replay_split, or neither'
+    )
+
+
+def test_models_that_find_their_frames_need_labels(inputs):
+    del inputs['labelling']
+    assert refusal(inputs) == (
+        "family 'own': strategy 'own_frames' needs labels: give engine and code in the namespace labelling"
     )

@@ -66,7 +66,10 @@ def fine_tuning_comparison(facts: Dict, **results: Dict) -> Dict:
                     **errors,
                     **{column: found.get(key) for key, column in OF_ARRHENIUS.items()},
                     'n_excluded_runs': None if report is None else len(report['excluded']),
+                    'labelled_frames': _labelled(known),
                     'training_core_hours': _hours(known['costs'], 'training'),
+                    'labelling_core_hours': _hours(known['costs'], 'labelling'),
+                    'exploration_core_hours': _hours(known['costs'], 'dynamics'),
                     'dynamics_core_hours': _hours(costs, 'dynamics'),
                     'dynamics_gpu_hours': _hours(costs, 'dynamics', 'gpu_hours'),
                 }
@@ -87,6 +90,12 @@ def _alike(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return rows that all have the same columns; what a row has not is None."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     return [{column: row.get(column) for column in columns} for row in rows]
+
+
+def _labelled(model: Mapping[str, Any]) -> int:
+    """Return how many labels a model has cost: those that its loop made, else those that it was given."""
+    made = model['costs'].get('labelling', {}).get('frames')
+    return int(model['n_frames'] if made is None else made)
 
 
 def _hours(costs: Mapping[str, Mapping[str, float]], stage: str, kind: str = 'core_hours') -> float | None:

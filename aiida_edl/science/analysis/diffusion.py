@@ -148,7 +148,7 @@ def diffusion(frames: FrameSet, settings: DiffusionSettings | None = None) -> Di
         occur, a replica is too short, or an atom moves too far between two frames.
     """
     settings = settings or DiffusionSettings()
-    replicas = replica_ranges(frames, settings)  # type: ignore[arg-type]
+    replicas = replica_ranges(frames, settings)
     interval = checked_interval(frames, replicas)
     shortest = min(stop - start for start, stop in replicas)
     longest = int(settings.longest_share * shortest)

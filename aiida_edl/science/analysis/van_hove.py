@@ -96,7 +96,7 @@ def van_hove(frames: FrameSet, settings: VanHoveSettings | None = None) -> VanHo
         occur, or a replica is shorter than a lag.
     """
     settings = settings or VanHoveSettings()
-    ranges = replica_ranges(frames, settings)  # type: ignore[arg-type]
+    ranges = replica_ranges(frames, settings)
     interval = checked_interval(frames, ranges)
     shortest = min(stop - start for start, stop in ranges)
     lags = _lags(settings, shortest, interval)
