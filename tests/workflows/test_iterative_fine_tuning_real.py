@@ -27,7 +27,7 @@ LATTICE_CONSTANT = 4.03
 """Of LiF [Å]."""
 HYPERPARAMETERS = {**CASE.training['hyperparameters'], 'n_evaluations': 2}
 OVERRIDES = {
-    'training': {'hyperparameters': HYPERPARAMETERS, 'gradient_updates': 60},
+    'training': {'hyperparameters': HYPERPARAMETERS, 'gradient_updates': CASE.training['gradient_updates']},
     'md': {'settings': {'steps': 100, 'sampling_interval': 10}},
     'settings': {
         'exploration': {'temperatures': [600.0, 900.0]},
@@ -94,7 +94,7 @@ def parent(code, label):
             'seed': Int(1),
             'elements': List(['Li', 'F']),
             'atomic_energies': fit_atomic_energies(dataset, split=split),
-            'gradient_updates': Int(120),
+            'gradient_updates': Int(CASE.training['gradient_updates']),
             'code': code,
             'metadata': {'options': OPTIONS},
         },
