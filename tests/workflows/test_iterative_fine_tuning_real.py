@@ -137,14 +137,15 @@ def test_every_frame_is_accounted_for(tuned):
         assert row['n_labelled'] + row['n_rejected'] == row['n_selected']
 
 
-def test_error_on_the_interstitial_falls_once_it_was_visited(tuned):
-    """The parent has not seen it: its error is a failure to extrapolate, not a lack of updates."""
+def test_energy_of_the_new_composition_is_learnt(tuned):
+    """The parent has seen one composition, which does not say what one Li more costs: its error is some eV/atom."""
     first, last = (tuned.outputs.report['rounds'][index] for index in (0, -1))
-    assert last['test_force_rmse_ev_per_angstrom'] < 0.8 * first['test_force_rmse_ev_per_angstrom']
+    assert last['test_energy_rmse_ev_per_atom'] < 0.2 * first['test_energy_rmse_ev_per_atom']
 
 
-def test_own_error_falls_from_round_to_round(tuned):
-    rows = tuned.outputs.report['rounds'][1:]
-    own = [row['own_force_rmse_ev_per_angstrom'] for row in rows]
-    assert own[-1] < own[0]
-    assert all(row['own_force_rmse_error_ev_per_angstrom'] > 0 for row in rows)
+def test_own_error_falls_by_more_than_its_uncertainty(tuned):
+    """The error on the test frames need not: they are rattled cells, which the dynamics does not visit."""
+    first, last = tuned.outputs.report['rounds'][1:]
+    bars = [row['own_force_rmse_error_ev_per_angstrom'] for row in (first, last)]
+    fall = first['own_force_rmse_ev_per_angstrom'] - last['own_force_rmse_ev_per_angstrom']
+    assert fall > np.hypot(*bars) > 0
