@@ -27,7 +27,7 @@ LATTICE_CONSTANT = 4.03
 """Of LiF [Å]."""
 HYPERPARAMETERS = {**CASE.training['hyperparameters'], 'n_evaluations': 2}
 OVERRIDES = {
-    'training': {'hyperparameters': HYPERPARAMETERS, 'gradient_updates': 60},
+    'training': {'hyperparameters': HYPERPARAMETERS, 'gradient_updates': CASE.training['gradient_updates']},
     'md': {'settings': {'steps': 100, 'sampling_interval': 10}},
     'settings': {
         'exploration': {'temperatures': [600.0, 900.0]},
@@ -94,7 +94,7 @@ def parent(code, label):
             'seed': Int(1),
             'elements': List(['Li', 'F']),
             'atomic_energies': fit_atomic_energies(dataset, split=split),
-            'gradient_updates': Int(120),
+            'gradient_updates': Int(CASE.training['gradient_updates']),
             'code': code,
             'metadata': {'options': OPTIONS},
         },
@@ -137,14 +137,15 @@ def test_every_frame_is_accounted_for(tuned):
         assert row['n_labelled'] + row['n_rejected'] == row['n_selected']
 
 
-def test_error_on_the_interstitial_falls_once_it_was_visited(tuned):
-    """The parent has not seen it: its error is a failure to extrapolate, not a lack of updates."""
+def test_energy_of_the_new_composition_is_learnt(tuned):
+    """The parent has seen one composition, which does not say what one Li more costs: its error is some eV/atom."""
     first, last = (tuned.outputs.report['rounds'][index] for index in (0, -1))
-    assert last['test_force_rmse_ev_per_angstrom'] < 0.8 * first['test_force_rmse_ev_per_angstrom']
+    assert last['test_energy_rmse_ev_per_atom'] < 0.2 * first['test_energy_rmse_ev_per_atom']
 
 
-def test_own_error_falls_from_round_to_round(tuned):
-    rows = tuned.outputs.report['rounds'][1:]
-    own = [row['own_force_rmse_ev_per_angstrom'] for row in rows]
-    assert own[-1] < own[0]
-    assert all(row['own_force_rmse_error_ev_per_angstrom'] > 0 for row in rows)
+def test_own_error_falls_by_more_than_its_uncertainty(tuned):
+    """The error on the test frames need not: they are rattled cells, which the dynamics does not visit."""
+    first, last = tuned.outputs.report['rounds'][1:]
+    bars = [row['own_force_rmse_error_ev_per_angstrom'] for row in (first, last)]
+    fall = first['own_force_rmse_ev_per_angstrom'] - last['own_force_rmse_ev_per_angstrom']
+    assert fall > np.hypot(*bars) > 0
