@@ -14,12 +14,14 @@ from aiida.orm import ArrayData, ProcessNode
 from aiida_edl.cli.group import EdlCommandGroup
 from aiida_edl.cli.parameters import BENCHMARK, FORMAT, SET, named_nodes, named_values, nested_settings, print_rows
 from aiida_edl.data.dataset import DatasetData
+from aiida_edl.data.potential import PotentialData
 from aiida_edl.provenance import progress as stages
 from aiida_edl.provenance.fine_tuning_report import TABLES, comparison_of, write_fine_tuning_report
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 YAML_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 DATASET = NodeParamType(sub_classes=('aiida.data:edl.dataset',))
+POTENTIAL = NodeParamType(sub_classes=('aiida.data:edl.potential',))
 SPLIT = NodeParamType(sub_classes=('aiida.data:core.array',))
 
 
@@ -46,6 +48,11 @@ def fine_tuning() -> None:
 @click.option('--overrides', type=YAML_FILE, help='YAML file with settings that differ from the protocol.')
 @SET
 @click.option('--code', 'codes', multiple=True, metavar='NAME=LABEL', help='Code of a family or architecture.')
+@click.option('--label-engine', help='Engine of the labels, for models that find their own frames.')
+@click.option('--label-code', help='Label of its code.')
+@click.option('--label-protocol', help='Named settings of it.')
+@click.option('--label-settings', type=YAML_FILE, help='YAML file with settings of it.')
+@click.option('--label-potential', type=POTENTIAL, help='A potential as teacher, instead of settings.')
 @click.option('--options', type=YAML_FILE, help='YAML file with scheduler options by name of the code, or default.')
 @click.option('--max-active', type=click.IntRange(1), help='Train and run so many models at once at most.')
 @click.option('--label', default='', help='Label of the process.')
@@ -62,6 +69,11 @@ def run(  # noqa: PLR0917  (one parameter per option)
     overrides: Path | None,
     assignments: tuple[str, ...],
     codes: tuple[str, ...],
+    label_engine: str | None,
+    label_code: str | None,
+    label_protocol: str | None,
+    label_settings: Path | None,
+    label_potential: PotentialData | None,
     options: Path | None,
     max_active: int | None,
     label: str,
@@ -80,6 +92,12 @@ def run(  # noqa: PLR0917  (one parameter per option)
         return
     if (replay_dataset is None) != (replay_split is None):
         raise click.UsageError('--replay-dataset and --replay-split belong together; give both or neither')
+    if (label_engine is None) != (label_code is None):
+        raise click.UsageError('--label-engine and --label-code belong together; give both or neither')
+    labelling = None
+    if label_engine is not None and label_code is not None:
+        wished = nested_settings(label_settings, ())
+        labelling = launch.labelling_inputs(label_engine, label_code, label_protocol, wished, label_potential)
     builder = launch.study_builder(
         settings,
         dataset=dataset,
@@ -88,6 +106,7 @@ def run(  # noqa: PLR0917  (one parameter per option)
         foundations=named_nodes(foundations, 'edl.potential'),
         codes=named_values(codes, 'label'),
         replay=None if replay_dataset is None or replay_split is None else (replay_dataset, replay_split),
+        labelling=labelling,
         options=nested_settings(options, ()) or None,
         max_active=max_active,
         label=label,

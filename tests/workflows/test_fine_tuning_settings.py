@@ -199,3 +199,39 @@ def test_temperature_among_the_md_settings_is_refused(aiida_profile):
 )
 def test_code_is_that_of_the_family_before_that_of_the_architecture(names, found):
     assert code_name('naive', 'mace', names) == found
+
+
+@pytest.mark.parametrize('protocol', sorted(FineTuningStudyWorkChain.get_available_protocols()))
+def test_protocol(protocol, data_regression):
+    data_regression.check(FineTuningStudyWorkChain.get_protocol_inputs(protocol))
+
+
+def own_family(**changes):
+    family = {'strategy': 'own_frames', 'start': 'foundation', 'seeds': [1], **changes}
+    return settings(families={'own': family})
+
+
+def test_models_that_find_their_frames_are_known_when_these_are_found():
+    assert not list(checked_settings(own_family()).models())
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'n_frames': [10]}, "n_frames or selection is given with the strategy 'own_frames'"),
+        ({'rounds': {'selection': {'seed': 3}}}, 'selection of rounds holds seed, which follows from the model'),
+        ({'rounds': {'maximum_round': 3}}, "did you mean 'maximum_rounds'?"),
+        ({'exploration': {'step': 3}}, "unknown MD setting 'step': did you mean 'steps'?"),
+    ],
+)
+def test_wrong_rounds_are_refused_with_the_remedy(changes, message):
+    with pytest.raises(FineTuningStudyError) as caught:
+        checked_settings(own_family(**changes))
+    assert message in str(caught.value)
+
+
+def test_rounds_of_models_that_are_given_their_frames_are_refused():
+    with pytest.raises(
+        FineTuningStudyError, match="rounds or exploration are given with the strategy 'labelled_frames'"
+    ):
+        checked_settings(family(rounds={'maximum_rounds': 3}))

@@ -5,29 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
-from aiida.orm import ArrayData, Dict, InstalledCode, Int, List, Str
-from ase import Atoms
-from ase.build import bulk
+from aiida.orm import ArrayData, InstalledCode
 from computer_cases import local_computer
-from toy.training_cases import training_case
+from fluoride_cases import CASE, GRADIENT_UPDATES, HYPERPARAMETERS, OPTIONS, cells, labelled, trained
 
-from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
-from aiida_edl.data.dataset import DatasetData
-from aiida_edl.science.frames import Frame, FrameSet
 from aiida_edl.workflows.iterative_fine_tuning import IterativeFineTuningWorkChain
-from aiida_edl.workflows.labelling import LabellingWorkChain
 from aiida_edl.workflows.single_point.ase_calculator.recipes import gfn1_xtb
-from aiida_edl.workflows.training import TrainingWorkChain
 
-CASE = training_case('mace')
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CASE.missing is not None, reason=str(CASE.missing))]
 
-OPTIONS = {'environment_variables': {'OMP_NUM_THREADS': '1'}}
-LATTICE_CONSTANT = 4.03
-"""Of LiF [Å]."""
-HYPERPARAMETERS = {**CASE.training['hyperparameters'], 'n_evaluations': 2}
 OVERRIDES = {
-    'training': {'hyperparameters': HYPERPARAMETERS, 'gradient_updates': CASE.training['gradient_updates']},
+    'training': {'hyperparameters': HYPERPARAMETERS, 'gradient_updates': GRADIENT_UPDATES},
     'md': {'settings': {'steps': 100, 'sampling_interval': 10}},
     'settings': {
         'exploration': {'temperatures': [600.0, 900.0]},
@@ -38,20 +26,6 @@ OVERRIDES = {
 }
 
 
-def cells(n_frames: int, has_interstitial: bool, spread: float, seed: int) -> DatasetData:
-    """Return cells of eight atoms, rattled by Gaussian displacements [Å], with one further Li or without."""
-    crystal = bulk('LiF', 'rocksalt', a=LATTICE_CONSTANT, cubic=True)
-    if has_interstitial:
-        crystal += Atoms('Li', positions=[[0.25 * LATTICE_CONSTANT] * 3])
-    generator = np.random.default_rng(seed)
-    positions = [crystal.positions + generator.normal(0, spread, crystal.positions.shape) for _ in range(n_frames)]
-    frames = [
-        Frame(crystal.numbers.astype(np.uint8), place, np.array(crystal.cell), np.array(crystal.pbc))
-        for place in positions
-    ]
-    return DatasetData.from_frames(FrameSet.from_frames(frames), origin='built').store()
-
-
 @pytest.fixture(scope='module')
 def code(aiida_profile, tmp_path_factory):
     """Return the interpreter of the trainer, which has tblite too."""
@@ -60,53 +34,15 @@ def code(aiida_profile, tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def label(code):
-    """Return a function that labels frames by GFN1-xTB."""
-
-    def label_frames(frames):
-        _, node = run_get_node(
-            LabellingWorkChain,
-            dataset=frames,
-            engine=Str('ase_calculator'),
-            code=code,
-            model_parameters=Dict(gfn1_xtb()),
-            options=Dict(OPTIONS),
-        )
-        assert 'dataset' in node.outputs, node.exit_message
-        return node.outputs.dataset
-
-    return label_frames
-
-
-@pytest.fixture(scope='module')
-def parent(code, label):
+def parent(code):
     """Return a potential that has seen the crystal alone."""
-    dataset = label(cells(16, has_interstitial=False, spread=0.08, seed=1))
-    parts = {'training': np.arange(12), 'validation': np.arange(12, 16), 'test': np.zeros(0, dtype=int)}
-    split = ArrayData(parts).store()
-    _, node = run_get_node(
-        TrainingWorkChain,
-        training={
-            'dataset': dataset,
-            'split': split,
-            'architecture': Str('mace'),
-            'hyperparameters': Dict(HYPERPARAMETERS),
-            'seed': Int(1),
-            'elements': List(['Li', 'F']),
-            'atomic_energies': fit_atomic_energies(dataset, split=split),
-            'gradient_updates': Int(CASE.training['gradient_updates']),
-            'code': code,
-            'metadata': {'options': OPTIONS},
-        },
-    )
-    assert node.exit_status == 0, node.exit_message
-    return node.outputs.potential
+    return trained(labelled(cells(16, has_interstitial=False, spread=0.08, seed=1), code), 12, code)
 
 
 @pytest.fixture(scope='module')
-def tuned(code, label, parent):
+def tuned(code, parent):
     """Return two rounds that begin with test frames alone."""
-    test = label(cells(6, has_interstitial=True, spread=0.1, seed=2))
+    test = labelled(cells(6, has_interstitial=True, spread=0.1, seed=2), code)
     none = np.zeros(0, dtype=int)
     builder = IterativeFineTuningWorkChain.get_builder_from_protocol(
         {'training': code, 'labelling': code},
