@@ -12,7 +12,12 @@ from aiida_edl.calculations.functions.begin_without_labels import begin_without_
 from aiida_edl.workflows.cost_ledger import costs_of
 from aiida_edl.workflows.fine_tuning_parts import SEEDED, FamilyPart, Strategy, StudyModel
 from aiida_edl.workflows.fine_tuning_settings import SELECTION_SEED_STRIDE
-from aiida_edl.workflows.fine_tuning_trainings import FineTuningTrainingsMixin, facts_of, hyperparameters_of
+from aiida_edl.workflows.fine_tuning_trainings import (
+    FineTuningTrainingsMixin,
+    facts_of,
+    hyperparameters_of,
+    precision_of,
+)
 from aiida_edl.workflows.iterative_fine_tuning import IterativeFineTuningWorkChain
 from aiida_edl.workflows.labelling import LabellingWorkChain
 
@@ -70,9 +75,9 @@ class FineTuningLoopsMixin(FineTuningTrainingsMixin):
             'max_iterations': Int(self.settings.max_iterations),
             'training': {
                 'architecture': Str(parent.architecture),
-                'hyperparameters': Dict(hyperparameters_of(str(parent.architecture), family)),
+                'hyperparameters': Dict(hyperparameters_of(str(parent.architecture), family, parent)),
                 'seed': Int(seed),
-                'precision': Str(family.precision),
+                'precision': precision_of(family, parent),
                 'gradient_updates': Int(family.gradient_updates),
                 'device': Str(family.device),
                 'fine_tuning': Dict(dict(family.fine_tuning)),

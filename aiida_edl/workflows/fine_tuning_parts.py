@@ -55,7 +55,7 @@ class FamilyPart:
     protocol: str = ''
     """Protocol of the hyperparameters; the default one of the architecture if empty."""
     hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """Those that differ from the protocol."""
+    """Those that differ from the protocol; cutoff radius and layers are those of a foundation model unless stated."""
     fine_tuning: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Fields of ``FineTuning``; not used from scratch."""
     n_frames: tuple[int, ...] = ()
@@ -68,8 +68,8 @@ class FamilyPart:
     """One model for each; it is the seed of the choice of frames, too, so that their scatter holds both."""
     gradient_updates: int = 1000
     """Target of every training."""
-    precision: str = Precision.SINGLE.value
-    """``'float32'`` or ``'float64'``."""
+    precision: str = ''
+    """``'float32'`` or ``'float64'``; that of the foundation model if empty, single from scratch."""
     device: str = 'cpu'
     """``'cpu'`` or ``'cuda'``."""
     rounds: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -87,7 +87,7 @@ class FamilyPart:
             raise FineTuningStudyError(unknown_name_message('strategy', self.strategy, known))
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise FineTuningStudyError(f'seeds are {list(self.seeds)}; give at least one, none twice, none below 0')
-        if self.precision not in (precisions := [member.value for member in Precision]):
+        if self.precision and self.precision not in (precisions := [member.value for member in Precision]):
             raise FineTuningStudyError(unknown_name_message('precision', self.precision, precisions))
         if self.device not in DEVICES:
             raise FineTuningStudyError(f"device is '{self.device}', it must be one of {', '.join(DEVICES)}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
 from typing import Any
 
 from aiida.engine import ToContext
 from aiida.orm import AbstractCode, Dict, Int, List, Str
 from ase.data import atomic_numbers
 
-from aiida_edl.architectures.protocols import available_protocols, protocol_document
+from aiida_edl.architectures.precision import Precision
+from aiida_edl.architectures.protocols import protocol_document
 from aiida_edl.calculations.functions.complete_atomic_energies import complete_atomic_energies
 from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
 from aiida_edl.calculations.functions.held_out_frames import held_out_frames
@@ -195,9 +196,9 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
         return {
             'dataset': self.inputs.dataset,
             'architecture': Str(architecture),
-            'hyperparameters': Dict(hyperparameters_of(architecture, family)),
+            'hyperparameters': Dict(hyperparameters_of(architecture, family, parent)),
             'seed': Int(model.seed),
-            'precision': Str(family.precision),
+            'precision': precision_of(family, parent),
             'elements': List(elements),
             'atomic_energies': self._atomic_energies(elements, parent),
             'gradient_updates': Int(family.gradient_updates),
@@ -245,18 +246,32 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
             self.ctx.found_models = self.collect_loops()
 
 
-def hyperparameters_of(architecture: str, family: FamilyPart) -> dict[str, Any]:
-    """Return the hyperparameters of a family: those of its protocol, with its own in their place.
+def hyperparameters_of(architecture: str, family: FamilyPart, parent: PotentialData | None) -> dict[str, Any]:
+    """Return the hyperparameters of a family: its protocol's, with the parent's shape and its own in their place.
 
     :param architecture: entry-point name.
     :param family: the family.
+    :param parent: the foundation model; None from scratch.
     :raises aiida_edl.registry.UnknownNameError: for a protocol that the architecture has not.
     """
-    document: Mapping[str, Any] = protocol_document(load_member(ARCHITECTURES, architecture))
-    default = document['default_protocol'] if available_protocols(architecture) else ''
-    return TrainingWorkChain.get_protocol_hyperparameters(
-        architecture, family.protocol or default, dict(family.hyperparameters)
-    )
+    member = load_member(ARCHITECTURES, architecture)
+    protocol = family.protocol or protocol_document(member)['default_protocol']
+    values = TrainingWorkChain.get_protocol_hyperparameters(architecture, protocol, dict(family.hyperparameters))
+    if parent is None:
+        return values
+    shape = {'cutoff_radius': parent.cutoff_radius, 'n_interactions': parent.n_layers}
+    known = {field.name for field in dataclasses.fields(member.hyperparameters_class)}
+    taken = {name: value for name, value in shape.items() if name in known and name not in family.hyperparameters}
+    return {**values, **taken}
+
+
+def precision_of(family: FamilyPart, parent: PotentialData | None) -> Str:
+    """Return the precision of a family: its own, else that of the parent, else single.
+
+    :param family: the family.
+    :param parent: the foundation model; None from scratch.
+    """
+    return Str(family.precision or (Precision.SINGLE.value if parent is None else parent.precision))
 
 
 def facts_of(model: StudyModel, family: FamilyPart) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import pytest
+from calculation_cases import potential
 
 from aiida_edl.registry import UnknownNameError
 from aiida_edl.workflows.diffusion_settings import (
@@ -16,7 +17,7 @@ from aiida_edl.workflows.diffusion_settings import (
 from aiida_edl.workflows.fine_tuning_parts import FineTuningStudyError, StudyModel
 from aiida_edl.workflows.fine_tuning_settings import FineTuningStudySettings, checked_settings
 from aiida_edl.workflows.fine_tuning_study import FineTuningStudyWorkChain
-from aiida_edl.workflows.fine_tuning_trainings import code_name
+from aiida_edl.workflows.fine_tuning_trainings import code_name, hyperparameters_of, precision_of
 
 REPLAY = {
     'strategy': 'labelled_frames',
@@ -235,3 +236,32 @@ def test_rounds_of_models_that_are_given_their_frames_are_refused():
         FineTuningStudyError, match="rounds or exploration are given with the strategy 'labelled_frames'"
     ):
         checked_settings(family(rounds={'maximum_rounds': 3}))
+
+
+@pytest.fixture
+def parent():
+    """Return a foundation model of another shape than the protocols of MACE have."""
+    return potential(('Na',), architecture='mace', cutoff_radius=6.0, precision='float64', atomic_energies={'Na': 0.0})
+
+
+def first_family(values):
+    return next(iter(checked_settings(values).families.values()))
+
+
+def test_cutoff_layers_and_precision_are_those_of_the_foundation_model(parent):
+    part = first_family(family())
+    values = hyperparameters_of('mace', part, parent)
+    assert (values['cutoff_radius'], values['n_interactions']) == (6.0, parent.n_layers)
+    assert precision_of(part, parent).value == 'float64'
+
+
+def test_what_a_family_states_is_taken_instead(parent):
+    part = first_family(family(hyperparameters={'cutoff_radius': 5.5}, precision='float32'))
+    assert hyperparameters_of('mace', part, parent)['cutoff_radius'] == 5.5
+    assert precision_of(part, parent).value == 'float32'
+
+
+def test_models_from_scratch_have_the_shape_of_their_protocol():
+    part = first_family(family(start='scratch', architecture='mace', protocol='fast'))
+    assert hyperparameters_of('mace', part, None)['cutoff_radius'] == 4.0
+    assert precision_of(part, None).value == 'float32'

@@ -17,7 +17,6 @@ OF_ERRORS: Mapping[str, str] = {
     'force_rmse_error_ev_per_angstrom': 'force_rmse_error_ev_per_angstrom',
     'energy_rmse_ev_per_atom': 'energy_rmse_ev_per_atom',
     'energy_rmse_error_ev_per_atom': 'energy_rmse_error_ev_per_atom',
-    'energy_zero': 'energy_zero',
 }
 """Columns by key of the summary of ``edl.error_metrics``."""
 OF_ARRHENIUS: Mapping[str, str] = {
@@ -53,8 +52,8 @@ def fine_tuning_comparison(facts: Dict, **results: Dict) -> Dict:
         for kind, prefix in PARTS.items():
             summary = by_name.get(f'{kind}.{model}', {}).get('summary', {})
             errors |= {f'{prefix}_{column}': summary.get(key) for key, column in OF_ERRORS.items()}
-            if summary:
-                errors[f'{prefix}_energy_zero'] = summary.get('energy_zero', EnergyZero.AS_PREDICTED.value)
+            zero = summary.get('energy_zero', EnergyZero.AS_PREDICTED.value) if summary else None
+            errors[f'{prefix}_energy_zero'] = zero
         for system in values['systems']:
             report = by_name.get(f'{system}.{model}')
             found = (report or {}).get('arrhenius', {})
