@@ -148,7 +148,7 @@ def _excluded(comparison: Mapping[str, Any]) -> list[str]:
     """Return a line for each temperature of a model at which there is no coefficient, with the reasons."""
     return [
         f'- {row["model"]} on {row["system"]} at {row["temperature_kelvin"]:g} K: '
-        f'{" ".join(row.get("reasons") or ["no run counts"])}'
+        f'{" ".join(row.get("reasons") or row.get("exclusions") or ["there is no coefficient"])}'
         for row in comparison['diffusion']
         if row.get('tracer_diffusion_angstrom2_per_fs') is None
     ]

@@ -19,7 +19,7 @@ from aiida_edl.workflows import launch_fine_tuning
 SETTINGS = {
     'families': {
         'zero_shot': {'strategy': 'zero_shot', 'start': 'foundation'},
-        'own': {'strategy': 'own_frames', 'start': 'foundation', 'precision': 'float64'},
+        'own': {'strategy': 'own_frames', 'start': 'foundation', 'exploration': {'steps': 100}},
     },
     'runs': {'temperatures': [400.0], 'replicas': 1},
     'md': dict(MD),
