@@ -48,7 +48,8 @@ def runs(energy):
         }
         for temperature in (700.0, 850.0)
     ]
-    rows.append({'temperature_kelvin': 1000.0, 'n_runs': 3, 'n_excluded': 3})
+    lost = ['T1000_replica_01: the framework has melted']
+    rows.append({'temperature_kelvin': 1000.0, 'n_runs': 3, 'n_excluded': 3, 'exclusions': lost})
     arrhenius = {'activation_energy': energy, 'activation_energy_error': 0.01}
     costs = {'dynamics': {'core_hours': 2.0, 'gpu_hours': 0.0}}
     return Dict(
@@ -123,7 +124,7 @@ def test_report_has_figures_tables_and_a_text(study, tmp_path):
         assert len(list(csv.DictReader(handle))) == 5
     text = (tmp_path / 'report.md').read_text()
     assert '![Diffusion against temperature](figures/arrhenius.svg)' in text
-    assert 'no run counts' in text
+    assert 'at 1000 K: T1000_replica_01: the framework has melted' in text
 
 
 def test_process_without_a_comparison_is_refused(aiida_profile, tmp_path):
