@@ -61,6 +61,12 @@ CAVEAT = (
     'in the settings. A verdict is a test of equivalence with the margin of the table, not a reproduction.'
 )
 
+OPEN_POINTS = (
+    'Points whose error is not known are hollow, and lines of models that learnt no frame are then dotted; full points '
+    'have error bars, dashed lines a band. Against the cost of the training each point is one model, without an error '
+    'bar.'
+)
+
 
 class FineTuningReportError(ValueError):
     """A process of which no report can be written."""
@@ -127,6 +133,8 @@ def _text(study: ProcessNode, comparison: Mapping[str, Any], figures: Sequence[s
     lines = [f'# {study.label or study.process_label}', '', f'Process `{study.uuid}`.', '']
     if study.exit_message:
         lines += [f'It ended with exit status {study.exit_status}: {study.exit_message}', '']
+    if figures:
+        lines += [OPEN_POINTS, '']
     for name in figures:
         title = FIGURES[name][3]
         table = f'figures/{FIGURES[name][2]}.csv'

@@ -124,6 +124,7 @@ def test_report_has_figures_tables_and_a_text(study, tmp_path):
     text = (tmp_path / 'report.md').read_text()
     assert '![Diffusion against temperature](figures/arrhenius.svg)' in text
     assert 'no run counts' in text
+    assert '\n\nPoints whose error is not known are hollow' in text
 
 
 def test_process_without_a_comparison_is_refused(aiida_profile, tmp_path):
