@@ -143,27 +143,14 @@ def _draw_points(
 ) -> None:
     """Draw a line through points: full ones with error bars, hollow ones where the error is not known."""
     axes.plot(places, values, color=look['color'], linewidth=1.0)
-    known = [index for index, error in enumerate(errors) if error is not None]
-    unknown = [index for index, error in enumerate(errors) if error is None]
+    points = list(zip(places, values, errors))
+    known = [(place, value, error) for place, value, error in points if error is not None]
+    unknown = [(place, value) for place, value, error in points if error is None]
     if known:
-        axes.errorbar(
-            [places[index] for index in known],
-            [values[index] for index in known],
-            yerr=[errors[index] for index in known],
-            linestyle='',
-            markersize=4,
-            elinewidth=0.9,
-            **look,
-        )
+        x, y, bars = zip(*known)
+        axes.errorbar(x, y, yerr=bars, linestyle='', markersize=4, elinewidth=0.9, **look)
     if unknown:
-        axes.plot(
-            [places[index] for index in unknown],
-            [values[index] for index in unknown],
-            linestyle='',
-            markersize=4,
-            markerfacecolor='none',
-            **look,
-        )
+        axes.plot(*zip(*unknown), linestyle='', markersize=4, markerfacecolor='none', **look)
 
 
 def draw_arrhenius(comparison: Mapping[str, Any]) -> Figure:

@@ -166,8 +166,9 @@ def test_given_window_that_shows_nothing_is_refused():
     result = found(Walkers(n_walkers=8, n_frames=300, rate=2e-3, seed=2), window=[5000.0, 0.0])
     assert not result.is_determined
     assert re.fullmatch(
-        r'the mean square displacement grows as t\^\(0\.35 ± 3\.\d\d\) up to 6 ps: an error above maximum_slope_error = '
-        r'0\.5 does not show diffusion; replicas of at least about 1\.\d\de\+03 ps, or more of them, are needed',
+        r'the mean square displacement grows as t\^\(0\.35 ± 3\.\d\d\) up to 6 ps: an error above '
+        r'maximum_slope_error = 0\.5 does not show diffusion; '
+        r'replicas of at least about 1\.\d\de\+03 ps, or more of them, are needed',
         result.reasons[0],
     )
 
@@ -194,8 +195,8 @@ def test_lags_that_deviate_together_at_every_start_are_no_diffusion():
     result = found(walkers)
     assert not result.is_determined
     assert re.fullmatch(
-        r'the mean square displacement grows as t\^\(0\.95 ± 0\.01\) from 0\.2 ps to 20 ps, the longest lags that count, '
-        r'not as t: the run does not reach the diffusive regime; replicas at least twice as long are needed',
+        r'the mean square displacement grows as t\^\(0\.95 ± 0\.01\) from 0\.2 ps to 20 ps, the longest lags that '
+        r'count, not as t: the run does not reach the diffusive regime; replicas at least twice as long are needed',
         result.reasons[0],
     )
 
