@@ -65,7 +65,8 @@ CAVEAT = (
     'Of the published study neither temperatures nor cell, defect, ensemble or length are known, nor errors; ours are '
     'in the settings. A verdict is a test of equivalence with the margin of the table, not a reproduction: the '
     "interval of Student's t at 95 % (half_width_ev on each side) lies within the margin or outside. An error without "
-    'degrees of freedom, that of one model alone or of stated errors, counts as well known, and holds no scatter over seeds.'
+    'degrees of freedom, that of one model alone or of stated errors, counts as well known, and holds no scatter over '
+    'seeds.'
 )
 
 OPEN_POINTS = (
