@@ -38,6 +38,15 @@ class AtomicEnergyPolicy(str, Enum):
     """Those of the parent, shifted by the trainer so that the parent's errors on the new frames vanish on average."""
 
 
+class ReplayLabels(str, Enum):
+    """What the labels of replayed frames are."""
+
+    PARENT = 'parent'
+    """Those of the parent: of the level of theory it learnt, or made by the parent itself. Which, the graph tells."""
+    OTHER = 'other'
+    """Anything else, such as labels of a third level of theory; the first output then learns something new."""
+
+
 @dataclass(frozen=True)
 class FineTuning:
     """How a training starts from a parent."""
@@ -50,6 +59,9 @@ class FineTuning:
     """Rank of the matrices that are added, for the mode ``lora``; dimensionless."""
     replay_weight: float = 1.0
     """Weight of the loss on replayed frames over that on the new ones, for ``multihead_replay``; dimensionless."""
+    replay_labels: ReplayLabels = ReplayLabels.PARENT
+    """What the labels of replayed frames are, for ``multihead_replay``; others than those of the parent are refused
+    unless they are stated."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FineTuning:
@@ -57,7 +69,11 @@ class FineTuning:
 
         :raises FineTuningError: for an unknown key or value; the nearest is named.
         """
-        enums: dict[str, type[Enum]] = {'mode': FineTuningMode, 'atomic_energies': AtomicEnergyPolicy}
+        enums: dict[str, type[Enum]] = {
+            'mode': FineTuningMode,
+            'atomic_energies': AtomicEnergyPolicy,
+            'replay_labels': ReplayLabels,
+        }
         checked: dict[str, Any] = dict(values)
         for key, enum in enums.items():
             if key in values:

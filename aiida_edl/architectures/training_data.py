@@ -19,6 +19,8 @@ from aiida_edl.science.vacuum import thin_vacuum
 
 MAXIMUM_FRAMES_COUNTED = 32
 """Frames, evenly spaced in the set, in which neighbours are counted."""
+MAXIMUM_LISTED = 12
+"""Elements of a parent that are listed in a message; of a foundation model there may be 89."""
 
 
 def check_training_job(job: TrainingJob, batch_size: int) -> None:
@@ -70,7 +72,9 @@ def check_fine_tuning(architecture: Architecture, job: TrainingJob) -> None:
         known = ', '.join(mode.value for mode in architecture.fine_tuning_modes) or 'none'
         raise TrainingJobError(f"{architecture.name} has no fine-tuning mode '{settings.mode.value}'; it has: {known}")
     if missing := [element for element in job.elements if element not in parent.elements]:
-        raise TrainingJobError(f'the parent knows {list(parent.elements)} and not {missing}; use one that does')
+        is_short = len(parent.elements) <= MAXIMUM_LISTED
+        known = str(list(parent.elements)) if is_short else f'{len(parent.elements)} elements'
+        raise TrainingJobError(f'the parent knows {known} and not {missing}; use one that does')
     if parent.precision is not job.precision:
         raise TrainingJobError(
             f'precision is {job.precision.value}, the parent was saved in {parent.precision.value}; use the same'

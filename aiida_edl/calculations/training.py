@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from aiida_edl.calculations import exit_codes
 from aiida_edl.calculations.base import EdlCalculation, validate_device, validate_precision
 from aiida_edl.calculations.jobs import JobFiles, NodeFile, folder_files, large_files
 from aiida_edl.calculations.models import model_path, validate_architecture, validate_architecture_code
+from aiida_edl.calculations.replay_checks import replay_leak, validate_replay
 from aiida_edl.calculations.training_checkpoint import UPDATES_DONE, trainer_version, validate_checkpoint
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
@@ -61,11 +62,12 @@ def validate_elements(value: List, _: Any) -> str | None:
     return None
 
 
-def validate_split(split: ArrayData, n_frames: int) -> str | None:
+def validate_split(split: ArrayData, n_frames: int, filled: Sequence[str] = SUBSETS[:2]) -> str | None:
     """Return one sentence if a split does not fit a dataset: arrays missing, indices out of range or used twice.
 
     :param split: arrays of frame indices, see :data:`SUBSETS`.
     :param n_frames: frames of the dataset.
+    :param filled: arrays that must not be empty.
     """
     if missing := [name for name in SUBSETS if name not in split.get_arraynames()]:
         return f'the split lacks the arrays {", ".join(missing)}; it needs {", ".join(SUBSETS)}'
@@ -78,7 +80,7 @@ def validate_split(split: ArrayData, n_frames: int) -> str | None:
                 f"the array '{name}' of the split holds indices {indices.min()} to {indices.max()}, "
                 f'the dataset has {n_frames} frames'
             )
-    for name in SUBSETS[:2]:
+    for name in filled:
         if not len(parts[name]):
             return f"the array '{name}' of the split is empty, it needs at least one frame"
     joined = np.concatenate(list(parts.values()))
@@ -172,7 +174,8 @@ class TrainingCalculation(EdlCalculation):
             'replay_dataset',
             valid_type=DatasetData,
             required=False,
-            help='Labelled frames of the training of the parent, learnt again so that they are not forgotten.',
+            help='Labelled frames of the training of the parent, or like them and labelled by it, learnt again so that '
+            'they are not forgotten.',
         )
         spec.input(
             'remedies',
@@ -199,7 +202,7 @@ class TrainingCalculation(EdlCalculation):
             return str(error)
         message = validate_architecture_code(inputs['code'], architecture.name)
         message = message or validate_labels(inputs) or validate_split(inputs['split'], inputs['dataset'].n_frames)
-        message = message or validate_parent(inputs) or validate_checkpoint(inputs)
+        message = message or validate_parent(inputs) or validate_replay(inputs) or validate_checkpoint(inputs)
         if message:
             return message
         return _refusal(architecture, inputs)
@@ -262,7 +265,8 @@ _refusals: dict[str, str | None] = {}
 
 
 def _refusal(architecture: Architecture, inputs: Mapping[str, Any]) -> str | None:
-    """Return one sentence if the architecture cannot write its files, e.g. for too large a batch or too thin a vacuum.
+    """Return one sentence if the architecture cannot write its files, e.g. for too large a batch or too thin a vacuum,
+    or if test frames are replayed.
 
     Each work chain around a calculation validates its inputs again, and writing the files takes seconds for a large
     dataset: the answer is remembered.
@@ -290,7 +294,7 @@ def _refusal(architecture: Architecture, inputs: Mapping[str, Any]) -> str | Non
         except TrainingJobError as error:
             _refusals[key] = str(error)
         else:
-            _refusals[key] = None
+            _refusals[key] = replay_leak(inputs)
     return _refusals[key]
 
 

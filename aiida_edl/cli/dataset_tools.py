@@ -16,7 +16,7 @@ from aiida_edl.calculations.functions.isolated_atom_energies import isolated_ato
 from aiida_edl.calculations.functions.join_datasets import join_datasets
 from aiida_edl.calculations.functions.select_frames import select_frames
 from aiida_edl.calculations.functions.split_dataset import split_dataset
-from aiida_edl.cli.parameters import FORMAT, node_argument, print_attributes
+from aiida_edl.cli.parameters import FORMAT, named_numbers, node_argument, print_attributes
 from aiida_edl.cli.run_function import named, run
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.duplicates import DuplicateMeasure
@@ -57,9 +57,19 @@ def without_none(**values: Any) -> Dict:
     help='How to choose; with strata, within each of them.',
 )
 @SEED
-@click.option('--stratify-by', help='Column whose values are strata, e.g. charge_state, temperature or composition.')
+@click.option(
+    '--stratify-by',
+    help='Column whose values are strata, e.g. charge_state or composition; several joined by +, temperature+defect.',
+)
 @click.option(
     '--shares', type=click.Choice([share.value for share in Shares]), help='Of the strata; proportional by default.'
+)
+@click.option(
+    '--share',
+    'named_shares',
+    multiple=True,
+    metavar='STRATUM=SHARE',
+    help='Of one stratum, about 1 in all; repeatable.',
 )
 @click.option('--bins', 'n_bins', type=int, help='Bins of equal width that make strata of a column of numbers.')
 @click.option(
@@ -80,6 +90,10 @@ def select(
     **values: Any,
 ) -> None:
     """Choose frames of DATASET."""
+    if named_shares := values.pop('named_shares'):
+        if values['shares'] is not None:
+            raise click.UsageError('--shares and --share exclude each other, give one of them')
+        values['shares'] = named_numbers(named_shares, 'share')
     settings = without_none(**values, keep_labels=not without_labels)
     node = run(select_frames, dataset=dataset, settings=settings, descriptors=descriptors, deviations=deviations)
     _print_dataset(node, label, f'of {dataset.n_frames} frames')

@@ -11,6 +11,8 @@ from aiida_edl.cli.benchmark import benchmark
 from aiida_edl.cli.code import code
 from aiida_edl.cli.dataset import dataset
 from aiida_edl.cli.environment import environment
+from aiida_edl.cli.fine_tuning import fine_tuning
+from aiida_edl.cli.foundation import foundation
 from aiida_edl.cli.group import EdlCommandGroup
 from aiida_edl.cli.potential import potential
 from aiida_edl.cli.query import query
@@ -24,5 +26,5 @@ def main() -> None:
     """Machine-learning interatomic potentials of charged metal/electrolyte interfaces, with AiiDA."""
 
 
-for command in (archive, benchmark, code, dataset, environment, potential, query, structure):
+for command in (archive, benchmark, code, dataset, environment, fine_tuning, foundation, potential, query, structure):
     main.add_command(command)

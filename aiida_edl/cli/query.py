@@ -129,6 +129,14 @@ def active_learning(study: ProcessNode, style: str) -> None:
     print_rows(queries.learning_rounds(study), style)
 
 
+@query.command('fine-tuning-rounds')
+@REQUIRED_STUDY
+@FORMAT
+def fine_tuning_rounds(study: ProcessNode, style: str) -> None:
+    """List what each round of a potential that finds its own frames did, so far or in all."""
+    print_rows(queries.fine_tuning_rounds(study), style)
+
+
 @query.command('table')
 @click.argument('name', type=click.Choice(list(tables.TABLES)))
 @REQUIRED_STUDY

@@ -1,16 +1,23 @@
-"""``aiida-edl structure``: build interfaces."""
+"""``aiida-edl structure``: build interfaces, crystals with defects, and interphases."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
-from aiida.engine import run_get_node
 from aiida.orm import Dict
 
 from aiida_edl.calculations.functions.build_interface import build_interface
+from aiida_edl.calculations.functions.build_interphase import build_interphase
+from aiida_edl.calculations.functions.build_lithium_fluoride import build_lithium_fluoride
 from aiida_edl.cli.group import EdlCommandGroup
 from aiida_edl.cli.parameters import SET, nested_settings
+from aiida_edl.cli.run_function import named, run
+
+SETTINGS = click.option('--settings', type=click.Path(exists=True, dir_okay=False, path_type=Path), help='YAML file.')
+LABEL = click.option('--label', default='', help='Label of the node.')
 
 
 @click.group(cls=EdlCommandGroup)
@@ -19,12 +26,37 @@ def structure() -> None:
 
 
 @structure.command('build')
-@click.option('--settings', type=click.Path(exists=True, dir_okay=False, path_type=Path), help='YAML file.')
+@SETTINGS
 @SET
-def build(settings: Path | None, assignments: tuple[str, ...]) -> None:
+@LABEL
+def build(settings: Path | None, assignments: tuple[str, ...], label: str) -> None:
     """Build a metal slab with a film of water and ions, e.g. --set metal=Au --set n_water=28 --set n_ions=2."""
-    values = nested_settings(settings, assignments)
-    result, process = run_get_node(build_interface, settings=Dict(values))
-    if not process.is_finished_ok:
-        raise click.ClickException(f'{process.process_label}<{process.pk}> failed: {process.exit_message}')
-    click.echo(f'{type(result).__name__}<{result.pk}> {result.uuid}')
+    _build(build_interface, settings, assignments, label)
+
+
+@structure.command('build-lithium-fluoride')
+@SETTINGS
+@SET
+@LABEL
+def build_fluoride(settings: Path | None, assignments: tuple[str, ...], label: str) -> None:
+    """Build LiF with defects, e.g. --set defect=interstitial --set 'repeat=[3, 3, 3]' --set n_frames=10."""
+    _build(build_lithium_fluoride, settings, assignments, label)
+
+
+@structure.command('build-interphase')
+@SETTINGS
+@SET
+@LABEL
+def build_slabs(settings: Path | None, assignments: tuple[str, ...], label: str) -> None:
+    """Build LiF on Li2CO3, e.g. --set fluoride_layers=6, or Li2CO3 by --set kind=lithium_carbonate."""
+    _build(build_interphase, settings, assignments, label)
+
+
+def _build(function: Callable[..., Any], file: Path | None, assignments: tuple[str, ...], label: str) -> None:
+    """Run a builder, print the node, and what its report warns of."""
+    result = run(function, settings=Dict(nested_settings(file, assignments)))
+    if label:
+        result.label = label
+    click.echo(named(result))
+    for warning in result.base.attributes.get('report', {}).get('warnings', ()):
+        click.echo(f'Warning: {warning}.')

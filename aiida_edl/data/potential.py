@@ -46,6 +46,20 @@ class PotentialData(FolderData):
     """Optimiser steps done; None for a model that was trained elsewhere."""
     KEY_ORIGIN = 'origin'
     """Name, licence and publication of a model that was trained elsewhere; ``''`` if it was trained here."""
+    KEY_MODEL_NAME = 'model_name'
+    """What the authors of a model that was trained elsewhere call it; absent if it was trained here, as those below."""
+    KEY_LICENCE = 'licence'
+    """Terms under which it may be used."""
+    KEY_CITATION = 'citation'
+    """Publication."""
+    KEY_TRAINING_SET = 'training_set'
+    """Name of the data it was trained on, e.g. ``'MPtrj'``."""
+    KEY_FUNCTIONAL = 'functional'
+    """Functional of their labels, e.g. ``'PBE and PBE+U'``."""
+    KEY_SOURCE = 'source'
+    """Where its authors keep the file."""
+    FACTS = (KEY_MODEL_NAME, KEY_LICENCE, KEY_CITATION, KEY_TRAINING_SET, KEY_FUNCTIONAL, KEY_SOURCE)
+    """Attributes that only a model that was trained elsewhere has, those that are stated."""
     KEY_LONG_RANGE = 'long_range'
     """Fields of the long-range model whose energy is added to that of the files; None if they hold everything."""
     KEY_SHA256 = 'sha256'
@@ -71,10 +85,12 @@ class PotentialData(FolderData):
         gradient_updates: int | None = None,
         origin: str = '',
         model_format: str = NATIVE,
+        facts: Mapping[str, str] | None = None,
     ) -> PotentialData:
         """Return an unstored node with these files; the other parameters are described at the ``KEY_`` constants.
 
         :param files: content by relative path, as later jobs will see them.
+        :param facts: what is stated of a model that was trained elsewhere, by key of :attr:`FACTS`.
         :raises ValueError: if there is no file, all are empty, or an element has no atomic energy;
             a model that embeds them may come with none at all.
         """
@@ -108,6 +124,7 @@ class PotentialData(FolderData):
                 cls.KEY_GRADIENT_UPDATES: None if gradient_updates is None else int(gradient_updates),
                 cls.KEY_ORIGIN: origin,
                 cls.KEY_SHA256: checksum(files),
+                **{key: facts[key] for key in cls.FACTS if facts and facts.get(key)},
             }
         )
         return node

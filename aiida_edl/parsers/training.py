@@ -16,6 +16,7 @@ from aiida_edl.architectures.base import Architecture, LearningCurve, TrainingOu
 from aiida_edl.architectures.fine_tuning import AtomicEnergyPolicy, FineTuning
 from aiida_edl.architectures.run_report import is_there
 from aiida_edl.calculations import exit_codes
+from aiida_edl.calculations.replay_checks import replay_kind
 from aiida_edl.calculations.training_checkpoint import TRAINER_VERSION, UPDATES_DONE, training_identity
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
@@ -80,8 +81,17 @@ class TrainingParser(EdlParser):
             'gradient_updates': self.node.inputs.gradient_updates.value,
             'is_restart': 'checkpoint' in self.node.inputs,
             'remedies': self.node.inputs.remedies.get_list() if 'remedies' in self.node.inputs else [],
+            **self._replay(),
             **cost_and_versions(folder),
         }
+
+    def _replay(self) -> dict[str, Any]:
+        """Return what the labels of replayed frames were to the parent; nothing if there were none."""
+        inputs = self.node.inputs
+        if 'replay_dataset' not in inputs or 'parent_potential' not in inputs:
+            return {}
+        kind = replay_kind(inputs.replay_dataset, inputs.parent_potential)
+        return {'replay_labels': kind.value, 'n_replayed_frames': inputs.replay_dataset.n_frames}
 
     def _atomic_energies(self, result: TrainingResult) -> Mapping[str, float]:
         """Return the atomic energies the model has [eV]; none if it embeds them and the trainer does not say which."""

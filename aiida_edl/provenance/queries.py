@@ -29,6 +29,7 @@ from aiida_edl.provenance.rows import (
     Cost,
     DependentFigure,
     Failure,
+    FineTuningRound,
     LearningRound,
     ProtocolRun,
     Rejected,
@@ -171,7 +172,8 @@ def all_errors(study: ProcessNode | None = None) -> list[dict[str, Any]]:
     """Return all errors on test frames: for each potential the rows of ``error_metrics``.
 
     Columns ``architecture``, ``training_set``, ``seed``, ``potential``, then those of
-    :class:`~aiida_edl.science.analysis.error_metrics.ErrorRow`.
+    :class:`~aiida_edl.science.analysis.error_metrics.ErrorRow`. Errors after a fit of energies of the elements are not
+    among them: they do not compare with the others.
 
     :param study: limits the answer to one study.
     """
@@ -182,13 +184,14 @@ def all_errors(study: ProcessNode | None = None) -> list[dict[str, Any]]:
     query.append(ArrayData, with_incoming='evaluation', edge_filters=CREATE, tag='predictions')
     metrics = {'attributes.process_label': 'error_metrics'}
     query.append(ProcessNode, with_incoming='predictions', filters=metrics, project='id', tag='metrics')
-    query.append(Dict, with_incoming='metrics', edge_filters=CREATE, project='attributes.rows')
+    projections = ['attributes.rows', 'attributes.summary.energy_zero']
+    query.append(Dict, with_incoming='metrics', edge_filters=CREATE, project=projections)
     rows = []
-    for uuid, metrics_pk, table in query.all():
+    for uuid, metrics_pk, table, energy_zero in query.all():
         if calculations is not None and metrics_pk not in calculations:
             continue
         potential = potentials.get(uuid)
-        if potential is None or not table:
+        if potential is None or not table or energy_zero:
             continue
         model = {key: getattr(potential, key) for key in ('architecture', 'training_set', 'seed', 'potential')}
         rows += [{**model, **row} for row in table]
@@ -368,14 +371,27 @@ def learning_rounds(study: ProcessNode) -> list[LearningRound]:
 
     :param study: active learning, or a process that called it.
     """
+    return _rounds(study, 'learning_round', LearningRound)
+
+
+def fine_tuning_rounds(study: ProcessNode) -> list[FineTuningRound]:
+    """Return what each round of a potential that finds its own frames did so far, in their order.
+
+    :param study: iterative fine-tuning, which need not have ended, or a process that called it.
+    """
+    return _rounds(study, 'fine_tuning_round', FineTuningRound)
+
+
+def _rounds(study: ProcessNode, process_label: str, row_class: type[Any]) -> list[Any]:
+    """Return the rows of the reports that a function made of rounds, in their order."""
     calculations = calculations_of(study)
     query = QueryBuilder().append(
-        ProcessNode, filters={'attributes.process_label': 'learning_round'}, project='id', tag='round'
+        ProcessNode, filters={'attributes.process_label': process_label}, project='id', tag='round'
     )
     query.append(Dict, with_incoming='round', edge_filters=CREATE, project=['uuid', 'attributes'])
-    names = {field.name for field in dataclasses.fields(LearningRound)} - {'report', 'wall_seconds'}
+    names = {field.name for field in dataclasses.fields(row_class)} - {'report', 'wall_seconds'}
     rows = [
-        LearningRound(
+        row_class(
             **{name: values.get(name) for name in names},
             wall_seconds=round(sum(values['wall_seconds'].values()), 1),
             report=uuid,

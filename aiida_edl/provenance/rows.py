@@ -141,6 +141,41 @@ class LearningRound:
 
 
 @dataclass(frozen=True)
+class FineTuningRound:
+    """One round of a potential that finds its own frames; what it did not do is None."""
+
+    round: int
+    is_retrained: bool
+    """Whether the potential was fine-tuned in this round."""
+    n_training: int
+    """Frames that the potential at the end of the round was fine-tuned on."""
+    own_force_rmse_ev_per_angstrom: float | None
+    """Force RMSE on the labels of this round, before they were learnt [eV/Å]."""
+    own_force_rmse_error_ev_per_angstrom: float | None
+    """Its error bar over frames [eV/Å]."""
+    test_force_rmse_ev_per_angstrom: float | None
+    """Force RMSE on the test frames at the end of the round [eV/Å]."""
+    test_force_rmse_error_ev_per_angstrom: float | None
+    """Its error bar over frames [eV/Å]."""
+    runs: int | None
+    """Runs of the dynamics."""
+    failed_runs: int | None
+    n_planned: int | None
+    """Frames that the runs store unless they end early."""
+    n_frames: int | None
+    """Frames that they have stored."""
+    n_unphysical: int | None
+    """Frames that were left out as unphysical."""
+    n_labelled: int | None
+    n_rejected: int | None
+    """Labels that did not pass the gate."""
+    wall_seconds: float
+    """Time that the programs of the round state for themselves [s]."""
+    report: str
+    """UUID of the report of the round."""
+
+
+@dataclass(frozen=True)
 class ProtocolRun:
     """One run that took its settings from a protocol."""
 

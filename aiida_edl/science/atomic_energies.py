@@ -56,7 +56,7 @@ class AtomicEnergyFit:
         return self.rank == len(self.energies)
 
 
-def atomic_energy_fit(frames: FrameSet, elements: Sequence[str] = ()) -> AtomicEnergyFit:
+def atomic_energy_fit(frames: FrameSet, elements: Sequence[str] = (), *, per_atom: bool = False) -> AtomicEnergyFit:
     r"""Return the atomic energies that reproduce the total energies best, and the rank of the problem.
 
     Minimises :math:`\sum_f (E_f - \sum_e N_{fe} \epsilon_e)^2`. Where compositions do not determine the values, e.g. if
@@ -67,6 +67,8 @@ def atomic_energy_fit(frames: FrameSet, elements: Sequence[str] = ()) -> AtomicE
 
     :param frames: frames with energies [eV].
     :param elements: chemical symbols that need a value even if no frame holds them; theirs is 0 and not unique.
+    :param per_atom: whether what is left per atom is minimised, :math:`\sum_f (\ldots)^2 / N_f^2`: the error that is
+        reported of a potential.
     :raises ValueError: if there is no energy, or one is not finite.
     """
     if frames.energies is None:
@@ -78,7 +80,8 @@ def atomic_energy_fit(frames: FrameSet, elements: Sequence[str] = ()) -> AtomicE
     owners = np.repeat(np.arange(len(frames)), sizes)
     counts = np.zeros((len(frames), len(numbers)))
     np.add.at(counts, (owners, np.searchsorted(numbers, frames.numbers)), 1.0)
-    solution, _, rank, _ = np.linalg.lstsq(counts, frames.energies, rcond=RELATIVE_RANK)
+    scale = sizes if per_atom else np.ones(len(frames))
+    solution, _, rank, _ = np.linalg.lstsq(counts / scale[:, None], frames.energies / scale, rcond=RELATIVE_RANK)
     residuals = (frames.energies - counts @ solution) / sizes
     # An element is determined if no change of values that leaves all sums alone changes its own.
     _, singular, directions = np.linalg.svd(np.unique(counts, axis=0))
@@ -91,6 +94,14 @@ def atomic_energy_fit(frames: FrameSet, elements: Sequence[str] = ()) -> AtomicE
         n_frames=len(frames),
         undetermined=tuple(chemical_symbols[number] for number in numbers[is_free]),
     )
+
+
+def composition_rank(frames: FrameSet) -> int:
+    """Return how many energies of elements, or sums of them, the compositions of the frames determine.
+
+    :param frames: the frames; energies are not needed.
+    """
+    return int(np.linalg.matrix_rank(np.unique(composition_counts(frames)[0], axis=0)))
 
 
 def isolated_atom_energies(atoms: FrameSet, elements: Sequence[str] = ()) -> dict[str, float]:

@@ -15,7 +15,7 @@ from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.coverage import Coverage, cover
 from aiida_edl.science.frames import Floats, FrameSet
 from aiida_edl.science.neighbour_distances import sorted_distance_descriptors
-from aiida_edl.science.strata import Shares, allocate, check_quotas, strata_of
+from aiida_edl.science.strata import Shares, allocate, allocate_named, check_quotas, strata_of
 from aiida_edl.typed_fields import checked_fields
 
 Indices = NDArray[np.int64]
@@ -73,22 +73,33 @@ def select_random(n_frames: int, n_selected: int, seed: int) -> Indices:
     return np.sort(np.random.default_rng(seed).choice(n_frames, size=n_selected, replace=False)).astype(np.int64)
 
 
-def select_farthest_points(descriptors: ArrayLike, n_selected: int, seed: int) -> Indices:
-    """Return indices of points, each the farthest from all that were chosen before it; the first is drawn.
+def select_farthest_points(
+    descriptors: ArrayLike, n_selected: int, seed: int, known: ArrayLike | None = None
+) -> Indices:
+    """Return indices of points, each the farthest from all that were chosen before it.
+
+    The first is the farthest from the points that are known already; it is drawn if there are none.
 
     Distances are Euclidean between the descriptors as given: scale their columns before if these differ in unit.
     Source: T. F. Gonzalez, Theor. Comput. Sci. 38, 293 (1985).
 
     :param descriptors: one row per frame, shape ``(n_frames, n_features)``.
     :param n_selected: number of frames to choose.
-    :param seed: seed of the first point.
+    :param seed: seed of the first point; of no effect if points are known.
+    :param known: descriptors of points that count as chosen before, shape ``(n_known, n_features)``.
     :return: indices in the order of choice, so that any first part of them is itself such a selection.
     :raises SelectionError: if that many cannot be chosen, or the descriptors are not a finite table.
     """
     points = _checked_points(descriptors)
     _check_size(n_selected, len(points))
-    chosen = [int(np.random.default_rng(seed).integers(len(points)))]
-    distances = np.linalg.norm(points - points[chosen[0]], axis=1)
+    references = np.zeros((0, points.shape[1])) if known is None else _checked_points(known)
+    if len(references):
+        distances = np.asarray(cKDTree(references).query(points)[0])
+        chosen = [int(np.argmax(distances))]
+    else:
+        distances = np.full(len(points), np.inf)
+        chosen = [int(np.random.default_rng(seed).integers(len(points)))]
+    distances = np.minimum(distances, np.linalg.norm(points - points[chosen[0]], axis=1))
     distances[chosen[0]] = -1.0
     while len(chosen) < n_selected:
         chosen.append(int(np.argmax(distances)))
@@ -159,11 +170,12 @@ class SelectionSettings:
     """Seed of all draws."""
     stratify_by: str | None = None
     """Column whose values are strata, e.g. ``charge_state``, ``temperature`` or ``region``; also ``composition`` and
-    ``n_atoms``."""
-    shares: str = Shares.PROPORTIONAL.value
-    """How the frames are shared out among the strata, a value of ``Shares``."""
+    ``n_atoms``. Columns joined by ``+``, e.g. ``temperature+defect``, make a stratum of each combination."""
+    shares: str | dict[str, float] = Shares.PROPORTIONAL.value
+    """How the frames are shared out among the strata: a value of ``Shares``, or shares by name of the stratum that add
+    up to one, e.g. ``{'interstitial': 0.5, 'none': 0.5}``; nothing is taken of a stratum that has no share."""
     n_bins: int | None = None
-    """Bins of equal width that make strata of a column of numbers."""
+    """Bins of equal width that make strata of a column of numbers; of joined columns, of those with more values."""
     coverage_radius: float | None = None
     """Distance within which a frame covers others, in the unit of the descriptors; follows from the frames if None."""
     lower: float | None = None
@@ -210,10 +222,15 @@ def choose_frames(
             )
     _check_size(settings.n_frames, len(candidates))
     names, owners, quotas = ['all'], np.zeros(len(candidates), dtype=np.int64), np.array([settings.n_frames])
+    if settings.stratify_by is None and not isinstance(settings.shares, str):
+        raise SelectionError("shares are given by name, but no strata; give stratify_by, e.g. 'defect'")
     if settings.stratify_by is not None:
         names, owners = strata_of(frames.select(candidates), settings.stratify_by, settings.n_bins)
         sizes = np.bincount(owners, minlength=len(names)).astype(np.int64)
-        quotas = allocate(sizes, settings.n_frames, settings.shares)
+        if isinstance(settings.shares, str):
+            quotas = allocate(sizes, settings.n_frames, settings.shares)
+        else:
+            quotas = allocate_named(names, sizes, settings.n_frames, settings.shares)
         check_quotas(settings.stratify_by, names, sizes, quotas)
     chosen = [np.zeros(0, dtype=np.int64)]
     for number, quota in enumerate(quotas.tolist()):

@@ -43,3 +43,11 @@ ATMOSPHERE = 101325.0 * PASCAL
 """One standard atmosphere in eV/Å³; 101325 Pa, exact by definition (10th CGPM, 1954)."""
 LAMMPS_ELECTRON_TIME = 1.03275
 """Unit of time of velocities in units ``electron`` of LAMMPS [fs]. Source: documentation of LAMMPS, page "units"."""
+SQUARE_CENTIMETRE_PER_SECOND = 1e16 * 1e-15
+"""One cm²/s in Å²/fs (10)."""
+SIEMENS_PER_CENTIMETRE = 1e-8 * 1e-15 / ELEMENTARY_CHARGE_COULOMB
+"""One S/cm in e²/(eV Å fs) (6.2415e-5)."""
+PASCAL_SECOND = PASCAL * 1e15
+"""One Pa s in eV fs/Å³ (6241.5)."""
+FEMTOSECONDS_PER_PICOSECOND = 1000.0
+"""Exact."""

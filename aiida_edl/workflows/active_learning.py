@@ -6,15 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.engine import ToContext, WorkChain, if_, while_
-from aiida.orm import AbstractCode, ArrayData, Bool, Dict, Float, Int, List, Str
+from aiida.orm import AbstractCode, ArrayData, Dict, Int, List
 
-from aiida_edl.architectures.protocols import training_protocol
 from aiida_edl.calculations.exit_codes import has_results
-from aiida_edl.calculations.functions.extend_dataset import extend_dataset
-from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
 from aiida_edl.calculations.functions.learning_report import learning_report
 from aiida_edl.calculations.functions.learning_round import learning_round
-from aiida_edl.calculations.functions.subtract_electrostatics import subtract_electrostatics
 from aiida_edl.calculations.molecular_dynamics import MolecularDynamicsCalculation
 from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.data.dataset import DatasetData
@@ -22,6 +18,7 @@ from aiida_edl.data.potential import PotentialData
 from aiida_edl.science.learning_rounds import MeanError, is_stagnant
 from aiida_edl.workflows.active_learning_checks import validate_active_learning
 from aiida_edl.workflows.active_learning_settings import (
+    ActiveLearningSettings,
     StartFrom,
     validate_committee,
     validate_settings,
@@ -29,11 +26,13 @@ from aiida_edl.workflows.active_learning_settings import (
 from aiida_edl.workflows.ensemble_training import EnsembleTrainingWorkChain
 from aiida_edl.workflows.exploration import ExplorationMixin
 from aiida_edl.workflows.label_check import LabelCheckMixin
+from aiida_edl.workflows.labelled_rounds import LabelledRoundsMixin
 from aiida_edl.workflows.labelling import LabellingWorkChain
 from aiida_edl.workflows.learning_bookkeeping import mean_force_error, members_of, wall_seconds, why_not_converged
+from aiida_edl.workflows.learning_protocol import fill_learning_builder
 from aiida_edl.workflows.learning_steps import CONVERGED
 from aiida_edl.workflows.protocols.mixin import ProtocolMixin
-from aiida_edl.workflows.training import TrainingWorkChain, is_subtracted
+from aiida_edl.workflows.training import TrainingWorkChain
 
 FROM_ROUND = ('dataset', 'split', 'seed', 'elements', 'atomic_energies')
 """Inputs of a training that follow from the round."""
@@ -43,7 +42,7 @@ FROM_RUN = ('structure', 'frame_index', 'potential', 'model_parameters', 'checkp
 """Inputs of a run that follow from the round."""
 
 
-class ActiveLearningWorkChain(LabelCheckMixin, ExplorationMixin, ProtocolMixin, WorkChain):
+class ActiveLearningWorkChain(LabelCheckMixin, LabelledRoundsMixin, ExplorationMixin, ProtocolMixin, WorkChain):
     """Train a committee, explore with it, label frames on which it disagrees, add them to the data, and so on.
 
     First some known frames are labelled again: an engine that gives other labels than the data set has ends it. Every
@@ -60,6 +59,7 @@ class ActiveLearningWorkChain(LabelCheckMixin, ExplorationMixin, ProtocolMixin, 
     """
 
     protocol_file = 'active_learning.yaml'
+    settings_class = ActiveLearningSettings
 
     @classmethod
     def define(cls, spec: Any) -> None:
@@ -154,35 +154,20 @@ class ActiveLearningWorkChain(LabelCheckMixin, ExplorationMixin, ProtocolMixin, 
         :raises aiida_edl.registry.UnknownNameError: for an unknown architecture, or protocol of it.
         :raises aiida_edl.workflows.protocols.mixin.ProtocolError: for an unknown protocol or key.
         """
-        values, given = cls.get_protocol_inputs(protocol, overrides), options or {}
+        values = cls.get_protocol_inputs(protocol, overrides)
         builder = cls.get_builder()
         builder.dataset, builder.split, builder.structures = dataset, split, dict(structures)
         builder.seeds, builder.settings = List(values['seeds']), Dict(values['settings'])
         builder.max_iterations = Int(values['max_iterations'])
-        builder.training = {
-            'code': codes['training'],
-            **training_of_protocol(architecture, values['training']),
-        }
-        builder.md = {
-            'code': codes.get('md', codes['training']),
-            'engine': Str(values['md']['engine']),
-            'settings': Dict(values['md']['settings']),
-            'device': Str(values['training']['device']),
-        }
-        of_codes = {'training': given.get('training', {}), 'md': given.get('md', given.get('training', {}))}
-        for namespace, of_code in of_codes.items():
-            for name, value in of_code.items():
-                setattr(builder[namespace].metadata.options, name, value)
-        labelling = values['labelling']
-        builder.labelling = {
-            'code': codes['labelling'],
-            'engine': Str(engine),
-            'options': Dict(dict(given.get('labelling', {}))),
-            'gate': Dict(labelling['gate']),
-            'frames_per_job': Int(labelling['frames_per_job']),
-            'max_failed_fraction': Float(labelling['max_failed_fraction']),
-            **({} if model_parameters is None else {'model_parameters': Dict(dict(model_parameters))}),
-        }
+        fill_learning_builder(
+            builder,
+            codes,
+            architecture=architecture,
+            engine=engine,
+            values=values,
+            options=options or {},
+            model_parameters=model_parameters,
+        )
         return builder
 
     def start(self) -> None:
@@ -191,29 +176,7 @@ class ActiveLearningWorkChain(LabelCheckMixin, ExplorationMixin, ProtocolMixin, 
         self.ctx.rows, self.ctx.shares, self.ctx.mean_errors = {}, [], []
         self.ctx.committee, self.ctx.errors = {}, {}
         self._extend(self.inputs.dataset, self.inputs.split)
-        if 'atomic_energies' in self.inputs:
-            self.ctx.atomic_energies = self.inputs.atomic_energies
-        else:
-            learnt = self.ctx.dataset
-            if is_subtracted(long_range := self.inputs.get('long_range')):
-                learnt = self.call_once(
-                    subtract_electrostatics, 'subtract_electrostatics', dataset=learnt, long_range=long_range
-                )
-            self.ctx.atomic_energies = self.call_once(
-                fit_atomic_energies, 'fit_atomic_energies', dataset=learnt, split=self.ctx.split
-            )
-
-    def _extend(self, dataset: DatasetData, split: ArrayData, **labelled: DatasetData) -> ArrayData:
-        """Extend the data by the labels of this round, or mark those of the beginning."""
-        settings = Dict(self.settings.extension(self.ctx.round))
-        label = self._label('extend_dataset')
-        extended = self.call_once(extend_dataset, label, dataset=dataset, split=split, settings=settings, **labelled)
-        self.ctx.dataset, self.ctx.split = extended['dataset'], extended['split']
-        return extended['split']
-
-    def should_continue(self) -> bool:
-        """Return whether nothing has ended it."""
-        return self.ctx.ending is None
+        self.ctx.atomic_energies = self._atomic_energies('fit_atomic_energies', 'subtract_electrostatics')
 
     def train_committee(self) -> ToContext | None:
         """Train the members on all labels there are; keep them if none has come."""
@@ -273,41 +236,6 @@ class ActiveLearningWorkChain(LabelCheckMixin, ExplorationMixin, ProtocolMixin, 
             self.ctx.mean_errors.append((error.mean, error.standard_error))
             self.report(f'force error on the test frames: {error.mean:.4f} ± {error.standard_error:.4f} eV/Å')
 
-    def should_label(self) -> bool:
-        """Return whether there are frames to label."""
-        return self.ctx.ending is None and self.ctx.selected is not None
-
-    def label_frames(self) -> ToContext | None:
-        """Label the chosen frames; forces are checked against energies once, with the labels of known frames."""
-        label = self._label('labelling')
-        inputs = {**self.exposed_inputs(LabellingWorkChain, 'labelling'), 'metadata': {'call_link_label': label}}
-        if self.should_check_labels():
-            inputs['check_gradients'] = Bool(False)
-        child = self.try_submit(LabellingWorkChain, label, **{**inputs, 'dataset': self.ctx.selected})
-        return None if child is None else ToContext(**{label: child})
-
-    def extend_data(self) -> None:
-        """Add the new labels to the data, unless they are of another level of theory."""
-        child = self.ctx.get(self._label('labelling'))
-        if child is not None and not has_results(child.exit_status):
-            self.note_failed_child(child, self._label('labelling'))
-        if child is not None and 'rejected' in child.outputs:
-            self.out(f'rejected.round_{self.ctx.round:02d}', child.outputs.rejected)
-            self.ctx.explored['rejected'] = child.outputs.rejected
-        if child is None or 'dataset' not in child.outputs:
-            self._end('ERROR_NO_LABELS', self.failures[-1])
-            return
-        new, known = child.outputs.dataset, self.ctx.dataset
-        if new.level_of_theory != known.level_of_theory:
-            self._end('ERROR_LEVEL_OF_THEORY', f"'{new.level_of_theory}' is not '{known.level_of_theory}'")
-            return
-        used = self.ctx.split
-        self.ctx.explored['extended'] = self._extend(known, used, labelled=new)
-        n_used = [
-            sum(len(split.get_array(part)) for part in ('training', 'validation')) for split in (used, self.ctx.split)
-        ]
-        self.ctx.has_new_labels = n_used[1] > n_used[0]
-
     def close_round(self) -> None:
         """Draw up the round."""
         explored, name = dict(self.ctx.explored), f'round_{self.ctx.round:02d}'
@@ -342,23 +270,3 @@ class ActiveLearningWorkChain(LabelCheckMixin, ExplorationMixin, ProtocolMixin, 
         if status.startswith('WARNING') and self.failures:
             reason += f'; parts failed: {"; ".join(self.failures)}'
         return self.exit_codes[status].format(reason=reason)
-
-
-def training_of_protocol(architecture: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how an architecture is trained.
-
-    :param architecture: entry-point name.
-    :param values: ``protocol`` of the architecture, ``hyperparameters`` that differ from it, ``device``; where they
-        shall differ from the protocol, ``gradient_updates`` and ``precision``.
-    """
-    target = {**training_protocol(architecture, values['protocol']), **values}
-    hyperparameters = TrainingWorkChain.get_protocol_hyperparameters(
-        architecture, values['protocol'], values['hyperparameters']
-    )
-    return {
-        'architecture': Str(architecture),
-        'hyperparameters': Dict(hyperparameters),
-        'gradient_updates': Int(target['gradient_updates']),
-        'precision': Str(target['precision']),
-        'device': Str(values['device']),
-    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -11,17 +10,18 @@ from typing import Any
 
 from aiida.orm import Dict, List
 
-from aiida_edl.md_engines.lammps_script import LARGEST_SEED
-from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.analysis.uncertainty_window import UncertaintyWindow
 from aiida_edl.science.candidates import CandidateMethod
 from aiida_edl.science.learning_rounds import StopRule
 from aiida_edl.typed_fields import checked_fields
 from aiida_edl.workflows.ensemble_training import validate_seeds
-
-
-class ActiveLearningSettingsError(ValueError):
-    """A setting that does not exist, is of a wrong type or out of range."""
+from aiida_edl.workflows.learning_settings import (
+    CheckPart,
+    ExplorationPart,
+    LearningSettingsError,
+    Run,
+    checked_part,
+)
 
 
 class StartFrom(str, Enum):
@@ -31,18 +31,6 @@ class StartFrom(str, Enum):
     """Random weights."""
     PREVIOUS = 'previous'
     """The weights of the member of the same seed in the round before."""
-
-
-@dataclass(frozen=True)
-class ExplorationPart:
-    """The runs of a round; each has a seed, and a member of the committee, of its own."""
-
-    temperatures: tuple[float, ...] = ()
-    """One run of each structure for each [K]; that of the MD settings if empty."""
-    replicas: int = 1
-    """Runs of each structure at each temperature, from different frames of it, if it has so many."""
-    seed: int = 1
-    """Seed from which those of the runs follow."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +61,6 @@ class RetrainingPart:
     """Seed of the draw of the validation."""
 
 
-@dataclass(frozen=True)
-class CheckPart:
-    """Known frames that are labelled again before the first training."""
-
-    n_frames: int = 1
-    """Frames of each charge state; 0: the labels are not checked."""
-    energy_tolerance: float = 0.002
-    """Largest difference of an energy [eV/atom]; chosen here, the energy error of a good potential."""
-    force_tolerance: float = 0.05
-    """Largest difference of a component of a force [eV/Å]; chosen here, the force error of a good potential."""
-
-
 PARTS: Mapping[str, type] = {
     'check': CheckPart,
     'exploration': ExplorationPart,
@@ -101,27 +77,11 @@ LEAST: Mapping[str, Mapping[str, int]] = {
     'retraining': {'gradient_updates': 0, 'minimum_test_distance': 0, 'seed': 0},
 }
 """Least values of the fields of each part."""
-CHOICES: Mapping[tuple[str, str], type[Enum]] = {
-    ('selection', 'method'): CandidateMethod,
-    ('retraining', 'start_from'): StartFrom,
+CHOICES: Mapping[str, Mapping[str, type[Enum]]] = {
+    'selection': {'method': CandidateMethod},
+    'retraining': {'start_from': StartFrom},
 }
-"""Fields that take one of a few names."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of the exploration."""
-
-    key: str
-    """Unique name within its round."""
-    structure: str
-    """Label of the structure it begins from."""
-    frame_index: int
-    """Frame of the structure."""
-    member: int
-    """Number of the member of the committee that it runs, from 0."""
-    md: Mapping[str, Any]
-    """MD settings that differ from those of all runs."""
+"""Fields of each part that take one of a few names."""
 
 
 @dataclass(frozen=True)
@@ -153,40 +113,24 @@ class ActiveLearningSettings:
         given = dict(values)
         for name, part in PARTS.items():
             if name in given:
-                given[name] = _part(part, name, given[name])
-        settings = cls(**checked_fields(cls, given, 'setting', ActiveLearningSettingsError, ' of active learning'))
+                given[name] = checked_part(part, name, given[name], LEAST.get(name, {}), CHOICES.get(name, {}))
+        settings = cls(**checked_fields(cls, given, 'setting', LearningSettingsError, ' of active learning'))
         if settings.maximum_rounds < 1:
-            raise ActiveLearningSettingsError(f'maximum_rounds is {settings.maximum_rounds}, at least 1')
+            raise LearningSettingsError(f'maximum_rounds is {settings.maximum_rounds}, at least 1')
         share = settings.retraining.validation_share
         if not 0 <= share < 1:
-            raise ActiveLearningSettingsError(f'validation_share is {share}, it must be from 0 to below 1')
-        if low := [value for value in settings.exploration.temperatures if value <= 0]:
-            raise ActiveLearningSettingsError(f'temperatures holds {low[0]}, each must be positive')
+            raise LearningSettingsError(f'validation_share is {share}, it must be from 0 to below 1')
+        settings.exploration.check_temperatures()
         return settings
 
     def runs(self, round_number: int, n_frames: Mapping[str, int], n_members: int) -> Iterator[Run]:
-        """Yield the runs of a round.
-
-        The seed of a run is drawn by its name, so that it stays the same when others join.
+        """Yield the runs of a round, see :meth:`~aiida_edl.workflows.learning_settings.ExplorationPart.runs`.
 
         :param round_number: from 1.
         :param n_frames: frames of each structure by label.
         :param n_members: members of the committee.
         """
-        part = self.exploration
-        number = round_number - 1
-        for label in sorted(n_frames):
-            for temperature in part.temperatures or (None,):
-                for replica in range(part.replicas):
-                    name = label if temperature is None else f'{label}_{temperature:g}K'.replace('.', 'p')
-                    key = f'{name}_{replica + 1:02d}'
-                    digest = hashlib.sha256(f'{part.seed} {round_number} {key}'.encode()).digest()
-                    md: dict[str, Any] = {'seed': int.from_bytes(digest[:8], 'big') % LARGEST_SEED}
-                    if temperature is not None:
-                        md['temperature'] = temperature
-                    begin = ((round_number - 1) * part.replicas + replica) % n_frames[label]
-                    yield Run(key, label, begin, number % n_members, md)
-                    number += 1
+        return self.exploration.runs(round_number, n_frames, n_members)
 
     def choice(self, round_number: int, planned: Mapping[str, int]) -> dict[str, Any]:
         """Return the settings of the selection of a round.
@@ -205,21 +149,6 @@ class ActiveLearningSettings:
         part = self.retraining
         names = ('validation_share', 'minimum_test_distance', 'seed')
         return {'round': round_number, **{name: getattr(part, name) for name in names}}
-
-
-def _part(cls: type, name: str, values: Any) -> Any:
-    """Return one part of the settings, its keys, types and ranges checked."""
-    if not isinstance(values, Mapping):
-        raise ActiveLearningSettingsError(f'{name} is {values!r}, it must hold settings by name')
-    part = cls(**checked_fields(cls, values, 'setting', ActiveLearningSettingsError, f' of {name}'))
-    for key, least in LEAST.get(name, {}).items():
-        if getattr(part, key) < least:
-            raise ActiveLearningSettingsError(f"setting '{key}' of {name} is {getattr(part, key)}, at least {least}")
-    for (owner, key), choices in CHOICES.items():
-        known = [member.value for member in choices]
-        if owner == name and getattr(part, key) not in known:
-            raise ActiveLearningSettingsError(unknown_name_message(f'{key} of {name}', getattr(part, key), known))
-    return part
 
 
 def validate_settings(settings: Dict, _: Any) -> str | None:

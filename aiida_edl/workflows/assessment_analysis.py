@@ -117,7 +117,7 @@ class AssessmentAnalysisMixin(PartialFailuresMixin):
 
     def should_analyse(self) -> bool:
         """Return whether there is a trajectory and it is to be analysed."""
-        return bool(self.ctx.labels) and 'analysis_settings' in self.inputs
+        return bool(self.ctx.get('labels')) and 'analysis_settings' in self.inputs
 
     def analyse(self) -> ToContext:
         """Compute the profiles of each trajectory, and what else is asked for."""

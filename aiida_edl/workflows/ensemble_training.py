@@ -11,6 +11,7 @@ from aiida.orm import ArrayData, Dict, Int, List, Str
 from aiida_edl.calculations.functions.committee_deviation import committee_deviation
 from aiida_edl.calculations.functions.learning_curve_over_size import learning_curve_over_size
 from aiida_edl.calculations.functions.nested_training_sets import nested_training_sets, size_label
+from aiida_edl.calculations.replay_checks import validate_replay
 from aiida_edl.calculations.training import SUBSETS, TrainingCalculation, validate_split
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
@@ -56,11 +57,16 @@ def validate_ensemble(inputs: Mapping[str, Any], _: Any) -> str | None:
     parent = {'parent_potential': next(iter(parents.values()))} if parents else {}
     if message := TrainingCalculation.validate({**training, **parent, 'split': smallest, 'seed': seed}):
         return f'a training set of {min(sizes)} frames is refused: {message}'
-    return validate_parts(inputs) or _validate_parents(parents, inputs['seeds'].get_list())
+    return validate_parts(inputs) or _validate_parents(training, parents, inputs['seeds'].get_list())
 
 
-def _validate_parents(parents: Mapping[str, PotentialData], seeds: list[int]) -> str | None:
-    """Return one sentence if a parent is given for no member."""
+def _validate_parents(
+    training: Mapping[str, Any], parents: Mapping[str, PotentialData], seeds: list[int]
+) -> str | None:
+    """Return one sentence if a parent is given for no member, or replayed frames are not what each of them knows."""
+    for label, node in parents.items():
+        if message := validate_replay({**training, 'parent_potential': node}):
+            return f'the parent of {label} is refused: {message}'
     unused = sorted(set(parents) - {seed_label(seed) for seed in seeds})
     return f'parent_potentials holds {", ".join(unused)}, but the seeds are {seeds}' if unused else None
 

@@ -5,84 +5,35 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.engine import ToContext
-from aiida.orm import Bool, Dict, Int
+from aiida.orm import Dict
 
-from aiida_edl.calculations.functions.collect_frames import collect_frames
 from aiida_edl.calculations.functions.committee_deviation import committee_deviation
 from aiida_edl.calculations.functions.select_candidates import select_candidates
-from aiida_edl.calculations.molecular_dynamics import MolecularDynamicsCalculation
 from aiida_edl.calculations.training import TrainingCalculation
+from aiida_edl.data.potential import PotentialData
 from aiida_edl.science.learning_rounds import is_accurate_enough
-from aiida_edl.workflows.active_learning_settings import Run
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
-from aiida_edl.workflows.learning_bookkeeping import (
-    counts_in_words,
-    frames_of_runs,
-    planned_frames,
-    total_charge_columns,
-    trajectory_label,
-    why_no_candidate,
-)
-from aiida_edl.workflows.learning_steps import CONVERGED, LearningSteps
-from aiida_edl.workflows.molecular_dynamics import MolecularDynamicsWorkChain
+from aiida_edl.workflows.learning_bookkeeping import counts_in_words, planned_frames, why_no_candidate
+from aiida_edl.workflows.learning_steps import CONVERGED
+from aiida_edl.workflows.round_dynamics import RoundDynamicsMixin
 
 
-class ExplorationMixin(LearningSteps):
+class ExplorationMixin(RoundDynamicsMixin):
     """To be placed first in the bases of a work chain that explores with a committee.
 
     Its outline is that of :class:`~aiida_edl.workflows.active_learning.ActiveLearningWorkChain`.
     """
 
-    def _runs(self) -> list[Run]:
-        """Return the runs of this round."""
-        n_frames = {label: structure.n_frames for label, structure in self.inputs.structures.items()}
-        return list(self.settings.runs(self.ctx.round, n_frames, len(self.ctx.committee)))
-
-    def run_dynamics(self) -> ToContext:
-        """Run the members from the structures."""
-        exposed = self.exposed_inputs(MolecularDynamicsCalculation, 'md')
-        members = list(self.ctx.committee.values())
-        children = {}
-        for run in self._runs():
-            label = self._label(trajectory_label(run))
-            child = self.try_submit(
-                MolecularDynamicsWorkChain,
-                label,
-                md={
-                    **exposed,
-                    'potential': members[run.member],
-                    'structure': self.inputs.structures[run.structure],
-                    'frame_index': Int(run.frame_index),
-                    'settings': Dict({**exposed['settings'].get_dict(), **run.md}),
-                },
-                skip_parity_check=Bool(True),
-                max_iterations=self.inputs.max_iterations,
-                metadata={'call_link_label': label},
-            )
-            if child is not None:
-                children[label] = child
-        self.report(f'exploring with {len(children)} runs')
-        return ToContext(**children)
+    def _explorers(self) -> dict[str, PotentialData]:
+        """Return the members by name."""
+        committee: dict[str, PotentialData] = self.ctx.committee
+        return committee
 
     def predict_forces(self) -> ToContext | None:
         """Collect the frames of all runs, those before an explosion too, and ask every member about them."""
-        runs = [(run, self.ctx.get(self._label(trajectory_label(run)))) for run in self._runs()]
-        failed = [(run, child) for run, child in runs if child is None or not child.is_finished_ok]
-        for run, child in failed:
-            if child is not None:
-                self.note_failed_child(child, self._label(trajectory_label(run)))
-        self.ctx.explored = {'runs': len(runs), 'failed_runs': len(failed)}
-        trajectories = frames_of_runs(runs)
-        if not trajectories:
-            self._end('ERROR_NO_FRAMES', '; '.join(self.failures[-len(failed) :]))
+        self.ctx.frames = self._collect_frames()
+        if self.ctx.frames is None:
             return None
-        columns = total_charge_columns(self._runs(), self.inputs.structures, self.ctx.committee)
-        self.ctx.frames = self.call_once(
-            collect_frames,
-            self._label('collect_frames'),
-            settings=Dict({'prefix': self._label(''), 'columns': columns}),
-            **trajectories,
-        )
         training, children = self.exposed_inputs(TrainingCalculation, 'training'), {}
         options = {key: value for key, value in training['metadata']['options'].items() if key != 'parser_name'}
         for name, potential in self.ctx.committee.items():

@@ -1,4 +1,4 @@
-"""What active learning reads off its runs and its children, and how it puts into words why it ends."""
+"""What learning in rounds reads off its runs and its children, and how it puts into words why it ends."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from aiida_edl.data.potential import PotentialData
 from aiida_edl.md_engines.base import MDSettings
 from aiida_edl.science.analysis.error_metrics import charge_labels
 from aiida_edl.science.analysis.uncertainty_window import UncertaintyWindow
-from aiida_edl.science.learning_rounds import MeanError, StopRule, mean_error
-from aiida_edl.workflows.active_learning_settings import Run
+from aiida_edl.science.learning_rounds import MeanError, OwnErrorRule, StopRule, mean_error
+from aiida_edl.workflows.learning_settings import Run
 
-STAGES = {'committee': 'training', 'md': 'dynamics', 'prediction': 'prediction', 'labelling': 'labelling'}
+STAGES = {
+    'committee': 'training',
+    'training': 'training',
+    'md': 'dynamics',
+    'prediction': 'prediction',
+    'evaluation': 'evaluation',
+    'labelling': 'labelling',
+}
 """Stage of the cost by the first word of the label of a child."""
 SUMMARIES = ('training_summary', 'evaluation_summary', 'md_summary', 'label_summary')
 """Outputs in which engines state their times."""
@@ -153,6 +160,27 @@ def why_not_converged(maximum_rounds: int, shares: Sequence[float], rule: StopRu
         )
     if rule.stagnant_rounds:
         wishes.append('the error on the test frames still falls')
+    return f'{maximum_rounds} rounds are done; ' + (
+        ', and '.join(wishes) or 'there is no rule that could end it before'
+    )
+
+
+def why_own_error_too_large(maximum_rounds: int, errors: Sequence[MeanError], rule: OwnErrorRule) -> str:
+    """Return why the last round that is allowed was not enough for a potential that finds its own frames.
+
+    :param maximum_rounds: rounds that are allowed.
+    :param errors: force RMSE on the own frames [eV/Å] of each round.
+    :param rule: the rule that was to be met.
+    """
+    wishes = []
+    if rule.rounds:
+        last = ', '.join(map(str, errors[-rule.rounds :]))
+        wishes.append(
+            f'the force error on its own frames was {last} eV/Å in the last of them, where {rule.rounds} in a row '
+            f'below {rule.force_error:g} are asked for'
+        )
+    if rule.stagnant_rounds:
+        wishes.append('that error still falls' if rule.rounds else 'the force error on its own frames still falls')
     return f'{maximum_rounds} rounds are done; ' + (
         ', and '.join(wishes) or 'there is no rule that could end it before'
     )

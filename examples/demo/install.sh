@@ -4,7 +4,8 @@
 #     examples/demo/install.sh aiida [EXTRA]     AiiDA and this package, with one of its extras: tests, docs or dev
 #     examples/demo/install.sh engines NAME,NAME what the demo runs (LAMMPS, tblite, MACE, DeePMD-kit), and the
 #                                                environments of further architectures; no AiiDA in them
-#     examples/demo/install.sh crosscheck        MAICoS and MDAnalysis, against which profiles are checked
+#     examples/demo/install.sh crosscheck        MAICoS, MDAnalysis, kinisi and site-analysis (from Python 3.11 on),
+#                                                against which profiles, diffusion and sites are checked
 #
 # A stamp file in the environment holds what was asked for; while that text stays the same, nothing is installed.
 # PYTHON names the interpreter to build on (default python3).
@@ -93,7 +94,8 @@ install_aiida() {
 
 # Not beside AiiDA: these are GPL, and their dependencies are their own affair.
 install_crosscheck() {
-    step 'installing MAICoS and MDAnalysis' pip install 'maicos>=0.12' 'MDAnalysis>=2.9'
+    step 'installing MAICoS, MDAnalysis, kinisi and site-analysis' pip install 'maicos>=0.12' 'MDAnalysis>=2.9' \
+        'tidynamics>=1.1' 'kinisi>=2.1' 'site-analysis[fast]>=1.8; python_version >= "3.11"'
 }
 
 mkdir -p "$root/.environments"

@@ -32,7 +32,7 @@ def call(aiida_profile):
 
 def test_help_lists_all_groups(call):
     text = call('--help')
-    groups = ('archive', 'benchmark', 'code', 'dataset', 'potential', 'query', 'structure')
+    groups = ('archive', 'benchmark', 'code', 'dataset', 'foundation', 'potential', 'query', 'structure')
     assert [name for name in groups if f'\n  {name}' not in text] == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -50,6 +51,21 @@ def interface_set(n_geometries: int = 10, zero: float = -1000.0):
 def dataset(aiida_profile):
     """Return a data set of ten geometries, each of two charge states."""
     return stored(interface_set())
+
+
+def test_select_by_two_columns_and_by_shares_of_strata(call, dataset):
+    joined = made_by(call('select', dataset.pk, '--number', 8, '--stratify-by', 'charge_state+temperature')).frames()
+    kinds = zip(np.diff(joined.offsets).tolist(), joined.columns['temperature'].tolist())
+    assert sorted(Counter(kinds).values()) == [2, 2, 2, 2]
+    options = ('--stratify-by', 'temperature', '--share', '300.0=0.75', '--share', '330.0=0.25')
+    named = made_by(call('select', dataset.pk, '--number', 8, *options))
+    assert np.unique(named.frames().columns['temperature'], return_counts=True)[1].tolist() == [6, 2]
+
+
+def test_two_kinds_of_shares_are_refused(call, dataset):
+    options = ('--stratify-by', 'temperature', '--share', '300.0=1', '--shares', 'equal')
+    text = call('select', dataset.pk, '--number', 8, *options, exit_code=2)
+    assert '--shares and --share exclude each other, give one of them' in text
 
 
 def test_select(call, dataset):

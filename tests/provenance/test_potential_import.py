@@ -180,7 +180,7 @@ def test_what_is_not_in_a_package_is_refused(python, package, path, message):
 
 
 def test_description_of_the_manual_is_complete():
-    described = read_description(ROOT / 'docs' / 'source' / 'howto' / '7net-0.yaml')
+    described = read_description(ROOT / 'aiida_edl' / 'provenance' / 'foundation_models' / '7net-0.yaml')
     assert (described.architecture, len(described.elements), described.n_layers) == ('sevennet', 89, 5)
 
 

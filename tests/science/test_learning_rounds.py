@@ -8,9 +8,12 @@ import pytest
 
 from aiida_edl.science.learning_rounds import (
     MeanError,
+    OwnErrorRule,
     StopRule,
     StopRuleError,
     is_accurate_enough,
+    is_no_longer_falling,
+    is_small_enough,
     is_stagnant,
     mean_error,
 )
@@ -107,4 +110,56 @@ def test_standard_error_of_four_members():
 def test_rule_that_cannot_be_followed_is_refused(values, message):
     with pytest.raises(StopRuleError) as caught:
         StopRule(**values)
+    assert str(caught.value) == message
+
+
+OWN = OwnErrorRule(force_error=0.1, rounds=2)
+
+
+@pytest.mark.parametrize(
+    ('means', 'is_enough'),
+    [
+        ((), False),
+        ((0.05,), False),
+        ((0.3, 0.09, 0.05), True),
+        ((0.05, 0.05, 0.1), False),
+        ((0.05, math.nan), False),
+    ],
+)
+def test_own_error_must_stay_below_the_limit_in_successive_rounds(means, is_enough):
+    assert (is_small_enough(errors(*means), OWN) is not None) == is_enough
+
+
+def test_reason_names_the_own_errors_and_the_limit():
+    assert is_small_enough([MeanError(0.09, 0.01), MeanError(0.08, math.nan)], OWN) == (
+        'the force error on its own frames was 0.0900 ± 0.0100, 0.0800 (of unknown uncertainty) eV/Å in each of the '
+        'last 2 rounds, below the 0.1 that are asked for'
+    )
+
+
+def test_without_rounds_the_own_error_is_no_reason():
+    assert is_small_enough(errors(0.01, 0.01), OwnErrorRule(rounds=0)) is None
+
+
+def test_own_error_that_falls_no_more_is_a_reason_if_asked_for():
+    rule = OwnErrorRule(rounds=0, stagnant_rounds=1)
+    assert is_no_longer_falling(errors(0.3, 0.2), rule) is None
+    assert is_no_longer_falling(errors(0.3, 0.2, 0.19), rule) == (
+        'the force error on its own frames, now 0.1900 ± 0.0100 eV/Å, fell by no more than its uncertainty in the last '
+        'round'
+    )
+    assert is_no_longer_falling(errors(0.3, 0.3, standard_error=math.nan), rule) is None
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'force_error': 0.0}, 'force_error is 0.0, it must be positive and finite'),
+        ({'force_error': math.inf}, 'force_error is inf, it must be positive and finite'),
+        ({'stagnant_rounds': -1}, 'stagnant_rounds is -1, it must not be negative'),
+    ],
+)
+def test_rule_on_own_errors_that_cannot_be_followed_is_refused(values, message):
+    with pytest.raises(StopRuleError) as caught:
+        OwnErrorRule(**values)
     assert str(caught.value) == message

@@ -208,6 +208,27 @@ def test_every_method_works_stratum_by_stratum_inside_a_window(method):
     assert sorted((chosen % 2).tolist()) == [0, 0, 1, 1]
 
 
+def test_selections_of_one_size_differ_in_the_share_of_a_stratum():
+    frames = make_set().with_columns(defect=np.repeat(['interstitial', 'none'], 6))
+    # 1.5 and 4.5 frames have equal remainders, and the first of equal strata goes first.
+    for share, n_defective in ((0.0, 0), (0.25, 2), (0.5, 3), (0.75, 5), (1.0, 6)):
+        settings = SelectionSettings(
+            n_frames=6, stratify_by='defect', shares={'interstitial': share, 'none': 1.0 - share}
+        )
+        chosen = choose_frames(frames, settings)
+        assert (len(set(chosen.tolist())), np.count_nonzero(chosen < 6)) == (6, n_defective)
+
+
+def test_strata_of_two_columns_are_in_the_selection_as_in_the_set():
+    """6 of 12 frames in four strata of 2, 4, 4 and 2."""
+    frames = make_set().with_columns(
+        temperature=np.repeat([300.0, 600.0], 6), defect=np.array(['a'] * 2 + ['b'] * 8 + ['c'] * 2)
+    )
+    settings = SelectionSettings(n_frames=6, stratify_by='temperature+defect', seed=2)
+    chosen = choose_frames(frames, settings)
+    assert np.bincount(np.repeat([0, 1, 2, 3], [2, 4, 4, 2])[chosen]).tolist() == [1, 2, 2, 1]
+
+
 def test_equal_strata_draw_different_frames():
     """Two charges of each geometry: the draws of both are independent of each other."""
     frames = FrameSet.concatenate([make_set(), make_set()]).with_columns(total_charge=np.repeat([0.0, 1.0], 12))
@@ -250,6 +271,16 @@ def test_choice_without_strata_is_that_of_the_method():
             {'n_frames': 9, 'stratify_by': 'region', 'shares': 'equal'},
             None,
             "3 frames with region 'a' are asked for, there are 2; ask for fewer, or for proportional shares",
+        ),
+        (
+            {'n_frames': 6, 'stratify_by': 'region', 'shares': {'a': 0.5, 'c': 0.5}},
+            None,
+            "3 frames with region 'a' are asked for, there are 2; ask for fewer, or for proportional shares",
+        ),
+        (
+            {'n_frames': 6, 'shares': {'a': 0.5, 'c': 0.5}},
+            None,
+            "shares are given by name, but no strata; give stratify_by, e.g. 'defect'",
         ),
         (
             {'n_frames': 3, 'method': 'coverage', 'coverage_radius': -1.0},

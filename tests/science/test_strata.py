@@ -10,7 +10,7 @@ from frame_cases import frame_set, interface_frame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiida_edl.science.strata import StrataError, allocate, strata_of
+from aiida_edl.science.strata import StrataError, allocate, allocate_named, strata_of
 
 FRAMES = frame_set(
     *(interface_frame(seed, n_ions=seed % 3) for seed in range(6)),
@@ -100,3 +100,98 @@ def test_unknown_shares_are_answered_with_the_nearest():
     message = "unknown kind of shares 'equals': did you mean 'equal'? Known: equal, proportional."
     with pytest.raises(StrataError, match=f'^{re.escape(message)}$'):
         allocate([1, 2], 2, 'equals')
+
+
+def test_joined_columns_make_a_stratum_of_each_combination_that_occurs():
+    frames = FRAMES.with_columns(defect=np.array(['none', 'none', 'frenkel', 'none', 'none', 'frenkel']))
+    names, owners = strata_of(frames, 'temperature+defect')
+    assert names == ['300.0+frenkel', '300.0+none', '330.0+none', '360.0+none']
+    assert owners.tolist() == [1, 2, 0, 2, 3, 0]
+
+
+def test_order_of_joined_columns_is_that_of_the_names():
+    names, owners = strata_of(FRAMES, 'charge_state+temperature')
+    assert names == ['0+300.0', '0+330.0', '1+330.0', '1+360.0', '2+300.0']
+    assert owners.tolist() == [0, 2, 4, 1, 3, 4]
+
+
+def test_three_columns_can_be_joined():
+    names, _ = strata_of(FRAMES.with_columns(seed=1), 'seed+charge_state+temperature')
+    assert names == ['1+0+300.0', '1+0+330.0', '1+1+330.0', '1+1+360.0', '1+2+300.0']
+
+
+def test_column_with_a_plus_in_its_name_is_one_column():
+    frames = FRAMES.with_columns(**{'charge_state+temperature': np.arange(6) // 3})
+    assert strata_of(frames, 'charge_state+temperature')[0] == ['0', '1']
+
+
+def test_bins_of_joined_columns_cut_those_of_many_values_alone():
+    """Three temperatures and two words stay, six heights become three bins."""
+    frames = FRAMES.with_columns(height=np.array([0.0, 1.0, 2.5, 4.0, 5.0, 6.0]))
+    names, owners = strata_of(frames, 'temperature+height', n_bins=3)
+    assert names == ['300.0+0 to 2', '300.0+2 to 4', '300.0+4 to 6', '330.0+0 to 2', '330.0+4 to 6', '360.0+4 to 6']
+    assert owners.tolist() == [0, 3, 1, 4, 5, 2]
+
+
+@pytest.mark.parametrize(
+    ('column', 'n_bins', 'message'),
+    [
+        (
+            'temperature+defects',
+            None,
+            "unknown column 'defects': did you mean 'defect'? Known: charge_state, composition, defect, n_atoms, "
+            'temperature.',
+        ),
+        ('temperature+temperature', None, "strata by 'temperature+temperature' name a column twice; name each once"),
+        (
+            'defect+composition',
+            2,
+            "no column of 'defect+composition' holds numbers, so there are no bins; leave n_bins out",
+        ),
+        ('temperature+defect', 0, 'n_bins is 0, it must be positive'),
+    ],
+)
+def test_impossible_joined_strata_are_refused(column, n_bins, message):
+    with pytest.raises(ValueError, match=f'^{re.escape(message)}$'):
+        strata_of(FRAMES.with_columns(defect='none'), column, n_bins)
+
+
+@pytest.mark.parametrize(
+    ('total', 'shares', 'quotas'),
+    [
+        (10, {'a': 0.5, 'b': 0.5}, [5, 5, 0]),
+        (10, {'c': 1.0}, [0, 0, 10]),
+        # 0.7, 0.2 and 0.1 of 15 are 10.5, 3 and 1.5: equal remainders, the larger stratum goes first.
+        (15, {'a': 0.7, 'b': 0.2, 'c': 0.1}, [10, 3, 2]),
+        (9, {'a': 0.333, 'b': 0.333, 'c': 0.333}, [3, 3, 3]),
+        # 0.1 as a binary fraction is a bit more than a tenth.
+        (10, {'a': 0.1, 'b': 0.2, 'c': 0.7}, [1, 2, 7]),
+    ],
+)
+def test_quotas_by_name(total, shares, quotas):
+    assert allocate_named(['a', 'b', 'c'], [20, 30, 40], total, shares).tolist() == quotas
+
+
+@given(st.lists(st.integers(0, 1000), min_size=2, max_size=6).filter(any), st.integers(0, 10**6))
+def test_quotas_by_name_add_up_and_never_leave_their_exact_share_by_one(weights, total):
+    names = [str(number) for number in range(len(weights))]
+    shares = {name: weight / sum(weights) for name, weight in zip(names, weights)}
+    quotas = allocate_named(names, np.ones(len(weights)), total, shares)
+    assert quotas.sum() == total
+    # A share as a float misses the exact one by 1e-16, its quota by 1e-10 frames.
+    assert all(abs(int(quota) - total * weight / sum(weights)) < 1 + 1e-9 for quota, weight in zip(quotas, weights))
+
+
+@pytest.mark.parametrize(
+    ('shares', 'message'),
+    [
+        ({'a': 0.5, 'non': 0.5}, "unknown stratum 'non': did you mean 'none'? Known: a, none."),
+        ({'a': 1.5, 'none': -0.5}, "the share of 'none' is -0.5, it must be a number that is not negative"),
+        ({'a': 'half'}, "the share of 'a' is 'half', it must be a number that is not negative"),
+        ({'a': 0.5, 'none': 0.05}, 'the shares of a, none add up to 0.55, they must add up to 1'),
+        ({}, 'the shares of no strata add up to 0, they must add up to 1'),
+    ],
+)
+def test_impossible_shares_by_name_are_refused(shares, message):
+    with pytest.raises(StrataError, match=f'^{re.escape(message)}$'):
+        allocate_named(['a', 'none'], [5, 5], 2, shares)

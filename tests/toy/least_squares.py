@@ -96,6 +96,7 @@ class LeastSquares(Architecture):
             'seed': job.seed,
             'precision': job.precision.value,
             'is_restart': job.is_restart,
+            **({} if job.parent is None else {'parent': job.parent.path}),
         }
         files = {PROGRAM: SOURCE.read_bytes(), INPUT: (json.dumps(settings, indent=2, sort_keys=True) + '\n').encode()}
         for name, frames in (('training', job.training_set), ('validation', job.validation_set)):

@@ -9,6 +9,7 @@ coefficients for each pair of elements ``ab``, and a fixed repulsion that keeps 
 
 from __future__ import annotations
 
+import ast
 import itertools
 import json
 import sys
@@ -149,6 +150,16 @@ class LinearProblem:
         return float(np.maximum(energy + self.energy_square, 0)), float(np.maximum(force + self.force_square, 0))
 
 
+def parent_coefficients(path: Path, settings: dict[str, Any]) -> np.ndarray:
+    """Return the coefficients of an exported model of the same shape."""
+    (line,) = [line for line in path.read_text(encoding='utf-8').splitlines() if line.startswith('MODEL = ')]
+    model = ast.literal_eval(line.removeprefix('MODEL = '))
+    shape = ('elements', 'cutoff_radius', 'n_radial_functions')
+    if any(model[name] != settings[name] for name in shape):
+        raise SystemExit(f'the parent has {[model[name] for name in shape]}')
+    return np.array(model['coefficients'])
+
+
 def train(settings: dict[str, Any]) -> None:
     """Do damped updates ``c += rate A⁻¹ (b - A c)`` until the target: they converge for rates below 2."""
     features = Features(settings['elements'], settings['cutoff_radius'], settings['n_radial_functions'])
@@ -159,6 +170,8 @@ def train(settings: dict[str, Any]) -> None:
     training, validation = sets
     updates = 0
     coefficients = 1e-2 * np.random.default_rng(settings['seed']).normal(size=features.n_coefficients)
+    if 'parent' in settings:
+        coefficients = parent_coefficients(Path(settings['parent']), settings)
     if settings['is_restart']:
         with np.load(CHECKPOINT) as stored:
             updates, coefficients = int(stored['updates']), stored['coefficients']

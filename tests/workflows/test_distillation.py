@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from aiida.engine import run_get_node
@@ -14,9 +12,11 @@ from computer_cases import local_computer
 from toy.training_cases import training_case
 
 from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
+from aiida_edl.calculations.replay_checks import ReplayKind, replay_kind
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
-from aiida_edl.provenance.potential_import import import_potential, path_in_package, read_description
+from aiida_edl.provenance.foundation_import import add_foundation_model
+from aiida_edl.provenance.foundation_registry import find_model
 from aiida_edl.science.frames import Frame, FrameSet
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
 from aiida_edl.workflows.labelling import LabellingWorkChain
@@ -24,8 +24,6 @@ from aiida_edl.workflows.training import TrainingWorkChain
 
 pytestmark = pytest.mark.slow
 
-DESCRIPTION = Path(__file__).parents[2] / 'docs' / 'source' / 'howto' / '7net-0.yaml'
-SHIPPED_FILE = Path('pretrained_potentials/SevenNet_0__11Jul2024/checkpoint_sevennet_0.pth')
 ELEMENTS = ['H', 'O', 'Au']
 OPTIONS = {'environment_variables': {'OMP_NUM_THREADS': '1'}}
 PARTS = {'training': range(34), 'validation': range(34, 37), 'test': range(37, 40)}
@@ -103,8 +101,7 @@ def code_of(computer):
 
 @pytest.fixture(scope='module')
 def foundation(code_of) -> PotentialData:
-    python = training_case('sevennet').python
-    return import_potential(path_in_package(python, 'sevenn', SHIPPED_FILE), read_description(DESCRIPTION))
+    return add_foundation_model(find_model('7net-0'), python=training_case('sevennet').python).node
 
 
 @pytest.fixture(scope='module')
@@ -190,6 +187,19 @@ def test_teacher_is_an_ancestor_of_the_small_model(distilled, foundation):
     query = QueryBuilder().append(PotentialData, filters={'uuid': foundation.uuid}, tag='teacher')
     query.append(PotentialData, with_ancestors='teacher', filters={'uuid': distilled.outputs.potential.uuid})
     assert query.count() >= 1  # one for each way through the graph
+
+
+def test_foundation_model_is_the_one_of_the_registry_and_says_what_it_is(foundation, code_of):
+    again = add_foundation_model(find_model('7net-0'), python=training_case('sevennet').python)
+    assert (again.is_new, again.node.uuid, again.remarks) == (False, foundation.uuid, ())
+    values = foundation.base.attributes.all
+    assert (values['training_set'], values['licence']) == ('MPtrj', 'MIT')
+    assert values['sha256'] == '7052cb42b7b3be42b40b97fa0d21077a48c54b5548948fc4dcf346629f813c36'
+
+
+def test_labels_of_the_teacher_are_its_pseudo_labels(labelled, foundation):
+    """They may be replayed when it is fine-tuned, and those of another model may not."""
+    assert replay_kind(labelled, foundation) is ReplayKind.PSEUDO
 
 
 def test_labels_name_the_teacher_and_its_level_of_theory(labelled, foundation):

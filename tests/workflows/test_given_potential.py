@@ -20,7 +20,7 @@ from aiida_edl.workflows.assessment_checks import validate_given_assessment
 from aiida_edl.workflows.given_potential_assessment import GivenPotentialAssessmentWorkChain
 from aiida_edl.workflows.training import TrainingWorkChain
 
-DESCRIPTION = Path(__file__).parents[2] / 'docs' / 'source' / 'howto' / '7net-0.yaml'
+DESCRIPTION = Path(__file__).parents[2] / 'aiida_edl' / 'provenance' / 'foundation_models' / '7net-0.yaml'
 SHIPPED_FILE = Path('pretrained_potentials/SevenNet_0__11Jul2024/checkpoint_sevennet_0.pth')
 MD = {'steps': 4, 'sampling_interval': 2, 'temperature': 100.0, 'fixed_elements': ['Au'], 'time_step': 0.25}
 OPTIONS = {'environment_variables': {'OMP_NUM_THREADS': '1'}}

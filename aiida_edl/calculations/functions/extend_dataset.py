@@ -1,4 +1,4 @@
-"""Add the labels of one round of active learning to a data set, without touching the frames that test it."""
+"""Add the labels of one round of learning to a data set, without touching the frames that test it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def extend_dataset(
 ) -> dict[str, DatasetData | ArrayData]:
     """Append labelled frames to a data set and share them out to training and validation; the test stays as it is.
 
-    A new frame that comes too near to a test frame is kept in the data set, and used for nothing.
+    A new frame that comes too near to a test frame is kept in the data set, and used for nothing. If there is no
+    validation frame yet, one of the new frames is taken for it at least, unless it is the only one.
 
     :param dataset: the frames so far.
     :param split: indices ``training``, ``validation`` and ``test``.
@@ -53,7 +54,8 @@ def extend_dataset(
         distances = leak_report(joined, Split(training=parts['test'], validation=new[:0], test=new))
         nearest = distances.nearest_geometry_distances
         used = new[nearest >= values['minimum_test_distance']]
-        is_validation = _draw(len(used), values['validation_share'], values['seed'] + values['round'])
+        least = 0 if len(parts['validation']) else 1
+        is_validation = _draw(len(used), values['validation_share'], values['seed'] + values['round'], least)
         parts['training'] = np.concatenate([parts['training'], used[~is_validation]])
         parts['validation'] = np.concatenate([parts['validation'], used[is_validation]])
         node = _split_node(parts)
@@ -100,9 +102,9 @@ def _join(known: FrameSet, new: FrameSet) -> tuple[FrameSet, list[str]]:
     return FrameSet.concatenate(alike), sorted((present[0] ^ present[1]) | (columns[0] ^ columns[1]))
 
 
-def _draw(n_frames: int, share: float, seed: int) -> NDArray[np.bool_]:
+def _draw(n_frames: int, share: float, seed: int, least: int) -> NDArray[np.bool_]:
     """Return which frames are drawn for the validation; at least one is left for the training."""
-    n_drawn = min(round(share * n_frames), max(n_frames - 1, 0))
+    n_drawn = min(max(round(share * n_frames), least), max(n_frames - 1, 0))
     is_drawn = np.zeros(n_frames, dtype=bool)
     is_drawn[np.random.default_rng(seed).choice(n_frames, size=n_drawn, replace=False)] = True
     return is_drawn

@@ -1,4 +1,4 @@
-"""What all rounds of active learning did, and why it ended."""
+"""What all rounds of learning did, and why it ended."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from aiida_edl.calculations.link_labels import in_natural_order
 
 @calcfunction
 def learning_report(ending: Dict, **rounds: Dict) -> Dict:
-    """Join the rounds of active learning in their order, and say how it ended.
+    """Join the rounds of learning in their order, and say how it ended.
 
     :param ending: ``has_converged``, ``reason`` and ``failures``; copied.
-    :param rounds: results of ``learning_round``, by a label that holds the number of the round.
+    :param rounds: results of ``learning_round`` or ``fine_tuning_round``, by a label that holds the number of the
+        round.
     :return: ``rounds`` (a list of rows), ``ending``, and ``totals``: labelled and rejected frames and wall time by
         stage [s].
     """

@@ -51,6 +51,16 @@ def learning_round(
         row |= {name: found[name] for name in COUNTS}
         row['lowest_accurate_share'] = found['accurate_share']
         row |= {name: found[name] for name in ('by_charge_state', 'deviation_quantiles')}
+    return Dict(row | label_counts(rejected, extended))
+
+
+def label_counts(rejected: Dict | None, extended: ArrayData | None) -> dict[str, Any]:
+    """Return the columns of a row on the labels of the round.
+
+    :param rejected: labels that did not pass the gate; None without labels.
+    :param extended: split of the data set with the labels of this round; None without any.
+    """
+    row: dict[str, Any] = {}
     if rejected is not None:
         gate = rejected.get_dict()
         row |= {'n_labelled': gate['n_frames'] - gate['n_rejected'], 'n_rejected': gate['n_rejected']}
@@ -59,4 +69,4 @@ def learning_round(
         row |= {
             name: extended.base.attributes.get(name) for name in ('n_near_test', 'nearest_test_distance', 'dropped')
         }
-    return Dict(row)
+    return row

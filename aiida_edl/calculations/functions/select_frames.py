@@ -33,10 +33,10 @@ def select_frames(
 
     :param dataset: trajectory or data set.
     :param settings: fields of ``SelectionSettings``, of which ``n_frames``, ``method`` (``evenly_spaced``, ``random``,
-        ``farthest_point``, ``coverage`` or ``largest_deviation``) and ``seed`` are given, ``stratify_by`` a column and
-        ``lower`` and ``upper`` a window of deviations may be; or ``start`` and ``stop``, a slice. ``keep_labels`` keeps
-        the labels. ``deviation`` names the array of deviations. ``columns`` are scalars set on every frame, e.g. the
-        name of the trajectory as ``group``.
+        ``farthest_point``, ``coverage`` or ``largest_deviation``) and ``seed`` are given, ``stratify_by`` (a column, or
+        several joined by ``+``), ``shares`` of the strata, and ``lower`` and ``upper``, a window of deviations, may be;
+        or ``start`` and ``stop``, a slice. ``keep_labels`` keeps the labels. ``deviation`` names the array of
+        deviations. ``columns`` are scalars set on every frame, e.g. the name of the trajectory as ``group``.
     :param deviations: result of ``edl.committee_deviation``, or any array with one value per frame.
     :param descriptors: array ``descriptors`` with one row per frame, for farthest points and coverage; mean and spread
         of sorted distances to neighbours without it.

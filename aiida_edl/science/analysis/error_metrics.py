@@ -10,6 +10,18 @@ see the charge of the metal shifts the energies of whole charge states. Error ba
 resamples of a block bootstrap, because neighbouring frames of one trajectory are correlated: within each value of the
 column ``group`` (else within the whole set) successive frames form blocks of about the cube root of their number, the
 length of lowest mean square error (P. Hall, J. L. Horowitz and B.-Y. Jing, Biometrika 82, 561 (1995)).
+
+A model of another level of theory has another zero of energy. :class:`EnergyZero` says whether energies are compared as
+they are, or after an energy for each element, the same in all frames, is taken off the predictions:
+
+.. math::
+    \hat E_i \to \hat E_i - \sum_e N_{ie} s_e, \qquad
+    s = \arg\min \sum_i \Big(\frac{\hat E_i - E_i - \sum_e N_{ie} s_e}{N_i}\Big)^2
+
+What is left is how well energies of frames follow each other, as forces do. The fit takes as many degrees of freedom as
+the compositions have independent ones, r of n frames: the error is low by about r/(2n) of itself, and not defined for
+:math:`n \le r`. Error bars are taken at the fitted values. With charge states that are compositions the fit also takes
+up every error that is linear in the number of ions.
 """
 
 from __future__ import annotations
@@ -18,6 +30,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -26,6 +39,7 @@ from numpy.typing import NDArray
 
 from aiida_edl.science.analysis.atom_groups import Integers
 from aiida_edl.science.analysis.atom_regions import METAL, REGIONS, atom_regions
+from aiida_edl.science.atomic_energies import AtomicEnergyFit, atomic_energy_fit
 from aiida_edl.science.charge_state import charge_state
 from aiida_edl.science.frames import Floats, Frame, FrameSet
 
@@ -35,6 +49,15 @@ SMALL_GROUP = 8
 N_RESAMPLES = 500
 """Bootstrap resamples; the error bar itself is then good to 1/sqrt(2 · 500) = 3 %."""
 NO_VALUE = float('nan')
+
+
+class EnergyZero(str, Enum):
+    """To which zero predicted energies are referred before they are compared."""
+
+    AS_PREDICTED = 'as_predicted'
+    """That of the model: right if its labels and the reference are of one level of theory."""
+    FITTED_PER_ELEMENT = 'fitted_per_element'
+    """That of the reference, by an energy for each element fitted to the differences."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +106,8 @@ class ErrorMetrics:
     """Blocks of the bootstrap; with one alone the errors are NaN."""
     failed_frames: tuple[int, ...]
     """Frames without a finite prediction, which were left out; positions in the reference."""
+    energy_shifts: AtomicEnergyFit | None = None
+    """What was taken off the predicted energies for each atom [eV]; None if they were compared as they are."""
 
     def row(self, scope: str = 'all', name: str = 'all', charge_state: str = 'all') -> ErrorRow:
         """Return the row of one scope.
@@ -110,7 +135,18 @@ class ErrorMetrics:
         summary = {name: total[name] for name in (*keep, *forces)} | {f'mobile_{name}': mobile[name] for name in forces}
         finite = {name: None if np.isnan(value) else value for name, value in summary.items()}
         counts = {'n_frames': self.n_frames, 'n_blocks': self.n_blocks, 'failed_frames': list(self.failed_frames)}
-        return finite | counts
+        return finite | counts | self._shifts()
+
+    def _shifts(self) -> dict[str, Any]:
+        """Return what was taken off the energies as JSON types; empty if they were compared as they are."""
+        if self.energy_shifts is None:
+            return {}
+        return {
+            'energy_zero': EnergyZero.FITTED_PER_ELEMENT.value,
+            'energy_shifts_ev': dict(self.energy_shifts.energies),
+            'n_fitted_energies': self.energy_shifts.rank,
+            'undetermined_energy_shifts': list(self.energy_shifts.undetermined),
+        }
 
 
 @dataclass(frozen=True)
@@ -131,6 +167,7 @@ def error_metrics(
     *,
     first_layer_bound: float = 4.0,
     seed: int = 0,
+    energy_zero: EnergyZero = EnergyZero.AS_PREDICTED,
 ) -> ErrorMetrics:
     """Return the errors of predictions against reference labels, with error bars.
 
@@ -141,7 +178,9 @@ def error_metrics(
     :param forces: predicted forces [eV/Å], shape ``(n_atoms_total, 3)``.
     :param first_layer_bound: height of the oxygen at which the first water layer ends [Å].
     :param seed: seed of the bootstrap.
-    :raises ValueError: if the reference lacks labels, shapes differ, or every prediction failed.
+    :param energy_zero: whether energies are compared as they are, or after a fitted energy for each element is taken
+        off.
+    :raises ValueError: if the reference lacks labels, shapes differ, every prediction failed, or a fit leaves nothing.
     """
     if reference.energies is None or reference.forces is None:
         raise ValueError('errors need reference energies and forces, the given frames are not labelled')
@@ -156,11 +195,40 @@ def error_metrics(
         chosen = np.flatnonzero(good)
         atoms = np.repeat(good, np.diff(reference.offsets))
         reference, energies, forces = reference.select(chosen), energies[good], forces[atoms]
+    shifts = None
+    if energy_zero is EnergyZero.FITTED_PER_ELEMENT:
+        shifts = _fitted_shifts(reference, energies)
+        by_number = np.array([shifts.energies.get(symbol, 0.0) for symbol in chemical_symbols])
+        energies = energies - np.add.reduceat(by_number[reference.numbers], reference.offsets[:-1])
     labels = charge_labels(reference)
     scopes = _scopes(reference, labels, atom_regions(reference, first_layer_bound))
     draws = _draws(reference, np.random.default_rng(seed))
     rows = _rows(scopes, reference, energies, forces, draws)
-    return ErrorMetrics(rows, len(reference), draws.n_blocks, failed)
+    return ErrorMetrics(rows, len(reference), draws.n_blocks, failed, shifts)
+
+
+def _fitted_shifts(reference: FrameSet, energies: Floats) -> AtomicEnergyFit:
+    """Return the energy of each element by which predictions differ from the reference, least squares per atom.
+
+    :raises ValueError: if it leaves nothing to be compared.
+    """
+    assert reference.energies is not None  # checked by the caller
+    shifts = atomic_energy_fit(dataclasses.replace(reference, energies=energies - reference.energies), per_atom=True)
+    if len(reference) <= shifts.rank:
+        raise ValueError(nothing_left_message(len(reference), shifts.rank))
+    return shifts
+
+
+def nothing_left_message(n_frames: int, rank: int) -> str:
+    """Return one sentence on a fit of energies of elements that leaves no error.
+
+    :param n_frames: frames that are compared.
+    :param rank: independent compositions among them.
+    """
+    return (
+        f'{n_frames} frames of {rank} independent compositions are fitted exactly by energies of the elements, which '
+        f"leaves no error; give more than {rank} frames, or compare energies 'as_predicted'"
+    )
 
 
 def charge_labels(frames: Iterable[Frame]) -> list[str]:

@@ -21,7 +21,6 @@ import numpy as np
 
 from aiida_edl.science.analysis.dynamics_settings import DynamicsSettings
 from aiida_edl.science.analysis.layer_dynamics import LayerSums, layer_values
-from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.analysis.result_parts import StoredResult
 from aiida_edl.science.analysis.solvent_dipole import (
     DipoleSeries,
@@ -29,15 +28,11 @@ from aiida_edl.science.analysis.solvent_dipole import (
     fluctuation,
     vacuum_permittivity_ratio,
 )
-from aiida_edl.science.analysis.trajectory_parts import frame_interval, replica_ranges, trajectory_parts
+from aiida_edl.science.analysis.trajectory_parts import checked_interval, replica_ranges, trajectory_parts
 from aiida_edl.science.analysis.water_paths import water_paths
 from aiida_edl.science.frames import Floats, FrameSet
-from aiida_edl.science.uncertainty import MINIMUM_SAMPLES
 
 __all__ = ['DynamicsSettings', 'InterfaceDynamics', 'interface_dynamics']
-
-INTERVAL_TOLERANCE = 1e-3
-"""Relative deviation of the time between frames that is taken for rounding."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +141,7 @@ def interface_dynamics(frames: FrameSet, settings: DynamicsSettings | None = Non
     """
     settings = settings or DynamicsSettings()
     replicas = replica_ranges(frames, settings)
-    interval = _checked_interval(frames, replicas)
+    interval = checked_interval(frames, replicas)
     shortest = min(stop - start for start, stop in replicas)
     n_lags = shortest // 2 + 1
     if settings.maximum_lag_time:
@@ -182,27 +177,6 @@ def interface_dynamics(frames: FrameSet, settings: DynamicsSettings | None = Non
         frame_interval=interval,
         settings=settings,
     )
-
-
-def _checked_interval(frames: FrameSet, replicas: list[tuple[int, int]]) -> float:
-    """Return the time between frames [fs].
-
-    :raises NotAnalysableError: if it is not known or not the same throughout, or a replica is too short.
-    """
-    if (shortest := min(stop - start for start, stop in replicas)) < MINIMUM_SAMPLES:
-        raise NotAnalysableError(
-            f'a replica has {shortest} frames; correlation in time needs at least {MINIMUM_SAMPLES} in each'
-        )
-    interval = frame_interval(frames, replicas)
-    if np.isnan(interval):
-        raise NotAnalysableError("the frames carry no column 'time' [fs], without which they have no dynamics")
-    times = np.asarray(frames.columns['time'], dtype=np.float64)
-    steps = np.concatenate([np.diff(times[start:stop]) for start, stop in replicas])
-    if interval <= 0.0 or np.any(np.abs(steps - interval) > INTERVAL_TOLERANCE * interval):
-        raise NotAnalysableError(
-            f'the time between frames varies from {steps.min():g} to {steps.max():g} fs; give frames at equal intervals'
-        )
-    return interval
 
 
 def _joined(items: list[DipoleSeries]) -> DipoleSeries:

@@ -17,13 +17,12 @@ from aiida_edl.science.analysis.surface_planes import Surface, surfaces_of_frame
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.uncertainty import MINIMUM_SAMPLES
 
+INTERVAL_TOLERANCE = 1e-3
+"""Relative deviation of the time between frames that is taken for rounding."""
 
-class PartSettings(Protocol):
-    """What the settings of an analysis say about the frames and surfaces that are taken."""
 
-    @property
-    def surfaces(self) -> str:
-        """``'average'``, ``'lower'`` or ``'upper'``."""
+class ReplicaSettings(Protocol):
+    """What the settings of an analysis say about the frames that are taken."""
 
     @property
     def equilibration_frames(self) -> int:
@@ -32,6 +31,14 @@ class PartSettings(Protocol):
     @property
     def replica_column(self) -> str:
         """Column that tells replicas apart."""
+
+
+class PartSettings(ReplicaSettings, Protocol):
+    """What the settings of an analysis say about the frames and surfaces that are taken."""
+
+    @property
+    def surfaces(self) -> str:
+        """``'average'``, ``'lower'`` or ``'upper'``."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ class AnalysedTrajectory:
         return frame_interval(self.frames, self.replicas)
 
 
-def replica_ranges(frames: FrameSet, settings: PartSettings) -> list[tuple[int, int]]:
+def replica_ranges(frames: FrameSet, settings: ReplicaSettings) -> list[tuple[int, int]]:
     """Return the range ``(start, stop)`` of each replica, without its equilibration.
 
     :param frames: the trajectory.
@@ -155,6 +162,29 @@ def frame_interval(frames: FrameSet, replicas: list[tuple[int, int]]) -> float:
     if 'time' not in frames.columns or len(frames) == 1:
         return float('nan')
     return float(np.median(np.concatenate([np.diff(frames.columns['time'][start:stop]) for start, stop in replicas])))
+
+
+def checked_interval(frames: FrameSet, replicas: list[tuple[int, int]]) -> float:
+    """Return the time between frames [fs], the same throughout.
+
+    :param frames: the trajectory.
+    :param replicas: result of :func:`replica_ranges`.
+    :raises NotAnalysableError: if it is not known or not the same throughout, or a replica is too short.
+    """
+    if (shortest := min(stop - start for start, stop in replicas)) < MINIMUM_SAMPLES:
+        raise NotAnalysableError(
+            f'a replica has {shortest} frames; correlation in time needs at least {MINIMUM_SAMPLES} in each'
+        )
+    interval = frame_interval(frames, replicas)
+    if np.isnan(interval):
+        raise NotAnalysableError("the frames carry no column 'time' [fs], without which they have no dynamics")
+    times = np.asarray(frames.columns['time'], dtype=np.float64)
+    steps = np.concatenate([np.diff(times[start:stop]) for start, stop in replicas])
+    if interval <= 0.0 or np.any(np.abs(steps - interval) > INTERVAL_TOLERANCE * interval):
+        raise NotAnalysableError(
+            f'the time between frames varies from {steps.min():g} to {steps.max():g} fs; give frames at equal intervals'
+        )
+    return interval
 
 
 def trajectory_parts(

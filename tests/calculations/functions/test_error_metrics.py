@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from aiida.orm import ArrayData
+from aiida.orm import ArrayData, Dict
 
 from aiida_edl.calculations.functions.error_metrics import error_metrics
 from aiida_edl.data.dataset import DatasetData
@@ -59,3 +59,11 @@ def test_predictions_for_another_data_set_are_refused(dataset):
     )
     with pytest.raises(ValueError, match=message):
         error_metrics(dataset, node)
+
+
+def test_energies_of_another_zero_are_compared_after_a_fit(dataset):
+    node = predictions(dataset, [3, 1, 0], energy_shift=400.0)
+    result = error_metrics(dataset, node, Dict({'energy_zero': 'fitted_per_element'})).get_dict()
+    assert result['summary']['energy_rmse_ev_per_atom'] == pytest.approx(0.0, abs=1e-12)
+    assert sum(result['summary']['energy_shifts_ev'][symbol] for symbol in ('Au', 'O', 'H', 'H')) == pytest.approx(400)
+    assert result['summary']['force_rmse_ev_per_angstrom'] == 0.0

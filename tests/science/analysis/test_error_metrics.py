@@ -8,8 +8,9 @@ import json
 import numpy as np
 import pytest
 
-from aiida_edl.science.analysis.error_metrics import error_metrics, frame_blocks
-from aiida_edl.science.frames import FrameSet
+from aiida_edl.science.analysis.error_metrics import EnergyZero, error_metrics, frame_blocks
+from aiida_edl.science.analysis.error_settings import ErrorSettings, ErrorSettingsError
+from aiida_edl.science.frames import Frame, FrameSet
 
 from . import synthetic
 
@@ -214,3 +215,123 @@ def test_table_and_summary_are_json():
     assert json.loads(json.dumps(metrics.summary(), allow_nan=False))['mobile_force_rmse_ev_per_angstrom'] == (
         pytest.approx(0.1, rel=1e-12)
     )
+
+
+def salt(counts: list[tuple[int, int]], seed: int = 1) -> FrameSet:
+    """Return labelled boxes of lithium and fluorine atoms, as many of each as is told."""
+    random = np.random.default_rng(seed)
+    return FrameSet.from_frames(
+        [
+            Frame(
+                numbers=np.array([3] * n_lithium + [9] * n_fluorine, dtype=np.uint8),
+                positions=random.uniform(0, 8, (n_lithium + n_fluorine, 3)),
+                cell=np.eye(3) * 8.0,
+                pbc=np.ones(3, dtype=bool),
+                energy=float(random.normal()),
+                forces=random.normal(size=(n_lithium + n_fluorine, 3)),
+            )
+            for n_lithium, n_fluorine in counts
+        ]
+    )
+
+
+def shifted(frames: FrameSet, lithium: float, fluorine: float) -> np.ndarray:
+    """Return the energies of the frames in another zero [eV]."""
+    counts = np.add.reduceat(np.stack([frames.numbers == 3, frames.numbers == 9], axis=1), frames.offsets[:-1])
+    return frames.energies + counts @ [lithium, fluorine]
+
+
+COMPOSITIONS = [(4, 4), (5, 4), (4, 5), (8, 8), (9, 8), (3, 4)]
+
+
+def fitted(frames: FrameSet, energies: np.ndarray, **changes):
+    return error_metrics(frames, energies, frames.forces, energy_zero=EnergyZero.FITTED_PER_ELEMENT, **changes)
+
+
+def test_another_zero_of_energy_is_no_error_after_a_fit_and_is_given():
+    frames = salt(COMPOSITIONS)
+    energies = shifted(frames, 191.5, -660.25)
+    metrics = fitted(frames, energies)
+    assert metrics.row().energy_rmse_ev_per_atom == pytest.approx(0.0, abs=1e-10)
+    summary = metrics.summary()
+    assert summary['energy_shifts_ev'] == {'Li': pytest.approx(191.5), 'F': pytest.approx(-660.25)}
+    assert (summary['energy_zero'], summary['n_fitted_energies']) == ('fitted_per_element', 2)
+    assert summary['undetermined_energy_shifts'] == []
+    assert error_metrics(frames, energies, frames.forces).row().energy_rmse_ev_per_atom > 100.0
+
+
+def test_one_composition_leaves_the_scatter_about_the_mean_difference():
+    """Its only degree of freedom is the mean: the error is the standard deviation of the differences per atom."""
+    frames = salt([(4, 4)] * 5)
+    differences = np.array([0.8, 0.0, -0.8, 1.6, -1.6])
+    metrics = fitted(frames, shifted(frames, 10.0, -3.0) + differences)
+    assert metrics.row().energy_rmse_ev_per_atom == pytest.approx(np.std(differences) / 8, rel=1e-9)
+    assert metrics.row().energy_mae_ev_per_atom == pytest.approx(0.12, rel=1e-9)
+    assert metrics.row().energy_signed_error_ev_per_atom == pytest.approx(0.0, abs=1e-12)
+    assert (metrics.summary()['n_fitted_energies'], metrics.summary()['undetermined_energy_shifts']) == (1, ['Li', 'F'])
+
+
+def test_errors_after_a_fit_do_not_depend_on_the_zero_of_the_model():
+    frames = salt(COMPOSITIONS)
+    noise = np.random.default_rng(3).normal(size=len(frames))
+    first, second = (fitted(frames, shifted(frames, *zero) + noise) for zero in ((0.0, 0.0), (-7.0, 300.0)))
+    assert second.row().energy_rmse_ev_per_atom == pytest.approx(first.row().energy_rmse_ev_per_atom, rel=1e-8)
+    assert second.row().energy_rmse_error_ev_per_atom == pytest.approx(
+        first.row().energy_rmse_error_ev_per_atom, rel=1e-8
+    )
+
+
+def test_no_other_energies_of_elements_give_a_smaller_error_per_atom():
+    frames = salt(COMPOSITIONS)
+    energies = shifted(frames, 2.0, -1.0) + np.random.default_rng(3).normal(size=len(frames))
+    metrics = fitted(frames, energies)
+    best, (lithium, fluorine) = metrics.row().energy_rmse_ev_per_atom, metrics.energy_shifts.energies.values()
+    for step in ((1e-3, 0.0), (-1e-3, 0.0), (0.0, 1e-3), (0.0, -1e-3), (1e-3, -1e-3), (-1e-3, 1e-3)):
+        moved = shifted(dataclasses.replace(frames, energies=energies), -lithium - step[0], -fluorine - step[1])
+        assert error_metrics(frames, moved, frames.forces).row().energy_rmse_ev_per_atom > best
+
+
+def test_forces_and_frames_that_failed_are_untouched_by_a_fit():
+    frames = salt(COMPOSITIONS)
+    energies = shifted(frames, 191.5, -660.25)
+    energies[2] = np.nan
+    metrics = fitted(frames, energies)
+    assert (metrics.failed_frames, metrics.n_frames) == ((2,), 5)
+    assert metrics.row().energy_rmse_ev_per_atom == pytest.approx(0.0, abs=1e-10)
+    assert metrics.row().force_rmse_ev_per_angstrom == 0.0
+
+
+def test_fit_that_leaves_nothing_is_refused():
+    frames = salt([(4, 4), (5, 4)])
+    message = (
+        '^2 frames of 2 independent compositions are fitted exactly by energies of the elements, which leaves no '
+        "error; give more than 2 frames, or compare energies 'as_predicted'$"
+    )
+    with pytest.raises(ValueError, match=message):
+        fitted(frames, frames.energies)
+
+
+def test_summary_without_a_fit_says_nothing_of_one():
+    reference = labelled(6)
+    summary = error_metrics(reference, reference.energies, reference.forces).summary()
+    assert not [key for key in summary if 'shift' in key or 'zero' in key]
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        (
+            {'energy_zer': 'x'},
+            "unknown setting of errors 'energy_zer': did you mean 'energy_zero'? Known: energy_zero.",
+        ),
+        (
+            {'energy_zero': 'fitted'},
+            "unknown energy_zero of errors 'fitted': did you mean 'fitted_per_element'? Known: as_predicted, "
+            'fitted_per_element.',
+        ),
+    ],
+)
+def test_wrong_setting_is_refused(values, message):
+    with pytest.raises(ErrorSettingsError) as caught:
+        ErrorSettings.from_dict(values)
+    assert str(caught.value) == message

@@ -1,0 +1,115 @@
+"""All models of a fine-tuning study beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.engine import calcfunction
+from aiida.orm import Dict
+
+from aiida_edl.science.analysis.activation_energy_sheet import activation_energy_sheet
+from aiida_edl.science.analysis.error_metrics import EnergyZero
+from aiida_edl.science.analysis.fine_tuning_table import curve_table, learning_curves
+
+OF_ERRORS: Mapping[str, str] = {
+    'force_rmse_ev_per_angstrom': 'force_rmse_ev_per_angstrom',
+    'force_rmse_error_ev_per_angstrom': 'force_rmse_error_ev_per_angstrom',
+    'energy_rmse_ev_per_atom': 'energy_rmse_ev_per_atom',
+    'energy_rmse_error_ev_per_atom': 'energy_rmse_error_ev_per_atom',
+}
+"""Columns by key of the summary of ``edl.error_metrics``."""
+OF_ARRHENIUS: Mapping[str, str] = {
+    'activation_energy': 'activation_energy_ev',
+    'activation_energy_error': 'activation_energy_error_ev',
+    'activation_energy_low': 'activation_energy_low_ev',
+    'activation_energy_high': 'activation_energy_high_ev',
+    'prefactor': 'prefactor_angstrom2_per_fs',
+}
+"""Columns by attribute of a result of ``edl.arrhenius``."""
+PARTS: Mapping[str, str] = {'errors': 'test', 'holdout_errors': 'holdout'}
+"""Prefix of the columns by kind of error."""
+
+
+@calcfunction
+def fine_tuning_comparison(facts: Dict, **results: Dict) -> Dict:
+    """Draw up the models of a study: a row for each model and system, learning curves with errors, diffusion, cost.
+
+    :param facts: ``models`` (what each is and what its training cost), ``systems``, and ``names``: what each result is,
+        by its link label, as ``errors.<model>``, ``holdout_errors.<model>`` or ``<system>.<model>`` for the report of
+        its runs.
+    :param results: results of ``edl.error_metrics`` and ``edl.diffusion_report``.
+    :return: ``models``, rows with units in the names of the columns; ``learning_curves``, rows with the mean of a
+        quantity over seeds, its error, and how many models have none; ``diffusion``, rows by temperature; ``sheet``,
+        activation energies beside published ones.
+    """
+    values = facts.get_dict()
+    by_name = {values['names'][label]: node.get_dict() for label, node in results.items()}
+    rows, diffusion = [], []
+    for model, known in sorted(values['models'].items()):
+        about = {'model': model, **{name: value for name, value in known.items() if name != 'costs'}}
+        errors: dict[str, Any] = {}
+        for kind, prefix in PARTS.items():
+            summary = by_name.get(f'{kind}.{model}', {}).get('summary', {})
+            errors |= {f'{prefix}_{column}': summary.get(key) for key, column in OF_ERRORS.items()}
+            zero = summary.get('energy_zero', EnergyZero.AS_PREDICTED.value) if summary else None
+            errors[f'{prefix}_energy_zero'] = zero
+        for system in values['systems']:
+            report = by_name.get(f'{system}.{model}')
+            found = (report or {}).get('arrhenius', {})
+            costs = (report or {}).get('costs', {})
+            rows.append(
+                {
+                    **about,
+                    'system': system,
+                    **errors,
+                    **{column: found.get(key) for key, column in OF_ARRHENIUS.items()},
+                    **_by_temperature((report or {}).get('temperatures', [])),
+                    'n_excluded_runs': None if report is None else len(report['excluded']),
+                    'labelled_frames': _labelled(known),
+                    'training_core_hours': _hours(known['costs'], 'training'),
+                    'labelling_core_hours': _hours(known['costs'], 'labelling'),
+                    'exploration_core_hours': _hours(known['costs'], 'dynamics'),
+                    'dynamics_core_hours': _hours(costs, 'dynamics'),
+                    'dynamics_gpu_hours': _hours(costs, 'dynamics', 'gpu_hours'),
+                }
+            )
+            diffusion += [{**about, 'system': system, **row} for row in (report or {}).get('temperatures', [])]
+    points = learning_curves(rows)
+    return Dict(
+        {
+            'models': _alike(rows),
+            'learning_curves': curve_table(points),
+            'diffusion': _alike(diffusion),
+            'sheet': activation_energy_sheet(points),
+        }
+    )
+
+
+def _by_temperature(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return coefficient and share of knock-offs at each temperature, with their errors, as columns of a model."""
+    found: dict[str, Any] = {}
+    for row in rows:
+        at = f'at_{row["temperature_kelvin"]:g}_kelvin'.replace('.', '_')
+        for name, unit in (('tracer_diffusion', '_angstrom2_per_fs'), ('knock_off_share', '')):
+            found[f'{name}_{at}{unit}'] = row.get(f'{name}{unit}')
+            found[f'{name}_{at}{unit}_error'] = row.get(f'{name}_error{unit}')
+    return found
+
+
+def _alike(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows that all have the same columns; what a row has not is None."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    return [{column: row.get(column) for column in columns} for row in rows]
+
+
+def _labelled(model: Mapping[str, Any]) -> int:
+    """Return how many labels a model has cost: those that its loop made, else those that it was given."""
+    made = model['costs'].get('labelling', {}).get('frames')
+    return int(model['n_frames'] if made is None else made)
+
+
+def _hours(costs: Mapping[str, Mapping[str, float]], stage: str, kind: str = 'core_hours') -> float | None:
+    """Return the hours of a stage, None if nothing of it was run."""
+    row = costs.get(stage)
+    return None if row is None else row[kind]

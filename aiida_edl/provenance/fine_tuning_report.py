@@ -1,0 +1,170 @@
+"""Report of a fine-tuning study: a text, its figures, and the tables behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from aiida.orm import ProcessNode
+
+from aiida_edl.provenance.figure_style import render
+from aiida_edl.provenance.figures_fine_tuning import FIGURES
+from aiida_edl.provenance.markdown import to_markdown
+from aiida_edl.provenance.table_text import to_csv
+
+COMPARISON = 'comparison'
+"""Output of the study with all of its tables."""
+TABLES = ('models', 'learning_curves', 'diffusion', 'sheet')
+"""Tables of a comparison."""
+TEXT = 'report.md'
+SHOWN: Mapping[str, tuple[str, ...]] = {
+    'learning_curves': (
+        'family',
+        'system',
+        'n_frames',
+        'n_replay',
+        'quantity',
+        'mean',
+        'error',
+        'degrees_of_freedom',
+        'n_models',
+        'n_without',
+    ),
+    'sheet': (
+        'published_model',
+        'published_ev',
+        'family',
+        'start',
+        'architecture',
+        'n_frames',
+        'system',
+        'ours_ev',
+        'ours_error_ev',
+        'half_width_ev',
+        'margin_ev',
+        'verdict',
+    ),
+    'diffusion': (
+        'model',
+        'system',
+        'temperature_kelvin',
+        'n_runs',
+        'n_excluded',
+        'tracer_diffusion_angstrom2_per_fs',
+        'tracer_diffusion_error_angstrom2_per_fs',
+        'effective_hops',
+        'knock_off_share',
+        'knock_off_share_error',
+    ),
+}
+"""Columns of the tables that stand in the text."""
+CAVEAT = (
+    'Of the published study neither temperatures nor cell, defect, ensemble or length are known, nor errors; ours are '
+    'in the settings. A verdict is a test of equivalence with the margin of the table, not a reproduction: the '
+    "interval of Student's t at 95 % (half_width_ev on each side) lies within the margin or outside. An error without "
+    'degrees of freedom, that of one model alone or of stated errors, counts as well known, and holds no scatter over '
+    'seeds.'
+)
+
+OPEN_POINTS = (
+    'Points whose error is not known are hollow, and lines of models that learnt no frame are then dotted; full points '
+    'have error bars, dashed lines a band. Against the cost of the training each point is one model, without an error '
+    'bar.'
+)
+
+
+class FineTuningReportError(ValueError):
+    """A process of which no report can be written."""
+
+
+@dataclass(frozen=True)
+class FineTuningReport:
+    """What was written."""
+
+    text: Path
+    figures: tuple[Path, ...]
+    tables: tuple[Path, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The result in one sentence."""
+        return f'{self.text}: report with {len(self.figures) // 2} figures and {len(self.tables)} tables'
+
+
+def comparison_of(study: ProcessNode) -> dict[str, Any]:
+    """Return the comparison of a study.
+
+    :param study: the process.
+    :raises FineTuningReportError: if it has none.
+    """
+    if COMPARISON not in study.outputs or 'learning_curves' not in study.outputs[COMPARISON].get_dict():
+        raise FineTuningReportError(
+            f'{study.process_label}<{study.pk}> has no comparison of models; if it is a fine-tuning study, see '
+            f'aiida-edl query failures --study {study.pk}'
+        )
+    comparison: dict[str, Any] = study.outputs[COMPARISON].get_dict()
+    return comparison
+
+
+def write_fine_tuning_report(study: ProcessNode, folder: Path) -> FineTuningReport:
+    """Write text, figures and tables; existing files are replaced.
+
+    :param study: process node of the study.
+    :param folder: where the files go: ``report.md`` and ``figures/``.
+    :raises FineTuningReportError: if the process has no comparison.
+    """
+    comparison = comparison_of(study)
+    inside = folder / 'figures'
+    inside.mkdir(parents=True, exist_ok=True)
+    figures = []
+    for name, (draw, has_content, _, _) in FIGURES.items():
+        if has_content(comparison):
+            drawn = render(name, partial(draw, comparison))
+            figures += [inside / f'{name}.svg', inside / f'{name}.png']
+            figures[-2].write_text(drawn.standalone_svg, encoding='utf-8')
+            figures[-1].write_bytes(drawn.png)
+    tables = []
+    for name in TABLES:
+        if comparison[name]:
+            tables.append(inside / f'{name}.csv')
+            tables[-1].write_text(to_csv(comparison[name]), encoding='utf-8')
+    text = folder / TEXT
+    text.write_text(_text(study, comparison, [path.stem for path in figures[::2]]), encoding='utf-8')
+    return FineTuningReport(text, tuple(figures), tuple(tables))
+
+
+def _text(study: ProcessNode, comparison: Mapping[str, Any], figures: Sequence[str]) -> str:
+    """Return the report as Markdown."""
+    lines = [f'# {study.label or study.process_label}', '', f'Process `{study.uuid}`.', '']
+    if study.exit_message:
+        lines += [f'It ended with exit status {study.exit_status}: {study.exit_message}', '']
+    if figures:
+        lines += [OPEN_POINTS, '']
+    for name in figures:
+        title = FIGURES[name][3]
+        table = f'figures/{FIGURES[name][2]}.csv'
+        lines += [f'## {title}', '', f'![{title}](figures/{name}.svg)', '', f'Numbers: [{table}]({table}).', '']
+    lines += ['## Beside published activation energies', '', CAVEAT, '', _table(comparison, 'sheet')]
+    lines += ['## Learning curves', '', _table(comparison, 'learning_curves')]
+    lines += ['## Diffusion', '', _table(comparison, 'diffusion')]
+    if excluded := _excluded(comparison):
+        lines += ['## Runs and coefficients that do not count', '', *excluded, '']
+    return '\n'.join(lines)
+
+
+def _table(comparison: Mapping[str, Any], name: str) -> str:
+    """Return the columns of a table that stand in the text."""
+    return to_markdown([{column: row.get(column) for column in SHOWN[name]} for row in comparison[name]])
+
+
+def _excluded(comparison: Mapping[str, Any]) -> list[str]:
+    """Return a line for each temperature of a model at which there is no coefficient, with the reasons."""
+    return [
+        f'- {row["model"]} on {row["system"]} at {row["temperature_kelvin"]:g} K: '
+        f'{" ".join(row.get("reasons") or row.get("exclusions") or ["there is no coefficient"])}'
+        for row in comparison['diffusion']
+        if row.get('tracer_diffusion_angstrom2_per_fs') is None
+    ]

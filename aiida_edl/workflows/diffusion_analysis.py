@@ -1,0 +1,137 @@
+"""From the runs of a diffusion assessment to coefficients, jumps and an activation energy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiida.orm import Dict, Node
+
+from aiida_edl.calculations.functions.arrhenius import arrhenius
+from aiida_edl.calculations.functions.diffusion_report import diffusion_report
+from aiida_edl.calculations.functions.join_datasets import join_datasets
+from aiida_edl.md_engines.base import MDSettings
+from aiida_edl.workflows.cost_ledger import costs_of
+from aiida_edl.workflows.diffusion_runs import DiffusionRunsMixin
+from aiida_edl.workflows.diffusion_settings import temperature_label
+from aiida_edl.workflows.registered_analyses import analysis_function, inputs_taken
+
+VERDICTS: Mapping[str, str] = {'run_quality': 'is_physical', 'lattice_order': 'is_crystalline'}
+"""Analyses that judge one run, and the attribute that says whether it counts."""
+DIFFUSION, HOPPING = 'diffusion', 'hopping'
+
+
+def sentences(reasons: Any) -> list[str]:
+    """Return the reasons of a verdict as sentences.
+
+    >>> sentences([{'sentence': 'too hot'}, 'melted'])
+    ['too hot', 'melted']
+
+    :param reasons: sentences, or mappings that hold one.
+    """
+    return [str(reason['sentence'] if isinstance(reason, Mapping) else reason) for reason in reasons or []]
+
+
+class DiffusionAnalysisMixin(DiffusionRunsMixin):
+    """To be placed before :class:`~aiida.engine.WorkChain` in the bases of a work chain."""
+
+    report: Any
+    node: Any
+
+    def should_analyse(self) -> bool:
+        """Return whether a run has reached its target."""
+        return bool(self.ctx.get('run_outputs'))
+
+    def judge_runs(self) -> None:
+        """Exclude runs that left physics or melted, each with its reason."""
+        self.ctx.excluded, self.ctx.counting, self.ctx.verdicts = {}, {}, {}
+        asked = self.inputs.analyses
+        settings = MDSettings.from_dict(self.inputs.md_settings.get_dict())
+        for run in self._runs():
+            outputs = self.ctx.run_outputs.get(run.label)
+            if outputs is None:
+                continue
+            reasons: list[str] = []
+            for name, verdict in VERDICTS.items():
+                if name not in asked:
+                    continue
+                known = {'temperature': run.temperature, 'ensemble': settings.ensemble} if name == 'run_quality' else {}
+                result = self.try_call(
+                    analysis_function(name),
+                    f'{name} of run {run.label}',
+                    f'{name}_{run.label}',
+                    trajectory=outputs['trajectory'],
+                    settings=Dict({**known, **asked[name].get_dict()}),
+                    **{key: outputs[key] for key in inputs_taken(name) if key in outputs},
+                )
+                if result is None:
+                    reasons.append(f'{name} could not judge it')
+                    continue
+                self.out(f'analyses.{name}.{run.label}', result)
+                self.ctx.verdicts[f'{name}_{run.label}'] = result
+                if not result.base.attributes.get(verdict):
+                    reasons += sentences(result.base.attributes.get('reasons', []))
+            if reasons:
+                self.ctx.excluded[run.label] = reasons
+                self.note_failure(f'run {run.label} does not count ({"; ".join(reasons)})')
+            else:
+                self.ctx.counting.setdefault(temperature_label(run.temperature), []).append(run.label)
+
+    def analyse_temperatures(self) -> None:
+        """Analyse all runs at each temperature together."""
+        self.ctx.results = {}
+        for label, runs in sorted(self.ctx.counting.items()):
+            trajectories = {run: self.ctx.run_outputs[run]['trajectory'] for run in runs}
+            joined = next(iter(trajectories.values()))
+            if len(trajectories) > 1:
+                joined = self.try_call(join_datasets, f'runs at {label} together', f'join_runs_{label}', **trajectories)
+            if joined is None:
+                continue
+            for name, settings in sorted(self.inputs.analyses.items()):
+                if name in VERDICTS:
+                    continue
+                result = self.try_call(
+                    analysis_function(name),
+                    f'{name} at {label}',
+                    f'{name}_{label}',
+                    trajectory=joined,
+                    settings=settings,
+                )
+                if result is not None:
+                    self.ctx.results.setdefault(name, {})[label] = result
+                    self.out(f'analyses.{name}.{label}', result)
+
+    def fit_activation_energy(self) -> None:
+        """Fit the activation energy to the coefficients of all temperatures; report why there is none."""
+        found: dict[str, Node] = self.ctx.results.get(DIFFUSION, {})
+        self.ctx.arrhenius = None
+        if not found:
+            return
+        settings = Dict(self.inputs.arrhenius.get_dict() if 'arrhenius' in self.inputs else {})
+        self.ctx.arrhenius = self.try_call(arrhenius, 'activation energy', 'arrhenius', settings=settings, **found)
+        if self.ctx.arrhenius is None:
+            return
+        self.out('arrhenius', self.ctx.arrhenius)
+        if not self.ctx.arrhenius.base.attributes.get('is_determined'):
+            reasons = sentences(self.ctx.arrhenius.base.attributes.get('reasons'))
+            self.note_failure(f'activation energy ({"; ".join(reasons)})')
+
+    def draw_up(self) -> None:
+        """Draw up what was found at each temperature, which runs do not count and why, and what it cost."""
+        lost = {label: [reason] for label, reason in (self.ctx.get('lost_runs') or {}).items()}
+        facts = {
+            'settings': self.settings.to_dict(),
+            'runs': [{'label': run.label, 'temperature': run.temperature} for run in self._runs()],
+            'excluded': {**lost, **(self.ctx.get('excluded') or {})},
+            'costs': costs_of(self.node),
+        }
+        results = {
+            f'{name}_{label}': node
+            for name in (DIFFUSION, HOPPING)
+            for label, node in (self.ctx.get('results') or {}).get(name, {}).items()
+        }
+        results |= self.ctx.get('verdicts') or {}
+        if self.ctx.get('arrhenius') is not None:
+            results['arrhenius'] = self.ctx.arrhenius
+        report = self.call_once(diffusion_report, 'diffusion_report', facts=Dict(facts), **results)
+        self.out('report', report)

@@ -1,0 +1,137 @@
+"""The models of a fine-tuning study that find their own frames: one loop for each seed, a model from each round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from aiida.orm import Dict, Int, ProcessNode, Str
+from ase.data import atomic_numbers
+
+from aiida_edl.calculations.functions.begin_without_labels import begin_without_labels
+from aiida_edl.workflows.cost_ledger import costs_of
+from aiida_edl.workflows.fine_tuning_parts import SEEDED, FamilyPart, Strategy, StudyModel
+from aiida_edl.workflows.fine_tuning_settings import SELECTION_SEED_STRIDE
+from aiida_edl.workflows.fine_tuning_trainings import (
+    MD_SUFFIX,
+    FineTuningTrainingsMixin,
+    facts_of,
+    hyperparameters_of,
+    precision_of,
+)
+from aiida_edl.workflows.iterative_fine_tuning import IterativeFineTuningWorkChain
+from aiida_edl.workflows.labelling import LabellingWorkChain
+
+
+class FineTuningLoopsMixin(FineTuningTrainingsMixin):
+    """To be placed before :class:`~aiida.engine.WorkChain` in the bases of a study."""
+
+    exposed_inputs: Any
+
+    def _loops(self) -> Iterator[tuple[str, FamilyPart, int, str]]:
+        """Yield name and part of each family that finds its own frames, with each seed, and the label of its loop."""
+        for name, family in sorted(self.settings.families.items()):
+            if family.strategy == Strategy.OWN_FRAMES.value:
+                for seed in family.seeds:
+                    yield name, family, int(seed), f'rounds_{name}_seed_{seed:02d}'
+
+    def submit_loops(self) -> dict[str, ProcessNode]:
+        """Submit the loops that were not yet submitted; a loop that is refused is remembered."""
+        children = {}
+        for name, family, seed, label in self._loops():
+            inputs = self.try_build(self._loop_inputs, label, name, family, seed)
+            if inputs is None:
+                continue
+            child = self.try_submit(
+                IterativeFineTuningWorkChain,
+                label,
+                **inputs,
+                metadata={'call_link_label': label},
+            )
+            if child is not None:
+                children[label] = child
+        return children
+
+    def _loop_inputs(self, name: str, family: FamilyPart, seed: int) -> dict[str, Any]:
+        """Return the inputs of a loop: it begins with the test frames of the study alone."""
+        begin = self.call_once(
+            begin_without_labels, f'begin_{name}_{seed:02d}', dataset=self.inputs.dataset, split=self.inputs.split
+        )
+        parent, (code, options) = self._parent(family), self._code(name, family)
+        assert parent is not None  # checked before submission
+        md_code, md_options = self._code(name, family, MD_SUFFIX)
+        replay = self.ctx.replay.get(family.n_replay[0])
+        known = [begin['dataset'], *([] if replay is None else [replay])]
+        elements = sorted(
+            {symbol for node in known for symbol in node.elements}, key=lambda symbol: atomic_numbers[symbol]
+        )
+        rounds = {part: dict(values) for part, values in family.rounds.items() if part in SEEDED}
+        for part, names in SEEDED.items():
+            rounds.setdefault(part, {}).update(dict.fromkeys(names, seed * SELECTION_SEED_STRIDE))
+        rounds['exploration'].setdefault('temperatures', list(self.settings.runs.get('temperatures', ())))
+        # An exploration that goes astray shall be seen from its first step.
+        md = {**self.settings.md, 'equilibration_steps': 0, **family.exploration}
+        return {
+            'parent_potential': parent,
+            **begin,
+            'structures': dict(self.inputs.structures),
+            'settings': Dict({**family.rounds, **rounds}),
+            'atomic_energies': self._atomic_energies(elements, parent),
+            'max_iterations': Int(self.settings.max_iterations),
+            'training': {
+                'architecture': Str(parent.architecture),
+                'hyperparameters': Dict(hyperparameters_of(str(parent.architecture), family, parent)),
+                'seed': Int(seed),
+                'precision': precision_of(family, parent),
+                'gradient_updates': Int(family.gradient_updates),
+                'device': Str(family.device),
+                'fine_tuning': Dict(dict(family.fine_tuning)),
+                'code': code,
+                'metadata': {'options': options},
+                **({} if replay is None else {'replay_dataset': replay}),
+            },
+            'md': {
+                'engine': Str(family.engine or self.settings.engine),
+                'settings': Dict(md),
+                'device': Str(family.device),
+                'code': code if md_code is None else md_code,
+                'metadata': {'options': options if md_code is None else md_options},
+            },
+            'labelling': self.exposed_inputs(LabellingWorkChain, 'labelling'),
+        }
+
+    def collect_loops(self) -> list[StudyModel]:
+        """Take the potential of each round, with what it cost up to then; remember what failed."""
+        potentials, facts, models = dict(self.ctx.potentials), dict(self.ctx.facts), []
+        for name, family, seed, label in self._loops():
+            child = self.ctx.get(label)
+            if child is None:
+                continue
+            if not child.is_finished_ok:
+                self.note_failed_child(child, f'rounds of {name} with seed {seed}')
+            if 'potentials' not in child.outputs or 'report' not in child.outputs:
+                continue  # what a loop has found counts however it ended
+            rows = {f'round_{row["round"]:02d}': row for row in child.outputs.report['rounds']}
+            for round_label, potential in sorted(child.outputs.potentials.items()):
+                row = rows[round_label]
+                if not row['round']:
+                    continue  # the foundation model itself
+                model = StudyModel(
+                    name, row['n_training'] + row['n_validation'], family.n_replay[0], seed, row['round']
+                )
+                parts = [node for node, number in _calls_by_round(child) if number <= row['round']]
+                potentials[model.key] = potential
+                facts[model.key] = {**facts_of(model, family, self._architecture(family)), 'costs': costs_of(*parts)}
+                models.append(model)
+                self.out(f'potentials.{model.key}', potential)
+        self.ctx.potentials, self.ctx.facts = potentials, facts
+        return models
+
+
+def _calls_by_round(loop: ProcessNode) -> Iterator[tuple[ProcessNode, int]]:
+    """Yield what a loop called with the number of the round; what belongs to none is of the round 0."""
+    for entry in loop.base.links.get_outgoing().all():
+        if isinstance(entry.node, ProcessNode):
+            words = entry.link_label.split('_')
+            number = int(words[1]) if words[0] == 'round' and len(words) > 1 and words[1].isdecimal() else 0
+            yield entry.node, number

@@ -1,0 +1,125 @@
+"""Commands of fine-tuning studies: what is submitted, printed and refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+import yaml
+from aiida.common import LinkType
+from aiida.orm import Dict, InstalledCode, WorkChainNode
+from calculation_cases import dataset, potential, register_toy, split, stored_once
+from click.testing import CliRunner
+from diffusion_cases import DIFFUSION, MD, RECIPE, gas
+
+from aiida_edl.cli.main import main
+from aiida_edl.workflows import launch_fine_tuning
+
+SETTINGS = {
+    'families': {
+        'zero_shot': {'strategy': 'zero_shot', 'start': 'foundation'},
+        'own': {'strategy': 'own_frames', 'start': 'foundation', 'exploration': {'steps': 100}},
+    },
+    'runs': {'temperatures': [400.0], 'replicas': 1},
+    'md': dict(MD),
+    'analyses': {'diffusion': dict(DIFFUSION)},
+}
+
+
+@pytest.fixture
+def call(aiida_profile):
+    """Return a function that runs a command and checks its exit status."""
+
+    def run(*arguments, exit_code=0):
+        result = CliRunner().invoke(main, ['-p', aiida_profile.name, 'fine-tuning', *map(str, arguments)])
+        assert result.exit_code == exit_code, result.output
+        return result.output
+
+    return run
+
+
+@pytest.fixture
+def study_options(aiida_localhost, tmp_path, monkeypatch):
+    """Return the options of a study of the toy."""
+    register_toy(monkeypatch)
+    code = stored_once(
+        'code of studies', lambda: InstalledCode(aiida_localhost, sys.executable, label='fine-tuning-study-python')
+    )
+    frames = stored_once('frames of studies', lambda: dataset(gas(9, seed=1, spacing=3.2)))
+    start = stored_once('start of studies', lambda: dataset(gas(2, seed=2, spacing=3.2).without_labels()))
+    model = stored_once('foundation of studies', lambda: potential(('Na',), atomic_energies={'Na': 0.0}))
+    parts = stored_once('split of studies', lambda: split(training=[0, 1, 2, 3, 8], validation=[4], test=[5, 6, 7]))
+    overrides = tmp_path / 'overrides.yaml'
+    overrides.write_text(yaml.safe_dump(json.loads(json.dumps(SETTINGS))))
+    return {
+        '--dataset': frames.pk,
+        '--split': parts.pk,
+        '--structure': f'gas={start.pk}',
+        '--foundation': f'foundation={model.pk}',
+        '--overrides': overrides,
+        '--code': f'default={code.full_label}',
+    }
+
+
+def flat(options, **changes):
+    return [word for pair in {**options, **changes}.items() for word in pair]
+
+
+def test_settings_can_be_looked_at_before_anything_is_submitted(call, study_options):
+    text = call('run', *flat(study_options), '--dry-run')
+    values = yaml.safe_load(text)
+    assert values['protocol'] == 'fast'
+    assert sorted(values['families']) == ['own', 'zero_shot']
+    assert '# 1 models: zero_shot' in text
+
+
+def test_study_is_submitted_with_what_was_given(call, study_options, monkeypatch, tmp_path):
+    built = {}
+
+    def submit(builder):
+        built['builder'] = builder
+        return WorkChainNode().store()
+
+    monkeypatch.setattr(launch_fine_tuning, 'submit_study', submit)
+    labels = tmp_path / 'labels.yaml'
+    labels.write_text(
+        yaml.safe_dump({'recipe': RECIPE, 'level_of_theory': 'Lennard-Jones', 'energy_shifts': {'Na': 0.0}})
+    )
+    engine = {
+        '--label-engine': 'ase_calculator',
+        '--label-code': study_options['--code'].partition('=')[2],
+        '--label-settings': labels,
+    }
+    text = call('run', *flat(study_options), *flat(engine), '--max-active', '2', '--label', 'gas')
+    builder = built['builder']
+    assert 'submitted' in text
+    assert builder.metadata.label == 'gas'
+    assert builder.max_active.value == 2
+    assert builder.labelling['engine'].value == 'ase_calculator'
+    assert sorted(builder.structures) == ['gas']
+    assert builder.codes['default'].label == 'fine-tuning-study-python'
+
+
+def test_engine_of_labels_without_its_code_is_refused(call, study_options):
+    text = call('run', *flat(study_options), '--label-engine', 'ase_calculator', exit_code=2)
+    assert '--label-engine and --label-code belong together' in text
+
+
+def test_foundation_that_is_not_given_is_named(call, study_options):
+    del study_options['--foundation']
+    text = call('run', *flat(study_options), exit_code=1)
+    assert "starts from the foundation model 'foundation', given are: none" in text
+
+
+def test_process_without_a_comparison_says_where_to_look(call):
+    process = WorkChainNode().store()
+    text = call('show', process.pk, exit_code=1)
+    assert f'aiida-edl query failures --study {process.pk}' in text
+
+
+def test_table_can_be_read_by_programs(call):
+    process = WorkChainNode().store()
+    comparison = Dict({'models': [{'model': 'zero_shot'}], 'learning_curves': [], 'diffusion': [], 'sheet': []}).store()
+    comparison.base.links.add_incoming(process, LinkType.RETURN, 'comparison')
+    assert json.loads(call('show', process.pk, '--format', 'json')) == [{'model': 'zero_shot'}]
