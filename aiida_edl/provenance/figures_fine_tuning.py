@@ -222,26 +222,29 @@ def _with_mechanism(comparison: Mapping[str, Any]) -> Rows:
 
 
 def draw_cost(comparison: Mapping[str, Any]) -> Figure:
-    """Draw the force error against the core-hours of the training.
+    """Draw the force error against all core-hours of a model: of its labels, its exploration and its training.
+
+    Models whose labels were given are hollow: what those labels cost is not in the study.
 
     :param comparison: result of ``edl.fine_tuning_comparison``.
     """
-    families = families_of(comparison)
+    families, models = families_of(comparison), _with_cost(comparison)
     figure = new_figure(2.8)
     axes = figure.subplots()
     for family, look in _look(families).items():
-        for row in _with_cost(comparison):
+        for row in models:
             if row['family'] == family:
                 axes.plot(
-                    row['training_core_hours'],
+                    row['total_core_hours'],
                     MEV * row['test_force_rmse_ev_per_angstrom'],
                     markersize=3 + np.log10(max(row['n_frames'], 1)),
                     linestyle='',
+                    fillstyle='none' if row['labelling_core_hours'] is None else 'full',
                     **look,
                 )
     logarithmic(axes.xaxis)
     logarithmic(axes.yaxis)
-    axes.set_xlabel('core-hours of the training')
+    axes.set_xlabel('core-hours of labels, exploration and training (hollow: labels were given)')
     axes.set_ylabel('force RMSE (meV/Å)')
     axes.grid(color=ink(), alpha=0.12, linewidth=0.5)
     legend_above(figure, _handles(families), 2)
@@ -249,12 +252,12 @@ def draw_cost(comparison: Mapping[str, Any]) -> Figure:
 
 
 def _with_cost(comparison: Mapping[str, Any]) -> Rows:
-    """Return the models that were trained and tested, once each."""
+    """Return the models that cost something and were tested, once each."""
     system = systems_of(comparison)[0]
     return [
         row
         for row in comparison['models']
-        if row['system'] == system and row['training_core_hours'] and row['test_force_rmse_ev_per_angstrom']
+        if row['system'] == system and row['total_core_hours'] and row['test_force_rmse_ev_per_angstrom']
     ]
 
 
@@ -267,6 +270,6 @@ FIGURES: Mapping[str, tuple[Callable[[Mapping[str, Any]], Figure], Callable[[Map
     ),
     'arrhenius': (draw_arrhenius, _determined, 'diffusion', 'Diffusion against temperature'),
     'mechanism': (draw_mechanism, _with_mechanism, 'diffusion', 'Share of knock-offs'),
-    'cost': (draw_cost, _with_cost, 'models', 'Accuracy against the cost of the training'),
+    'cost': (draw_cost, _with_cost, 'models', 'Accuracy against the cost of labels, exploration and training'),
 }
 """Figures by name: how they are drawn, whether there is anything to draw, the table with their numbers, the title."""

@@ -10,12 +10,25 @@ from aiida.common import LinkType
 from aiida.orm import Dict, WorkChainNode
 
 from aiida_edl.calculations.functions.fine_tuning_comparison import fine_tuning_comparison
+from aiida_edl.provenance.figures_fine_tuning import draw_cost
 from aiida_edl.provenance.fine_tuning_report import FineTuningReportError, write_fine_tuning_report
 
 FAMILIES = {
     'zero_shot': ('zero_shot', 'foundation', 0),
     'naive': ('labelled_frames', 'foundation', 50),
+    'own': ('own_frames', 'foundation', 50),
     'scratch_mace': ('labelled_frames', 'scratch', 50),
+}
+
+TRAINING = {'training': {'core_hours': 0.5, 'gpu_hours': 0.25, 'estimated': 0, 'without_time': 0}}
+COSTS = {
+    'zero_shot': {},
+    'own': {
+        **TRAINING,
+        'labelling': {'core_hours': 32.0, 'gpu_hours': 0.0, 'estimated': 4, 'without_time': 1, 'frames': 60},
+        'dynamics': {'core_hours': 2.0, 'gpu_hours': 1.0, 'estimated': 0, 'without_time': 0},
+        'evaluation': {'core_hours': 7.0, 'gpu_hours': 7.0, 'estimated': 0, 'without_time': 0},
+    },
 }
 
 
@@ -72,7 +85,7 @@ def comparison(aiida_profile):
                 'n_replay': 0,
                 'round_number': 0,
                 'seed': seed,
-                'costs': {'training': {'core_hours': 0.5}} if n_frames else {},
+                'costs': COSTS.get(family, TRAINING),
             }
             for name, node in (
                 (f'errors.{key}', error(0.1 + 0.1 * seed)),
@@ -94,12 +107,31 @@ def study(comparison):
 
 def test_every_model_has_a_row_with_what_it_is_and_found(comparison):
     rows = {row['model']: row for row in comparison['models']}
-    assert sorted(rows) == ['naive_1', 'naive_2', 'scratch_mace_1', 'scratch_mace_2', 'zero_shot_0']
+    assert sorted(rows) == ['naive_1', 'naive_2', 'own_1', 'own_2', 'scratch_mace_1', 'scratch_mace_2', 'zero_shot_0']
     assert rows['naive_1']['test_force_rmse_ev_per_angstrom'] == 0.2
     assert rows['naive_1']['activation_energy_ev'] == 0.22
     assert rows['naive_1']['training_core_hours'] == 0.5
     assert rows['zero_shot_0']['training_core_hours'] is None
     assert rows['zero_shot_0']['holdout_force_rmse_ev_per_angstrom'] is None
+
+
+def test_cost_of_a_model_is_that_of_labels_exploration_and_training(comparison):
+    rows = {row['model']: row for row in comparison['models']}
+    own, naive, zero_shot = rows['own_1'], rows['naive_1'], rows['zero_shot_0']
+    assert (own['total_core_hours'], own['total_gpu_hours']) == (34.5, 1.25)
+    assert (own['labelling_core_hours'], own['labelling_gpu_hours'], own['labelled_frames']) == (32.0, 0.0, 60)
+    assert (own['exploration_gpu_hours'], own['training_gpu_hours']) == (1.0, 0.25)
+    assert (own['dynamics_core_hours'], own['dynamics_gpu_hours']) == (2.0, 0.0)  # of the final runs, not in the total
+    assert (own['n_jobs_estimated'], own['n_jobs_without_time']) == (4, 1)
+    assert (naive['total_core_hours'], naive['labelling_core_hours']) == (0.5, None)
+    assert (zero_shot['total_core_hours'], zero_shot['n_jobs_estimated']) == (None, None)
+
+
+def test_figure_of_the_cost_holds_that_of_the_labels(comparison):
+    (axes,) = draw_cost(comparison).axes
+    points = {(line.get_xdata()[0], line.get_fillstyle()) for line in axes.lines}
+    assert points == {(34.5, 'full'), (0.5, 'none')}  # hollow: their labels were given
+    assert 'core-hours of labels, exploration and training' in axes.get_xlabel()
 
 
 def test_point_of_the_curve_is_the_mean_over_seeds(comparison):
@@ -132,7 +164,7 @@ def test_report_has_figures_tables_and_a_text(study, tmp_path):
         if path.suffix == '.svg':
             ET.parse(path)
     with (tmp_path / 'figures' / 'models.csv').open() as handle:
-        assert len(list(csv.DictReader(handle))) == 5
+        assert len(list(csv.DictReader(handle))) == 7
     text = (tmp_path / 'report.md').read_text()
     assert '![Diffusion against temperature](figures/arrhenius.svg)' in text
     assert 'at 1000 K: T1000_replica_01: the framework has melted' in text

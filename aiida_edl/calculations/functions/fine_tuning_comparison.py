@@ -30,6 +30,11 @@ OF_ARRHENIUS: Mapping[str, str] = {
 PARTS: Mapping[str, str] = {'errors': 'test', 'holdout_errors': 'holdout'}
 """Prefix of the columns by kind of error."""
 
+STAGES: Mapping[str, str] = {'training': 'training', 'labelling': 'labelling', 'exploration': 'dynamics'}
+"""What is spent on a model before it is known, by prefix of the columns: the stage of its ledger."""
+COUNTS: Mapping[str, str] = {'n_jobs_estimated': 'estimated', 'n_jobs_without_time': 'without_time'}
+"""Columns that say how far the hours of a model can be trusted, by what the ledger counts."""
+
 
 @calcfunction
 def fine_tuning_comparison(facts: Dict, **results: Dict) -> Dict:
@@ -67,11 +72,7 @@ def fine_tuning_comparison(facts: Dict, **results: Dict) -> Dict:
                     **_by_temperature((report or {}).get('temperatures', [])),
                     'n_excluded_runs': None if report is None else len(report['excluded']),
                     'labelled_frames': _labelled(known),
-                    'training_core_hours': _hours(known['costs'], 'training'),
-                    'labelling_core_hours': _hours(known['costs'], 'labelling'),
-                    'exploration_core_hours': _hours(known['costs'], 'dynamics'),
-                    'dynamics_core_hours': _hours(costs, 'dynamics'),
-                    'dynamics_gpu_hours': _hours(costs, 'dynamics', 'gpu_hours'),
+                    **_cost_columns(known['costs'], costs),
                 }
             )
             diffusion += [{**about, 'system': system, **row} for row in (report or {}).get('temperatures', [])]
@@ -109,7 +110,24 @@ def _labelled(model: Mapping[str, Any]) -> int:
     return int(model['n_frames'] if made is None else made)
 
 
-def _hours(costs: Mapping[str, Mapping[str, float]], stage: str, kind: str = 'core_hours') -> float | None:
+def _cost_columns(
+    of_model: Mapping[str, Mapping[str, float]], of_runs: Mapping[str, Mapping[str, float]]
+) -> dict[str, float | None]:
+    """Return what a model and its runs cost; the total is that of the model, None if nothing was run for it."""
+    columns: dict[str, float | None] = {}
+    for kind in ('core_hours', 'gpu_hours'):
+        parts = {name: _hours(of_model, stage, kind) for name, stage in STAGES.items()}
+        known = [value for value in parts.values() if value is not None]
+        columns |= {f'{name}_{kind}': value for name, value in parts.items()}
+        columns[f'dynamics_{kind}'] = _hours(of_runs, 'dynamics', kind)
+        columns[f'total_{kind}'] = sum(known) if known else None
+    rows = [of_model[stage] for stage in STAGES.values() if stage in of_model]
+    for column, counted in COUNTS.items():
+        columns[column] = sum(row.get(counted, 0) for row in rows) if rows else None
+    return columns
+
+
+def _hours(costs: Mapping[str, Mapping[str, float]], stage: str, kind: str) -> float | None:
     """Return the hours of a stage, None if nothing of it was run."""
     row = costs.get(stage)
     return None if row is None else row[kind]
