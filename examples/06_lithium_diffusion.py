@@ -3,13 +3,13 @@
 A teacher stands for DFT: GFN1-xTB, or a potential such as 7net-0. A small MACE that learnt crystals and metal near rest
 from it is the foundation model. Frames of hot crystals with and without defects, labelled by the teacher, are the
 labelled set; the study compares the foundation model as it is, fine-tuned on part of the set, fine-tuned on frames that
-it finds itself, and MACE and Deep Potential from scratch::
+it finds itself, and MACE from scratch::
 
     source examples/demo/activate
-    aiida-edl environment create sevennet
-    aiida-edl foundation add 7net-0 --python .environments/sevennet/bin/python --label 7net-0
+    aiida-edl environment create sevenn
+    aiida-edl foundation add 7net-0 --python .environments/sevenn/bin/python --label 7net-0
     verdi daemon start
-    python examples/06_lithium_diffusion.py --size small --teacher 7net-0 --teacher-code sevennet-python
+    python examples/06_lithium_diffusion.py --size small --teacher 7net-0 --teacher-code sevenn-python
 
 Without ``--teacher`` the labels are by GFN1-xTB. Every step is a labelled process of the daemon: called again, the
 program takes what has finished, waits for what runs, and goes on. The report is written to ``--output``.
@@ -200,7 +200,8 @@ class Example:
             for place, defect in enumerate(DEFECTS):
                 for replica in (1, 2):
                     label, seed = f'{defect}_{temperature:.0f}_{replica}', 100 * number + 10 * place + replica
-                    md = self.md({**size, 'temperature': temperature, 'seed': seed, 'equilibration_steps': 100})
+                    length = {name: size[name] for name in ('steps', 'sampling_interval')}
+                    md = self.md({**length, 'temperature': temperature, 'seed': seed, 'equilibration_steps': 100})
                     node = self.process(
                         f'dynamics {label}',
                         MolecularDynamicsWorkChain,

@@ -52,6 +52,11 @@ def fine_tuning() -> None:
 @click.option('--label-code', help='Label of its code.')
 @click.option('--label-protocol', help='Named settings of it.')
 @click.option('--label-settings', type=YAML_FILE, help='YAML file with settings of it.')
+@click.option('--label-options', type=YAML_FILE, help='YAML file with scheduler options of the labelling jobs.')
+@click.option('--label-frames-per-job', type=click.IntRange(1), help='Frames in one labelling job at most.')
+@click.option(
+    '--atomic-energies', type=YAML_FILE, help='YAML file with the energy of each element [eV]; fitted without it.'
+)
 @click.option('--label-potential', type=POTENTIAL, help='A potential as teacher, instead of settings.')
 @click.option('--options', type=YAML_FILE, help='YAML file with scheduler options by name of the code, or default.')
 @click.option('--max-active', type=click.IntRange(1), help='Train and run so many models at once at most.')
@@ -73,6 +78,9 @@ def run(  # noqa: PLR0917  (one parameter per option)
     label_code: str | None,
     label_protocol: str | None,
     label_settings: Path | None,
+    label_options: Path | None,
+    label_frames_per_job: int | None,
+    atomic_energies: Path | None,
     label_potential: PotentialData | None,
     options: Path | None,
     max_active: int | None,
@@ -85,10 +93,12 @@ def run(  # noqa: PLR0917  (one parameter per option)
     from aiida_edl.workflows.fine_tuning_settings import checked_settings  # noqa: PLC0415
 
     settings = launch.study_settings(protocol, nested_settings(overrides, assignments))
-    models = [model.key for model in checked_settings(settings).models()]
+    checked = checked_settings(settings)
+    models = [model.key for model in checked.models()]
+    plan = f'{len(models)} models and {checked.n_loops} that find their own frames'
     if dry_run:
         click.echo(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).rstrip())
-        click.echo(f'# {len(models)} models: {", ".join(models)}')
+        click.echo(f'# {plan}: {", ".join(models)}')
         return
     if (replay_dataset is None) != (replay_split is None):
         raise click.UsageError('--replay-dataset and --replay-split belong together; give both or neither')
@@ -97,7 +107,15 @@ def run(  # noqa: PLR0917  (one parameter per option)
     labelling = None
     if label_engine is not None and label_code is not None:
         wished = nested_settings(label_settings, ())
-        labelling = launch.labelling_inputs(label_engine, label_code, label_protocol, wished, label_potential)
+        labelling = launch.labelling_inputs(
+            label_engine,
+            label_code,
+            protocol=label_protocol,
+            settings=wished,
+            potential=label_potential,
+            options=nested_settings(label_options, ()),
+            frames_per_job=label_frames_per_job,
+        )
     builder = launch.study_builder(
         settings,
         dataset=dataset,
@@ -107,12 +125,13 @@ def run(  # noqa: PLR0917  (one parameter per option)
         codes=named_values(codes, 'label'),
         replay=None if replay_dataset is None or replay_split is None else (replay_dataset, replay_split),
         labelling=labelling,
+        atomic_energies=nested_settings(atomic_energies, ()),
         options=nested_settings(options, ()) or None,
         max_active=max_active,
         label=label,
     )
     process = launch.submit_study(builder)
-    click.echo(f'{process.process_label}<{process.pk}> {process.uuid}: submitted, {len(models)} models')
+    click.echo(f'{process.process_label}<{process.pk}> {process.uuid}: submitted, {plan}')
     if wait:
         ended = stages.watch(process, sys.stdout)
         if not ended.is_finished_ok:

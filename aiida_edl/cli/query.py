@@ -9,7 +9,7 @@ from aiida.orm import Data, ProcessNode
 from aiida_edl.cli.group import EdlCommandGroup
 from aiida_edl.cli.parameters import FORMAT, REQUIRED_STUDY, STUDY, node_argument, print_rows
 from aiida_edl.data.potential import PotentialData
-from aiida_edl.provenance import queries, tables
+from aiida_edl.provenance import queries, round_queries, tables
 from aiida_edl.provenance.locality_queries import locality_results
 from aiida_edl.provenance.remedy_queries import remedies_of_study
 from aiida_edl.provenance.results import collect
@@ -126,7 +126,7 @@ def remedies(study: ProcessNode | None, style: str) -> None:
 @FORMAT
 def active_learning(study: ProcessNode, style: str) -> None:
     """List what each round of active learning did, so far or in all."""
-    print_rows(queries.learning_rounds(study), style)
+    print_rows(round_queries.learning_rounds(study), style)
 
 
 @query.command('fine-tuning-rounds')
@@ -134,7 +134,7 @@ def active_learning(study: ProcessNode, style: str) -> None:
 @FORMAT
 def fine_tuning_rounds(study: ProcessNode, style: str) -> None:
     """List what each round of a potential that finds its own frames did, so far or in all."""
-    print_rows(queries.fine_tuning_rounds(study), style)
+    print_rows(round_queries.fine_tuning_rounds(study), style)
 
 
 @query.command('table')

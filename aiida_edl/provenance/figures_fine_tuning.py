@@ -1,4 +1,9 @@
-"""The figures of a fine-tuning study: learning curves, diffusion against temperature, mechanism, accuracy and cost."""
+"""The figures of a fine-tuning study: learning curves, diffusion against temperature, mechanism, accuracy and cost.
+
+Of learning curves, coefficients and shares, points whose error is not known are hollow, and lines of models that learnt
+no frame are dotted; the others have error bars, and such lines a band. In the figure of the cost each point is one
+model, without an error bar.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +16,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from aiida_edl.provenance.figure_style import MARKERS, ink, legend_above, logarithmic, new_figure
+from aiida_edl.science.units import SQUARE_CENTIMETRE_PER_SECOND
 
 Rows = Sequence[Mapping[str, Any]]
 PALETTE = ('#d9622b', '#2a86c8', '#3f9b76', '#9a6bb5', '#8c8c8c', '#c2a12b', '#b5476b', '#4a5aa8')
 """Colours of families: told apart by all, and half light, for both backgrounds."""
 MEV = 1000.0
 """meV in one eV."""
-CM2_PER_S = 0.1
-"""One Å²/fs in cm²/s."""
+PERCENT = 100.0
 QUANTITIES: Mapping[str, tuple[str, float]] = {
     'test_force_rmse_ev_per_angstrom': ('force RMSE (meV/Å)', MEV),
     'holdout_force_rmse_ev_per_angstrom': ('force RMSE on\nold frames (meV/Å)', MEV),
@@ -100,24 +105,52 @@ def draw_learning_curves(comparison: Mapping[str, Any]) -> Figure:
 
 
 def _draw_curve(axes: Axes, rows: Rows, factor: float, look: Mapping[str, Any]) -> None:
-    """Draw one family: points with error bars, or a line across for models that learnt no frame."""
+    """Draw one family: points, or a line across for models that learnt no frame, dotted if its error is not known."""
     for row in rows:
         if not row['n_frames']:
-            axes.axhline(factor * row['mean'], color=look['color'], linewidth=1.0, linestyle=(0, (4, 1.5)))
-            if row['error']:
+            is_known = row['error'] is not None
+            axes.axhline(
+                factor * row['mean'],
+                color=look['color'],
+                linewidth=1.0,
+                linestyle=(0, (4, 1.5) if is_known else (1, 2)),
+            )
+            if is_known:
                 low, high = (factor * (row['mean'] + sign * row['error']) for sign in (-1, 1))
                 axes.axhspan(low, high, color=look['color'], alpha=0.15, linewidth=0)
     for replay in sorted({row['n_replay'] for row in rows if row['n_frames']}):
         points = [row for row in rows if row['n_frames'] and row['n_replay'] == replay]
-        axes.errorbar(
+        _draw_points(
+            axes,
             [row['n_frames'] for row in points],
             [factor * row['mean'] for row in points],
-            yerr=[factor * (row['error'] or 0.0) for row in points],
-            markersize=4,
-            linewidth=1.2,
-            elinewidth=0.9,
-            **look,
+            [_scaled(row['error'], factor) for row in points],
+            look,
         )
+
+
+def _scaled(error: float | None, factor: float) -> float | None:
+    """Return an error in another unit, None if it is not known."""
+    return None if error is None else factor * error
+
+
+def _draw_points(
+    axes: Axes,
+    places: Sequence[float],
+    values: Sequence[float],
+    errors: Sequence[float | None],
+    look: Mapping[str, Any],
+) -> None:
+    """Draw a line through points: full ones with error bars, hollow ones where the error is not known."""
+    axes.plot(places, values, color=look['color'], linewidth=1.0)
+    points = list(zip(places, values, errors))
+    known = [(place, value, error) for place, value, error in points if error is not None]
+    unknown = [(place, value) for place, value, error in points if error is None]
+    if known:
+        x, y, bars = zip(*known)
+        axes.errorbar(x, y, yerr=bars, linestyle='', markersize=4, elinewidth=0.9, **look)
+    if unknown:
+        axes.plot(*zip(*unknown), linestyle='', markersize=4, markerfacecolor='none', **look)
 
 
 def draw_arrhenius(comparison: Mapping[str, Any]) -> Figure:
@@ -132,9 +165,10 @@ def draw_arrhenius(comparison: Mapping[str, Any]) -> Figure:
         for family, look in _look(families).items():
             for rows in _models_of(_determined(comparison), family, system):
                 inverse = [1000.0 / row['temperature_kelvin'] for row in rows]
-                values = [CM2_PER_S * row['tracer_diffusion_angstrom2_per_fs'] for row in rows]
-                errors = [CM2_PER_S * (row['tracer_diffusion_error_angstrom2_per_fs'] or 0.0) for row in rows]
-                axes.errorbar(inverse, values, yerr=errors, markersize=4, linewidth=1.0, elinewidth=0.9, **look)
+                values = [row['tracer_diffusion_angstrom2_per_fs'] / SQUARE_CENTIMETRE_PER_SECOND for row in rows]
+                unit = 1.0 / SQUARE_CENTIMETRE_PER_SECOND
+                errors = [_scaled(row['tracer_diffusion_error_angstrom2_per_fs'], unit) for row in rows]
+                _draw_points(axes, inverse, values, errors, look)
         axes.set_yscale('log')
         axes.set_xlabel('1000 K / temperature')
         axes.set_ylabel('tracer diffusion (cm²/s)')
@@ -170,15 +204,10 @@ def draw_mechanism(comparison: Mapping[str, Any]) -> Figure:
         axes.set_title(system)
         for family, look in _look(families).items():
             for rows in _models_of(_with_mechanism(comparison), family, system):
-                axes.errorbar(
-                    [row['temperature_kelvin'] for row in rows],
-                    [100.0 * row['knock_off_share'] for row in rows],
-                    yerr=[100.0 * (row['knock_off_share_error'] or 0.0) for row in rows],
-                    markersize=4,
-                    linewidth=1.0,
-                    elinewidth=0.9,
-                    **look,
-                )
+                temperatures = [row['temperature_kelvin'] for row in rows]
+                values = [PERCENT * row['knock_off_share'] for row in rows]
+                errors = [_scaled(row['knock_off_share_error'], PERCENT) for row in rows]
+                _draw_points(axes, temperatures, values, errors, look)
         axes.set_ylim(0.0, 105.0)
         axes.set_xlabel('temperature (K)')
         axes.set_ylabel('knock-offs (%)')

@@ -29,6 +29,7 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         'quantity',
         'mean',
         'error',
+        'degrees_of_freedom',
         'n_models',
         'n_without',
     ),
@@ -36,9 +37,13 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         'published_model',
         'published_ev',
         'family',
+        'start',
+        'architecture',
+        'n_frames',
         'system',
         'ours_ev',
         'ours_error_ev',
+        'half_width_ev',
         'margin_ev',
         'verdict',
     ),
@@ -58,7 +63,16 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
 """Columns of the tables that stand in the text."""
 CAVEAT = (
     'Of the published study neither temperatures nor cell, defect, ensemble or length are known, nor errors; ours are '
-    'in the settings. A verdict is a test of equivalence with the margin of the table, not a reproduction.'
+    'in the settings. A verdict is a test of equivalence with the margin of the table, not a reproduction: the '
+    "interval of Student's t at 95 % (half_width_ev on each side) lies within the margin or outside. An error without "
+    'degrees of freedom, that of one model alone or of stated errors, counts as well known, and holds no scatter over '
+    'seeds.'
+)
+
+OPEN_POINTS = (
+    'Points whose error is not known are hollow, and lines of models that learnt no frame are then dotted; full points '
+    'have error bars, dashed lines a band. Against the cost of the training each point is one model, without an error '
+    'bar.'
 )
 
 
@@ -127,6 +141,8 @@ def _text(study: ProcessNode, comparison: Mapping[str, Any], figures: Sequence[s
     lines = [f'# {study.label or study.process_label}', '', f'Process `{study.uuid}`.', '']
     if study.exit_message:
         lines += [f'It ended with exit status {study.exit_status}: {study.exit_message}', '']
+    if figures:
+        lines += [OPEN_POINTS, '']
     for name in figures:
         title = FIGURES[name][3]
         table = f'figures/{FIGURES[name][2]}.csv'
@@ -148,7 +164,7 @@ def _excluded(comparison: Mapping[str, Any]) -> list[str]:
     """Return a line for each temperature of a model at which there is no coefficient, with the reasons."""
     return [
         f'- {row["model"]} on {row["system"]} at {row["temperature_kelvin"]:g} K: '
-        f'{" ".join(row.get("reasons") or ["no run counts"])}'
+        f'{" ".join(row.get("reasons") or row.get("exclusions") or ["there is no coefficient"])}'
         for row in comparison['diffusion']
         if row.get('tracer_diffusion_angstrom2_per_fs') is None
     ]

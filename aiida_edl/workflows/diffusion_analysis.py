@@ -44,7 +44,7 @@ class DiffusionAnalysisMixin(DiffusionRunsMixin):
 
     def judge_runs(self) -> None:
         """Exclude runs that left physics or melted, each with its reason."""
-        self.ctx.excluded, self.ctx.counting = {}, {}
+        self.ctx.excluded, self.ctx.counting, self.ctx.verdicts = {}, {}, {}
         asked = self.inputs.analyses
         settings = MDSettings.from_dict(self.inputs.md_settings.get_dict())
         for run in self._runs():
@@ -68,11 +68,12 @@ class DiffusionAnalysisMixin(DiffusionRunsMixin):
                     reasons.append(f'{name} could not judge it')
                     continue
                 self.out(f'analyses.{name}.{run.label}', result)
+                self.ctx.verdicts[f'{name}_{run.label}'] = result
                 if not result.base.attributes.get(verdict):
                     reasons += sentences(result.base.attributes.get('reasons', []))
             if reasons:
                 self.ctx.excluded[run.label] = reasons
-                self.report(f'run {run.label} does not count: {"; ".join(reasons)}')
+                self.note_failure(f'run {run.label} does not count ({"; ".join(reasons)})')
             else:
                 self.ctx.counting.setdefault(temperature_label(run.temperature), []).append(run.label)
 
@@ -83,7 +84,9 @@ class DiffusionAnalysisMixin(DiffusionRunsMixin):
             trajectories = {run: self.ctx.run_outputs[run]['trajectory'] for run in runs}
             joined = next(iter(trajectories.values()))
             if len(trajectories) > 1:
-                joined = self.call_once(join_datasets, f'join_runs_{label}', **trajectories)
+                joined = self.try_call(join_datasets, f'runs at {label} together', f'join_runs_{label}', **trajectories)
+            if joined is None:
+                continue
             for name, settings in sorted(self.inputs.analyses.items()):
                 if name in VERDICTS:
                     continue
@@ -127,6 +130,7 @@ class DiffusionAnalysisMixin(DiffusionRunsMixin):
             for name in (DIFFUSION, HOPPING)
             for label, node in (self.ctx.get('results') or {}).get(name, {}).items()
         }
+        results |= self.ctx.get('verdicts') or {}
         if self.ctx.get('arrhenius') is not None:
             results['arrhenius'] = self.ctx.arrhenius
         report = self.call_once(diffusion_report, 'diffusion_report', facts=Dict(facts), **results)

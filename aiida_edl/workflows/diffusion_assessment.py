@@ -11,6 +11,7 @@ from aiida.orm import ArrayData, Dict, Int
 from aiida_edl.calculations.evaluation import EvaluationCalculation
 from aiida_edl.calculations.exit_codes import has_results
 from aiida_edl.data.dataset import DatasetData
+from aiida_edl.science.analysis.arrhenius_settings import ArrheniusSettings, ArrheniusSettingsError
 from aiida_edl.science.analysis.error_metrics import EnergyZero
 from aiida_edl.workflows.assessment_checks import validate_given_assessment
 from aiida_edl.workflows.diffusion_analysis import DiffusionAnalysisMixin
@@ -42,6 +43,15 @@ def validate_assessment(inputs: Mapping[str, Any], _: Any) -> str | None:
         given = {**inputs, 'structures': {'structure': structure}, 'frame_index': Int(index)}
         if message := validate_given_assessment(given, None):
             return message
+    return None
+
+
+def validate_arrhenius(settings: Dict | None, _: Any) -> str | None:
+    """Return one sentence if a setting of the activation energy does not exist or has a wrong value."""
+    try:
+        ArrheniusSettings.from_dict({} if settings is None else settings.get_dict())
+    except ArrheniusSettingsError as error:
+        return str(error)
     return None
 
 
@@ -90,7 +100,13 @@ class DiffusionAssessmentWorkChain(DiffusionAnalysisMixin, WorkChain):
             help='Settings of the analyses by their registered names: `diffusion`, `hopping`, and so on for all runs '
             'at a temperature together, `run_quality` and `lattice_order` for each run.',
         )
-        spec.input('arrhenius', valid_type=Dict, required=False, help='Settings of `edl.arrhenius`.')
+        spec.input(
+            'arrhenius',
+            valid_type=Dict,
+            required=False,
+            validator=validate_arrhenius,
+            help='Fields of `ArrheniusSettings`; the rest is default.',
+        )
         define_tests(spec)
         spec.inputs.validator = validate_assessment
         spec.output('holdout_errors', valid_type=Dict, required=False, help='Errors on the hold-out.')

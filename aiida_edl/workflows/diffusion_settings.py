@@ -12,8 +12,6 @@ from aiida.orm import Dict
 from aiida_edl.md_engines.base import MDSettings
 from aiida_edl.typed_fields import checked_fields
 
-FEWEST_TEMPERATURES = 3
-"""A line through fewer points has no error."""
 SEED_STRIDE = 1000
 """Between the seeds of the first runs at two temperatures."""
 OF_RUNS = ('temperature', 'seed')

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiida.orm import Dict, Int, ProcessNode, Str
+from ase.data import atomic_numbers
 
-from aiida_edl.calculations.exit_codes import has_results
 from aiida_edl.calculations.functions.begin_without_labels import begin_without_labels
 from aiida_edl.workflows.cost_ledger import costs_of
 from aiida_edl.workflows.fine_tuning_parts import SEEDED, FamilyPart, Strategy, StudyModel
 from aiida_edl.workflows.fine_tuning_settings import SELECTION_SEED_STRIDE
 from aiida_edl.workflows.fine_tuning_trainings import (
+    MD_SUFFIX,
     FineTuningTrainingsMixin,
     facts_of,
     hyperparameters_of,
@@ -20,9 +21,6 @@ from aiida_edl.workflows.fine_tuning_trainings import (
 )
 from aiida_edl.workflows.iterative_fine_tuning import IterativeFineTuningWorkChain
 from aiida_edl.workflows.labelling import LabellingWorkChain
-
-MD_SUFFIX = '_md'
-"""After the name of a family or an architecture in the name of the code of its runs."""
 
 
 class FineTuningLoopsMixin(FineTuningTrainingsMixin):
@@ -41,10 +39,13 @@ class FineTuningLoopsMixin(FineTuningTrainingsMixin):
         """Submit the loops that were not yet submitted; a loop that is refused is remembered."""
         children = {}
         for name, family, seed, label in self._loops():
+            inputs = self.try_build(self._loop_inputs, label, name, family, seed)
+            if inputs is None:
+                continue
             child = self.try_submit(
                 IterativeFineTuningWorkChain,
                 label,
-                **self._loop_inputs(name, family, seed),
+                **inputs,
                 metadata={'call_link_label': label},
             )
             if child is not None:
@@ -60,6 +61,10 @@ class FineTuningLoopsMixin(FineTuningTrainingsMixin):
         assert parent is not None  # checked before submission
         md_code, md_options = self._code(name, family, MD_SUFFIX)
         replay = self.ctx.replay.get(family.n_replay[0])
+        known = [begin['dataset'], *([] if replay is None else [replay])]
+        elements = sorted(
+            {symbol for node in known for symbol in node.elements}, key=lambda symbol: atomic_numbers[symbol]
+        )
         rounds = {part: dict(values) for part, values in family.rounds.items() if part in SEEDED}
         for part, names in SEEDED.items():
             rounds.setdefault(part, {}).update(dict.fromkeys(names, seed * SELECTION_SEED_STRIDE))
@@ -71,7 +76,7 @@ class FineTuningLoopsMixin(FineTuningTrainingsMixin):
             **begin,
             'structures': dict(self.inputs.structures),
             'settings': Dict({**family.rounds, **rounds}),
-            'atomic_energies': self.ctx.atomic_energies,
+            'atomic_energies': self._atomic_energies(elements, parent),
             'max_iterations': Int(self.settings.max_iterations),
             'training': {
                 'architecture': Str(parent.architecture),
@@ -86,7 +91,7 @@ class FineTuningLoopsMixin(FineTuningTrainingsMixin):
                 **({} if replay is None else {'replay_dataset': replay}),
             },
             'md': {
-                'engine': Str(self.settings.engine),
+                'engine': Str(family.engine or self.settings.engine),
                 'settings': Dict(md),
                 'device': Str(family.device),
                 'code': code if md_code is None else md_code,
@@ -104,8 +109,8 @@ class FineTuningLoopsMixin(FineTuningTrainingsMixin):
                 continue
             if not child.is_finished_ok:
                 self.note_failed_child(child, f'rounds of {name} with seed {seed}')
-            if not has_results(child.exit_status) or 'potentials' not in child.outputs:
-                continue
+            if 'potentials' not in child.outputs or 'report' not in child.outputs:
+                continue  # what a loop has found counts however it ended
             rows = {f'round_{row["round"]:02d}': row for row in child.outputs.report['rounds']}
             for round_label, potential in sorted(child.outputs.potentials.items()):
                 row = rows[round_label]
@@ -116,7 +121,7 @@ class FineTuningLoopsMixin(FineTuningTrainingsMixin):
                 )
                 parts = [node for node, number in _calls_by_round(child) if number <= row['round']]
                 potentials[model.key] = potential
-                facts[model.key] = {**facts_of(model, family), 'costs': costs_of(*parts)}
+                facts[model.key] = {**facts_of(model, family, self._architecture(family)), 'costs': costs_of(*parts)}
                 models.append(model)
                 self.out(f'potentials.{model.key}', potential)
         self.ctx.potentials, self.ctx.facts = potentials, facts

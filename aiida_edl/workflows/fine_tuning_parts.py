@@ -72,6 +72,8 @@ class FamilyPart:
     """``'float32'`` or ``'float64'``; that of the foundation model if empty, single from scratch."""
     device: str = 'cpu'
     """``'cpu'`` or ``'cuda'``."""
+    engine: str = ''
+    """MD engine of their runs; that of the study if empty."""
     rounds: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Fields of ``IterativeFineTuningSettings``, for models that find their own frames; seeds follow from the model."""
     exploration: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -159,6 +161,10 @@ class FamilyPart:
         for part, names in SEEDED.items():
             if given := [name for name in names if name in self.rounds.get(part, {})]:
                 raise FineTuningStudyError(f'{part} of rounds holds {given[0]}, which follows from the model')
+        if 'steps' not in self.exploration:
+            raise FineTuningStudyError(
+                'exploration lacks steps: the runs that find frames are shorter than those of the study, say how long'
+            )
         IterativeFineTuningSettings.from_dict(self.rounds)
         MDSettings.from_dict(self.exploration)
 
@@ -166,6 +172,11 @@ class FamilyPart:
     def is_replaying(self) -> bool:
         """Whether frames of the training of the foundation model are learnt again."""
         return max(self.n_replay) > 0
+
+    @property
+    def is_fine_tuned(self) -> bool:
+        """Whether the models are trained from a foundation model."""
+        return self.has_parent and self.strategy != Strategy.ZERO_SHOT.value
 
     @property
     def has_parent(self) -> bool:

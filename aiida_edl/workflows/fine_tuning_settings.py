@@ -12,7 +12,8 @@ from aiida.orm import Dict
 
 from aiida_edl.md_engines.base import MDSettings
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, unknown_name_message
-from aiida_edl.workflows.diffusion_settings import DiffusionRunSettings
+from aiida_edl.science.analysis.arrhenius_settings import ArrheniusSettings
+from aiida_edl.workflows.diffusion_settings import OF_RUNS, DiffusionRunSettings
 from aiida_edl.workflows.fine_tuning_parts import FamilyPart, FineTuningStudyError, Strategy, StudyModel
 from aiida_edl.workflows.registered_analyses import check_analyses
 
@@ -68,11 +69,16 @@ class FineTuningStudySettings:
             families[name] = FamilyPart.from_dict(name, part)
             if families[name].architecture:
                 load_member(ARCHITECTURES, families[name].architecture)
+            if families[name].engine:
+                load_member(MD_ENGINES, families[name].engine)
         settings = cls(**{**values, 'families': families})
         load_member(MD_ENGINES, settings.engine)
         DiffusionRunSettings.from_dict(settings.runs)
+        if given := [name for name in OF_RUNS if name in settings.md]:
+            raise FineTuningStudyError(f'md holds {" and ".join(given)}, which each run has for itself: say it in runs')
         MDSettings.from_dict(settings.md)
         check_analyses(settings.analyses)
+        ArrheniusSettings.from_dict(settings.arrhenius)
         return settings
 
     def models(self) -> Iterator[StudyModel]:
@@ -85,6 +91,12 @@ class FineTuningStudySettings:
                     for n_replay in family.n_replay:
                         for seed in family.seeds:
                             yield StudyModel(name, int(n_frames), int(n_replay), int(seed))
+
+    @property
+    def n_loops(self) -> int:
+        """Number of loops in which models find their own frames; each gives a model a round."""
+        own = (part for part in self.families.values() if part.strategy == Strategy.OWN_FRAMES.value)
+        return sum(len(part.seeds) for part in own)
 
     def selection(self, model: StudyModel) -> dict[str, Any]:
         """Return how the training frames of a model are chosen.

@@ -11,11 +11,15 @@ from aiida_edl.calculations.exit_codes import has_results
 from aiida_edl.calculations.functions.fine_tuning_comparison import fine_tuning_comparison
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
+from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
+from aiida_edl.workflows.assessment_checks import conversion_environments
+from aiida_edl.workflows.benchmark_settings import conversion_code_name
 from aiida_edl.workflows.diffusion_assessment import OF_ANOTHER_ZERO, DiffusionAssessmentWorkChain
 from aiida_edl.workflows.fine_tuning_checks import validate_study
-from aiida_edl.workflows.fine_tuning_loops import MD_SUFFIX, FineTuningLoopsMixin
+from aiida_edl.workflows.fine_tuning_loops import FineTuningLoopsMixin
 from aiida_edl.workflows.fine_tuning_parts import Strategy
 from aiida_edl.workflows.fine_tuning_settings import validate_settings
+from aiida_edl.workflows.fine_tuning_trainings import MD_SUFFIX
 from aiida_edl.workflows.labelling import LabellingWorkChain
 from aiida_edl.workflows.protocols.mixin import ProtocolMixin
 
@@ -71,7 +75,7 @@ class FineTuningStudyWorkChain(FineTuningLoopsMixin, ProtocolMixin, WorkChain):
             valid_type=AbstractCode,
             dynamic=True,
             help='Interpreter of each architecture or family by name, or `default`; with `_md` after the name the code '
-            'of its runs, if it is not that of its training.',
+            'of its runs, if it is not that of its training. `conversion_<environment>` converts potentials.',
         )
         spec.input('options', valid_type=Dict, required=False, help='Scheduler options by name of the code.')
         spec.input(
@@ -134,10 +138,13 @@ class FineTuningStudyWorkChain(FineTuningLoopsMixin, ProtocolMixin, WorkChain):
         for key in self._current():
             for number, system in enumerate(sorted(self.inputs.structures)):
                 label = f'{system}_{key}'
+                inputs = self.try_build(self._assessment_inputs, label, key, system, number == 0)
+                if inputs is None:
+                    continue
                 child = self.try_submit(
                     DiffusionAssessmentWorkChain,
                     label,
-                    **self._assessment_inputs(key, system, is_first=number == 0),
+                    **inputs,
                     metadata={'call_link_label': f'assessment_{label}'},
                 )
                 if child is not None:
@@ -145,7 +152,7 @@ class FineTuningStudyWorkChain(FineTuningLoopsMixin, ProtocolMixin, WorkChain):
         self.report(f'assessing {len(self._current())} models')
         return ToContext(**children)
 
-    def _assessment_inputs(self, key: str, system: str, *, is_first: bool) -> dict[str, Any]:
+    def _assessment_inputs(self, key: str, system: str, is_first: bool) -> dict[str, Any]:
         """Return the inputs of the assessment of a model.
 
         :param key: the model.
@@ -156,6 +163,7 @@ class FineTuningStudyWorkChain(FineTuningLoopsMixin, ProtocolMixin, WorkChain):
         name = self.ctx.facts[key]['family']
         family = settings.families[name]
         code, options = self._code(name, family)
+        engine = family.engine or settings.engine
         inputs: dict[str, Any] = {
             'evaluation': {
                 'potential': self.ctx.potentials[key],
@@ -167,7 +175,13 @@ class FineTuningStudyWorkChain(FineTuningLoopsMixin, ProtocolMixin, WorkChain):
                 'metadata': {'options': options},
             },
             'structure': self.inputs.structures[system],
-            'engine': Str(settings.engine),
+            'engine': Str(engine),
+            'conversion_codes': {
+                environment: self.inputs.codes[conversion_code_name(environment)]
+                for environment in conversion_environments(
+                    load_member(ARCHITECTURES, self.ctx.potentials[key].architecture), load_member(MD_ENGINES, engine)
+                )
+            },
             'settings': Dict(dict(settings.runs)),
             'md_settings': Dict(dict(settings.md)),
             'analyses': {analysis: Dict(dict(values)) for analysis, values in settings.analyses.items()},

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 from aiida.engine import ToContext
 from aiida.orm import AbstractCode, Dict, Int, List, Str
 from ase.data import atomic_numbers
 
+from aiida_edl.architectures.fine_tuning import FineTuning
 from aiida_edl.architectures.precision import Precision
 from aiida_edl.architectures.protocols import protocol_document
 from aiida_edl.calculations.functions.complete_atomic_energies import complete_atomic_energies
@@ -29,6 +31,8 @@ from aiida_edl.workflows.training import TrainingWorkChain
 
 DEFAULT_CODE = 'default'
 """Name of the code of families and architectures that have none of their own."""
+MD_SUFFIX = '_md'
+"""After the name of a family or an architecture in the name of the code of its runs."""
 REPLAY_SEED = 1
 """Seed of the choice of replayed frames: the same for all models of a study."""
 
@@ -89,7 +93,7 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
     def prepare(self) -> None:
         """Fix the atomic energies of the study, and the frames that tell what was forgotten."""
         self.ctx.asked, self.ctx.potentials, self.ctx.facts = [], {}, {}
-        self.ctx.found_models, self.ctx.are_loops_submitted = [], False
+        self.ctx.found_models, self.ctx.are_loops_submitted, self.ctx.are_loops_collected = [], False, False
         if 'atomic_energies' in self.inputs:
             self.ctx.atomic_energies = self.inputs.atomic_energies
         else:
@@ -103,8 +107,8 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
     def _prepare_replay(self) -> None:
         """Choose the frames that are replayed, each smaller number of them, and those that never are."""
         dataset, split = self.inputs.replay_dataset, self.inputs.replay_split
-        pool = self.call_once(training_frames, 'replay_pool', dataset=dataset, split=split)
         numbers = {number for family in self.settings.families.values() for number in family.n_replay if number}
+        pool = self.call_once(training_frames, 'replay_pool', dataset=dataset, split=split) if numbers else None
         for number in sorted(numbers):
             settings = {
                 'method': SelectionMethod.RANDOM.value,
@@ -172,10 +176,13 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
         if model.n_replay and model.n_replay not in self.ctx.replay:
             self.note_failure(f'{model.key} (its {model.n_replay} replayed frames could not be chosen)')
             return None
+        training = self.try_build(self._training_inputs, model.key, model, family)
+        if training is None:
+            return None
         return self.try_submit(
             TrainingWorkChain,
             model.key,
-            training={**self._training_inputs(model, family), 'split': split},
+            training={**training, 'split': split},
             max_iterations=Int(self.settings.max_iterations),
             metadata={'call_link_label': f'training_{model.key}'},
         )
@@ -228,7 +235,7 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
             if model.key not in self.ctx.current:
                 continue
             family = self._family(model)
-            facts[model.key] = {**facts_of(model, family), 'costs': {}}
+            facts[model.key] = {**facts_of(model, family, self._architecture(family)), 'costs': {}}
             if family.strategy == Strategy.ZERO_SHOT.value:
                 potentials[model.key] = self.inputs.foundations[family.start]
                 continue
@@ -242,8 +249,8 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
             potentials[model.key] = child.outputs.potential
             self.out(f'potentials.{model.key}', child.outputs.potential)
         self.ctx.potentials, self.ctx.facts = potentials, facts
-        if not self.ctx.found_models:
-            self.ctx.found_models = self.collect_loops()
+        if not self.ctx.are_loops_collected:
+            self.ctx.found_models, self.ctx.are_loops_collected = self.collect_loops(), True
 
 
 def hyperparameters_of(architecture: str, family: FamilyPart, parent: PotentialData | None) -> dict[str, Any]:
@@ -274,17 +281,22 @@ def precision_of(family: FamilyPart, parent: PotentialData | None) -> Str:
     return Str(family.precision or (Precision.SINGLE.value if parent is None else parent.precision))
 
 
-def facts_of(model: StudyModel, family: FamilyPart) -> dict[str, Any]:
+def facts_of(model: StudyModel, family: FamilyPart, architecture: str) -> dict[str, Any]:
     """Return what a model is.
 
     :param model: the model.
     :param family: its family.
+    :param architecture: entry-point name.
     """
     return {
         'family': model.family,
         'strategy': family.strategy,
         'start': family.start,
+        'architecture': architecture,
+        'mode': str(FineTuning.from_dict(family.fine_tuning).mode.value) if family.is_fine_tuned else '',
+        'selection': json.dumps(dict(family.selection), sort_keys=True) if family.selection else '',
         'n_frames': model.n_frames,
         'n_replay': model.n_replay,
+        'round_number': model.round_number,
         'seed': model.seed,
     }

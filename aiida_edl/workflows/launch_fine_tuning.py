@@ -67,6 +67,7 @@ def study_builder(
     codes: Mapping[str, str],
     replay: tuple[DatasetData, ArrayData] | None = None,
     labelling: Mapping[str, Any] | None = None,
+    atomic_energies: Mapping[str, float] | None = None,
     options: Mapping[str, Any] | None = None,
     max_active: int | None = None,
     label: str = '',
@@ -81,6 +82,7 @@ def study_builder(
     :param codes: labels of codes, see :func:`codes_of_study`.
     :param replay: frames of the training of the foundation models and their split; None for none.
     :param labelling: how frames are labelled that models find, see :func:`labelling_inputs`; None for no such models.
+    :param atomic_energies: reference energy of each element [eV]; fitted to the training frames if None.
     :param options: scheduler options by name of the code, or ``default``.
     :param max_active: models that are trained and run at once at most; None for all.
     :param label: label of the process node.
@@ -94,6 +96,8 @@ def study_builder(
     builder.codes = codes_of_study(checked, codes, foundations)
     if replay is not None:
         builder.replay_dataset, builder.replay_split = replay
+    if atomic_energies:
+        builder.atomic_energies = Dict(dict(atomic_energies))
     if labelling is not None:
         builder.labelling = dict(labelling)
     if options:
@@ -107,9 +111,12 @@ def study_builder(
 def labelling_inputs(
     engine: str,
     code: str,
+    *,
     protocol: str | None = None,
     settings: Mapping[str, Any] | None = None,
     potential: PotentialData | None = None,
+    options: Mapping[str, Any] | None = None,
+    frames_per_job: int | None = None,
 ) -> dict[str, Any]:
     """Return how frames are labelled that models find themselves: in the very way of the labels of the data set.
 
@@ -118,9 +125,13 @@ def labelling_inputs(
     :param protocol: named settings of the engine.
     :param settings: settings that replace or complete those of the protocol.
     :param potential: a trained potential as teacher, for engines that take one; it has no settings.
+    :param options: scheduler options of each job.
+    :param frames_per_job: frames in one job at most; None for the default.
     :raises ValueError: if engine, protocol or code does not exist, or a potential comes with settings.
     """
-    inputs = {'engine': Str(engine), 'code': find_code(code, f'{INSTALL} {engine}')}
+    inputs: dict[str, Any] = {'engine': Str(engine), 'code': find_code(code, f'{INSTALL} {engine}')}
+    inputs |= {'options': Dict(dict(options))} if options else {}
+    inputs |= {} if frames_per_job is None else {'frames_per_job': Int(frames_per_job)}
     if potential is None:
         return {**inputs, 'model_parameters': Dict(engine_parameters(engine, protocol, settings or {}))}
     if protocol or settings:

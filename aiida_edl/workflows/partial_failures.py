@@ -55,6 +55,19 @@ class PartialFailuresMixin(SubmitOnceMixin):
             return None
         return child
 
+    def try_build(self, make: Callable[..., dict[str, Any]], what: str, *arguments: Any) -> dict[str, Any] | None:
+        """Return the inputs of a child, or remember why they cannot be made and return None.
+
+        :param make: makes them.
+        :param what: what the child is to do.
+        :param arguments: what ``make`` takes.
+        """
+        try:
+            return make(*arguments)
+        except REFUSALS as error:
+            self.note_failure(f'{what} ({reason_of(error)})')
+            return None
+
     def try_call(self, function: Callable[..., Any], what: str, call_link_label: str, **inputs: Any) -> Any:
         """Run a calcfunction, or remember why it gave nothing and return None; its traceback stays with its node.
 

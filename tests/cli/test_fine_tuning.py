@@ -19,7 +19,7 @@ from aiida_edl.workflows import launch_fine_tuning
 SETTINGS = {
     'families': {
         'zero_shot': {'strategy': 'zero_shot', 'start': 'foundation'},
-        'own': {'strategy': 'own_frames', 'start': 'foundation', 'precision': 'float64'},
+        'own': {'strategy': 'own_frames', 'start': 'foundation', 'exploration': {'steps': 100}},
     },
     'runs': {'temperatures': [400.0], 'replicas': 1},
     'md': dict(MD),
@@ -71,7 +71,7 @@ def test_settings_can_be_looked_at_before_anything_is_submitted(call, study_opti
     values = yaml.safe_load(text)
     assert values['protocol'] == 'fast'
     assert sorted(values['families']) == ['own', 'zero_shot']
-    assert '# 1 models: zero_shot' in text
+    assert '# 1 models and 1 that find their own frames: zero_shot' in text
 
 
 def test_study_is_submitted_with_what_was_given(call, study_options, monkeypatch, tmp_path):
@@ -91,12 +91,20 @@ def test_study_is_submitted_with_what_was_given(call, study_options, monkeypatch
         '--label-code': study_options['--code'].partition('=')[2],
         '--label-settings': labels,
     }
+    resources = tmp_path / 'options.yaml'
+    resources.write_text(yaml.safe_dump({'max_wallclock_seconds': 600}))
+    energies = tmp_path / 'energies.yaml'
+    energies.write_text(yaml.safe_dump({'Na': -1.5}))
+    engine |= {'--label-options': resources, '--label-frames-per-job': '7', '--atomic-energies': energies}
     text = call('run', *flat(study_options), *flat(engine), '--max-active', '2', '--label', 'gas')
     builder = built['builder']
     assert 'submitted' in text
     assert builder.metadata.label == 'gas'
     assert builder.max_active.value == 2
     assert builder.labelling['engine'].value == 'ase_calculator'
+    assert builder.labelling['options'].get_dict() == {'max_wallclock_seconds': 600}
+    assert builder.labelling['frames_per_job'].value == 7
+    assert builder.atomic_energies.get_dict() == {'Na': -1.5}
     assert sorted(builder.structures) == ['gas']
     assert builder.codes['default'].label == 'fine-tuning-study-python'
 

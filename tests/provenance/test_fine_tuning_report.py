@@ -61,7 +61,8 @@ def runs(energy):
         }
         for temperature in (700.0, 850.0)
     ]
-    rows.append({'temperature_kelvin': 1000.0, 'n_runs': 3, 'n_excluded': 3})
+    lost = ['T1000_replica_01: the framework has melted']
+    rows.append({'temperature_kelvin': 1000.0, 'n_runs': 3, 'n_excluded': 3, 'exclusions': lost})
     arrhenius = {'activation_energy': energy, 'activation_energy_error': 0.01}
     costs = {'dynamics': {'core_hours': 2.0, 'gpu_hours': 0.0}}
     return Dict(
@@ -79,8 +80,10 @@ def comparison(aiida_profile):
                 'family': family,
                 'strategy': strategy,
                 'start': start,
+                'architecture': 'mace',
                 'n_frames': n_frames,
                 'n_replay': 0,
+                'round_number': 0,
                 'seed': seed,
                 'costs': COSTS.get(family, TRAINING),
             }
@@ -139,6 +142,15 @@ def test_point_of_the_curve_is_the_mean_over_seeds(comparison):
     ]
     assert point['mean'] == pytest.approx(0.23)
     assert point['error'] == pytest.approx(0.01)  # the scatter; of the stated errors it would be 0.007
+    assert point['degrees_of_freedom'] == 1
+    assert point['architecture'] == 'mace'
+
+
+def test_sheet_says_which_model_stands_beside_the_published_one(comparison):
+    (row,) = [row for row in comparison['sheet'] if row['ours_ev'] is not None]
+    assert (row['published_ev'], row['start'], row['architecture']) == (0.22, 'foundation', 'mace')
+    # One model, whose fit states 0.01 eV: 0.02 eV from the published value and 0.0196 eV on each side.
+    assert (row['degrees_of_freedom'], row['verdict']) == (None, 'agrees')
 
 
 def test_rows_of_diffusion_have_the_same_columns(comparison):
@@ -155,7 +167,8 @@ def test_report_has_figures_tables_and_a_text(study, tmp_path):
         assert len(list(csv.DictReader(handle))) == 7
     text = (tmp_path / 'report.md').read_text()
     assert '![Diffusion against temperature](figures/arrhenius.svg)' in text
-    assert 'no run counts' in text
+    assert 'at 1000 K: T1000_replica_01: the framework has melted' in text
+    assert '\n\nPoints whose error is not known are hollow' in text
 
 
 def test_process_without_a_comparison_is_refused(aiida_profile, tmp_path):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import ase.units
 import pytest
 
+import aiida_edl
 from aiida_edl.science import units
 
 # ASE 3.26 defaults to CODATA 2014, which differs from 2022 in the eighth digit.
@@ -53,3 +57,19 @@ def test_density_of_water():
 
 def test_hartree_per_bohr_in_house_units():
     assert pytest.approx(51.42206747, rel=1e-8) == units.HARTREE / units.BOHR
+
+
+def assigned_names(path: Path) -> set[str]:
+    """Return the names that a module assigns at its top."""
+    statements = ast.parse(path.read_text(encoding='utf-8')).body
+    targets = [target for item in statements if isinstance(item, ast.Assign) for target in item.targets]
+    targets += [item.target for item in statements if isinstance(item, ast.AnnAssign)]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def test_no_other_module_says_a_factor_again():
+    mine = Path(units.__file__)
+    factors = assigned_names(mine)
+    assert 'FEMTOSECONDS_PER_PICOSECOND' in factors
+    others = [path for path in sorted(Path(aiida_edl.__file__).parent.rglob('*.py')) if path != mine]
+    assert {path.name: names for path in others if (names := assigned_names(path) & factors)} == {}

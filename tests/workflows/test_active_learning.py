@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from learning_cases import LABELS, MD, learning_inputs
 
 from aiida_edl.cli.main import main
-from aiida_edl.provenance.queries import learning_rounds
+from aiida_edl.provenance.round_queries import learning_rounds
 from aiida_edl.workflows.active_learning import ActiveLearningWorkChain
 
 

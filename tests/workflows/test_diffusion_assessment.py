@@ -113,10 +113,15 @@ def test_run_that_left_physics_is_excluded_with_the_sentence_of_its_verdict(inpu
     inputs['analyses'] = {'diffusion': Dict(DIFFUSION), 'run_quality': Dict({'hot_factor': 1.01})}
     inputs['settings'] = Dict({'temperatures': [400.0], 'replicas': 1})
     node = run_get_node(DiffusionAssessmentWorkChain, **inputs)[1]
-    assert node.exit_status == 0, node.exit_message
+    assert node.exit_status == 700
+    assert 'run T0400_replica_01 does not count' in node.exit_message
     assert 'diffusion' not in node.outputs.analyses
     (reasons,) = node.outputs.report['excluded'].values()
     assert any('temperature' in reason for reason in reasons)
+    (row,) = node.outputs.report['temperatures']
+    assert row['exclusions'][0].startswith('T0400_replica_01: ')
+    report = next(child for child in node.called if child.process_label == 'diffusion_report')
+    assert 'run_quality_T0400_replica_01' in report.inputs
 
 
 def test_holdout_tells_what_was_forgotten(inputs):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 
 import pytest
 from calculation_cases import potential
 
-from aiida_edl.registry import UnknownNameError
+from aiida_edl.md_engines.base import MDSettings
+from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, UnknownNameError, load_member
+from aiida_edl.workflows.assessment_checks import refuse_engine
 from aiida_edl.workflows.diffusion_settings import (
     DiffusionRunSettings,
     DiffusionSettingsError,
@@ -208,7 +211,7 @@ def test_protocol(protocol, data_regression):
 
 
 def own_family(**changes):
-    family = {'strategy': 'own_frames', 'start': 'foundation', 'seeds': [1], **changes}
+    family = {'strategy': 'own_frames', 'start': 'foundation', 'exploration': {'steps': 100}, **changes}
     return settings(families={'own': family})
 
 
@@ -222,7 +225,8 @@ def test_models_that_find_their_frames_are_known_when_these_are_found():
         ({'n_frames': [10]}, "n_frames or selection is given with the strategy 'own_frames'"),
         ({'rounds': {'selection': {'seed': 3}}}, 'selection of rounds holds seed, which follows from the model'),
         ({'rounds': {'maximum_round': 3}}, "did you mean 'maximum_rounds'?"),
-        ({'exploration': {'step': 3}}, "unknown MD setting 'step': did you mean 'steps'?"),
+        ({'exploration': {'steps': 9, 'step': 3}}, "unknown MD setting 'step': did you mean 'steps'?"),
+        ({'exploration': {}}, 'exploration lacks steps'),
     ],
 )
 def test_wrong_rounds_are_refused_with_the_remedy(changes, message):
@@ -265,3 +269,25 @@ def test_models_from_scratch_have_the_shape_of_their_protocol():
     part = first_family(family(start='scratch', architecture='mace', protocol='fast'))
     assert hyperparameters_of('mace', part, None)['cutoff_radius'] == 4.0
     assert precision_of(part, None).value == 'float32'
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'md': {'temperature': 900.0}}, 'md holds temperature, which each run has for itself: say it in runs'),
+        ({'arrhenius': {'quantity': 'tracers'}}, "unknown quantity 'tracers': did you mean 'tracer'?"),
+    ],
+)
+def test_wrong_settings_of_the_runs_are_refused_before_anything_is_trained(changes, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        checked_settings(settings(**changes))
+
+
+@pytest.mark.parametrize('protocol', sorted(FineTuningStudyWorkChain.get_available_protocols()))
+def test_engines_of_every_protocol_run_its_architectures(protocol):
+    values = FineTuningStudyWorkChain.get_protocol_inputs(protocol)
+    study = checked_settings({'protocol': protocol, **values})
+    for family in study.families.values():
+        engine = load_member(MD_ENGINES, family.engine or study.engine)
+        member = load_member(ARCHITECTURES, family.architecture or 'mace')
+        assert refuse_engine(member, engine, MDSettings.from_dict(study.md)) is None

@@ -74,7 +74,8 @@ def inputs_of(code, **settings):
 @pytest.fixture(autouse=True)
 def _fine_tuned_toy(monkeypatch):
     """Let the toy start from a parent."""
-    monkeypatch.setattr(LeastSquares, 'fine_tuning_modes', (FineTuningMode.NAIVE,))
+    modes = (FineTuningMode.NAIVE, FineTuningMode.MULTIHEAD_REPLAY)
+    monkeypatch.setattr(LeastSquares, 'fine_tuning_modes', modes)
 
 
 @pytest.fixture
@@ -243,4 +244,30 @@ def test_models_that_find_their_frames_need_labels(inputs):
     del inputs['labelling']
     assert refusal(inputs) == (
         "family 'own': strategy 'own_frames' needs labels: give engine and code in the namespace labelling"
+    )
+
+
+def test_mode_that_an_architecture_lacks_is_refused(python_code):
+    families = {
+        'lora': {'strategy': 'labelled_frames', 'start': 'foundation', 'fine_tuning': {'mode': 'lora'}, 'n_frames': [2]}
+    }
+    assert "unknown mode of fine-tuning least_squares 'lora'" in refusal(inputs_of(python_code, families=families))
+
+
+def test_ion_that_is_in_no_structure_is_refused(python_code):
+    message = refusal(inputs_of(python_code, analyses={'diffusion': {'mobile': 'Li'}}))
+    assert message == "structure 'gas' holds no Li, which the analyses are to follow"
+
+
+def test_names_that_name_two_models_are_refused(python_code):
+    inputs = inputs_of(python_code, families=dict.fromkeys(('a_b', 'b'), SETTINGS['families']['zero_shot']))
+    gas_node = inputs['structures']['gas']
+    assert refusal(inputs, structures={'s': gas_node, 's_a': gas_node}) == (
+        "names of systems and families together name two models 's_a_b'; rename one of them"
+    )
+
+
+def test_name_of_other_results_is_refused_for_a_system(inputs):
+    assert refusal(inputs, structures={'errors': inputs['structures']['gas']}) == (
+        "a system is called 'errors', which names other results; rename it"
     )

@@ -16,7 +16,7 @@ from learning_cases import MD
 from toy.least_squares import LeastSquares
 
 from aiida_edl.architectures.fine_tuning import FineTuningMode
-from aiida_edl.provenance.queries import fine_tuning_rounds
+from aiida_edl.provenance.round_queries import fine_tuning_rounds
 from aiida_edl.workflows.iterative_fine_tuning import IterativeFineTuningWorkChain
 
 

@@ -17,7 +17,9 @@ DIFFUSION_COLUMNS: Mapping[str, str] = {
     'haven_ratio': 'haven_ratio',
     'haven_ratio_error': 'haven_ratio_error',
     'effective_hops': 'effective_hops',
-    'n_frames': 'n_frames',
+    'n_frames': 'n_trajectory_frames',
+    'carrier_diffusion': 'carrier_diffusion_angstrom2_per_fs',
+    'carrier_diffusion_error': 'carrier_diffusion_error_angstrom2_per_fs',
     'is_determined': 'is_determined',
     'reasons': 'reasons',
 }
@@ -56,7 +58,7 @@ def diffusion_report(facts: Dict, arrhenius: ArrayData | None = None, **results:
         the run, ``settings`` and ``costs``; copied.
     :param arrhenius: result of ``edl.arrhenius``; none if there is no activation energy.
     :param results: results of ``edl.diffusion`` and ``edl.hopping`` for all runs at a temperature, under
-        ``diffusion_T0700``, ``hopping_T0700`` and so on.
+        ``diffusion_T0700``, ``hopping_T0700`` and so on; and those that judge a run, which stand behind the reasons.
     :return: ``temperatures`` (rows with units in the names of the columns), ``arrhenius``, ``excluded``, ``costs``.
     """
     values = facts.get_dict()
@@ -68,6 +70,7 @@ def diffusion_report(facts: Dict, arrhenius: ArrayData | None = None, **results:
         runs = [run['label'] for run in values['runs'] if run['temperature'] == temperature]
         excluded = [run for run in runs if run in values['excluded']]
         row: dict[str, Any] = {'temperature_kelvin': temperature, 'n_runs': len(runs), 'n_excluded': len(excluded)}
+        row['exclusions'] = [f'{run}: {reason}' for run in excluded for reason in values['excluded'][run]]
         row |= _columns(results.get(f'diffusion_{label}'), DIFFUSION_COLUMNS)
         row |= _columns(results.get(f'hopping_{label}'), HOPPING_COLUMNS)
         row |= _events(results.get(f'hopping_{label}'))

@@ -69,6 +69,7 @@ def fine_tuning_comparison(facts: Dict, **results: Dict) -> Dict:
                     'system': system,
                     **errors,
                     **{column: found.get(key) for key, column in OF_ARRHENIUS.items()},
+                    **_by_temperature((report or {}).get('temperatures', [])),
                     'n_excluded_runs': None if report is None else len(report['excluded']),
                     'labelled_frames': _labelled(known),
                     **_cost_columns(known['costs'], costs),
@@ -78,12 +79,23 @@ def fine_tuning_comparison(facts: Dict, **results: Dict) -> Dict:
     points = learning_curves(rows)
     return Dict(
         {
-            'models': rows,
+            'models': _alike(rows),
             'learning_curves': curve_table(points),
             'diffusion': _alike(diffusion),
             'sheet': activation_energy_sheet(points),
         }
     )
+
+
+def _by_temperature(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return coefficient and share of knock-offs at each temperature, with their errors, as columns of a model."""
+    found: dict[str, Any] = {}
+    for row in rows:
+        at = f'at_{row["temperature_kelvin"]:g}_kelvin'.replace('.', '_')
+        for name, unit in (('tracer_diffusion', '_angstrom2_per_fs'), ('knock_off_share', '')):
+            found[f'{name}_{at}{unit}'] = row.get(f'{name}{unit}')
+            found[f'{name}_{at}{unit}_error'] = row.get(f'{name}_error{unit}')
+    return found
 
 
 def _alike(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

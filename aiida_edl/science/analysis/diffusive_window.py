@@ -9,7 +9,9 @@ which is α for :math:`M = c + b t^\alpha` whatever the constant: 1 where atoms 
 1 where they are held back. The rule: with r = 2 and lags up to a fixed share of the shortest replica, the window starts
 at twice the shortest lag from which on β is 1 within its error at all longer lags. A crossing from flight to rattle,
 where β is 1 by chance at one lag, is thus left out, and what is left of a memory within the error of β decays once
-more. The window stops at that share of the replica, beyond which too few independent stretches are left.
+more. The window stops at that share of the replica, beyond which too few independent stretches are left. Lags that each
+agree with 1 may deviate together: the exponent over the whole window must be 1 as well, and known well enough. Where it
+is not 1, the window starts later, until it is; where it would not be known any more, there is none.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from aiida_edl.science.analysis.displacement_statistics import (
     weighted,
 )
 from aiida_edl.science.analysis.mean_square_displacement import Motion
+from aiida_edl.science.units import FEMTOSECONDS_PER_PICOSECOND
 
 RATIO = 2
 """Ratio r of the lags of the exponent by the rule."""
@@ -36,7 +39,6 @@ CHANCE_LAGS = 3
 SAFETY = 2
 """Factor from the lag at which the exponent is 1 within its error to the first lag of the window: what is left of a
 memory that decays there has decayed once more."""
-FEMTOSECONDS_PER_PICOSECOND = 1000.0
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,11 @@ def is_linear(growth: Growth, settings: DiffusionSettings) -> bool:
     return bool(abs(growth.exponent - 1.0) <= allowed)
 
 
+def is_resolved(growth: Growth, settings: DiffusionSettings) -> bool:
+    """Return whether an exponent is known well enough to show diffusion."""
+    return bool(growth.error <= settings.maximum_slope_error)
+
+
 def chosen_window(
     motion: Motion,
     grid: Sequence[int],
@@ -99,7 +106,7 @@ def chosen_window(
     interval: float,
     settings: DiffusionSettings,
 ) -> Window:
-    """Return the window by the rule, or the given one after a check.
+    """Return the window by the rule, or the given one; over either the exponent must be 1 and known well enough.
 
     :param motion: displacements of the mobile atoms.
     :param grid: lags at which exponents are known [frames], ascending; the exponent reaches to four times the lag.
@@ -108,35 +115,55 @@ def chosen_window(
     :param settings: the rule.
     """
     longest = motion.curves.shape[1] - 1
-    start = _start_by_rule(grid, growths, settings)
+    rule = _window_by_rule(motion, grid, growths, interval, settings)
     given_start, given_stop = (round(lag / interval) for lag in settings.window)
     if not given_start and not given_stop:
-        if start is None:
-            return Window(0, 0, growths[-1], _nowhere_linear(growths[-1], grid[-1], longest, interval))
-        growth = growth_of(motion, _three(start, longest))
-        if not growth.error <= settings.maximum_slope_error:
-            return Window(start, longest, growth, _unresolved(growth, settings, longest, interval))
-        return Window(start, longest, growth, '')
+        return rule
     stop = given_stop or longest
-    first = given_start or start or 1
+    first = given_start or rule.start or 1
     if stop > longest or stop - first < 2:
         return Window(first, stop, Growth(np.nan, np.nan), _unusable(first, stop, longest, interval, settings))
     growth = growth_of(motion, _three(first, stop))
-    if is_linear(growth, settings):
-        return Window(first, stop, growth, '')
-    return Window(first, stop, growth, _outside(growth, first, stop, start=start, longest=longest, interval=interval))
+    if not is_linear(growth, settings):
+        return Window(first, stop, growth, _outside(growth, first, stop, rule=rule, interval=interval))
+    reason = '' if is_resolved(growth, settings) else _unresolved(growth, settings, stop, longest, interval)
+    return Window(first, stop, growth, reason)
 
 
-def _start_by_rule(grid: Sequence[int], growths: Sequence[Growth], settings: DiffusionSettings) -> int | None:
-    """Return twice the first lag from which on all exponents are 1 within their errors, None if there is none."""
+def _window_by_rule(
+    motion: Motion,
+    grid: Sequence[int],
+    growths: Sequence[Growth],
+    interval: float,
+    settings: DiffusionSettings,
+) -> Window:
+    """Return the longest window at all lags of which, and over which, the exponent is 1; refused if there is none."""
+    longest = motion.curves.shape[1] - 1
+    starts = _starts_by_rule(grid, growths, settings)
+    if not starts:
+        return Window(0, 0, growths[-1], _nowhere_linear(growths[-1], grid[-1], longest, interval))
+    tried = []
+    for start in starts:
+        tried.append(growth_of(motion, _three(start, longest)))
+        if not is_resolved(tried[-1], settings):
+            break
+        if is_linear(tried[-1], settings):
+            return Window(start, longest, tried[-1], '')
+    if is_resolved(tried[0], settings):
+        return Window(starts[0], longest, tried[0], _nowhere_linear(tried[0], starts[0], longest, interval))
+    return Window(starts[0], longest, tried[0], _unresolved(tried[0], settings, longest, longest, interval))
+
+
+def _starts_by_rule(grid: Sequence[int], growths: Sequence[Growth], settings: DiffusionSettings) -> list[int]:
+    """Return twice the lags from which on all exponents are 1 within their errors, ascending; none if there is none."""
     linear = [is_linear(growth, settings) for growth in growths]
     if not any(linear[-CHANCE_LAGS:]):
-        return None
+        return []
     last = max(index for index, value in enumerate(linear) if value)
     first = last
     while first > 0 and linear[first - 1]:
         first -= 1
-    return SAFETY * grid[first]
+    return [SAFETY * lag for lag in grid[first : last + 1]]
 
 
 def _three(start: int, stop: int) -> tuple[int, int, int]:
@@ -165,11 +192,11 @@ def _nowhere_linear(growth: Growth, lag: int, longest: int, interval: float) -> 
     )
 
 
-def _unresolved(growth: Growth, settings: DiffusionSettings, longest: int, interval: float) -> str:
+def _unresolved(growth: Growth, settings: DiffusionSettings, stop: int, longest: int, interval: float) -> str:
     times = (growth.error / settings.maximum_slope_error) ** 2 if np.isfinite(growth.error) else 4.0
     length = longest / settings.longest_share * times
     return (
-        f'the mean square displacement {in_words(growth)} up to {picoseconds(longest, interval)}: an error above '
+        f'the mean square displacement {in_words(growth)} up to {picoseconds(stop, interval)}: an error above '
         f'maximum_slope_error = {settings.maximum_slope_error:g} does not show diffusion; replicas of at least about '
         f'{picoseconds(length, interval)}, or more of them, are needed'
     )
@@ -183,11 +210,11 @@ def _unusable(start: int, stop: int, longest: int, interval: float, settings: Di
     )
 
 
-def _outside(growth: Growth, first: int, stop: int, *, start: int | None, longest: int, interval: float) -> str:
+def _outside(growth: Growth, first: int, stop: int, *, rule: Window, interval: float) -> str:
     right = (
-        f'the rule would take {picoseconds(start, interval)} to {picoseconds(longest, interval)}'
-        if start is not None
-        else 'the run holds no diffusive window; make it longer'
+        'the run holds no diffusive window; make it longer'
+        if rule.reason
+        else f'the rule would take {picoseconds(rule.start, interval)} to {picoseconds(rule.stop, interval)}'
     )
     return (
         f'the window from {picoseconds(first, interval)} to {picoseconds(stop, interval)} is outside the diffusive '

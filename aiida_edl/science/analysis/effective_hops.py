@@ -17,11 +17,11 @@ from aiida_edl.science.analysis.diffusion_settings import DiffusionSettings
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.frames import Floats, Frame
 from aiida_edl.science.minimum_image import minimum_image
+from aiida_edl.science.units import FEMTOSECONDS_PER_PICOSECOND
 
 HOPS_OF_NONE = 3.0
 """Mean number of hops that are none in one of twenty runs: with fewer effective hops than that, the run says only how
 long another must be at least."""
-FEMTOSECONDS_PER_PICOSECOND = 1000.0
 
 
 def hop_distance(frame: Frame, mobile: Integers, settings: DiffusionSettings) -> float:

@@ -8,8 +8,8 @@ import numpy as np
 
 from aiida_edl.science.frames import Floats
 from aiida_edl.science.uncertainty import integrated_correlation_time
+from aiida_edl.science.units import FEMTOSECONDS_PER_PICOSECOND
 
-FEMTOSECONDS_PER_PICOSECOND = 1000.0
 MILLI = 1000.0
 """meV per eV."""
 

@@ -7,12 +7,17 @@ its runs), the error of the mean is the larger of what the scatter between the m
 .. math:: \Delta^2 = \max\Big( \frac{1}{k(k-1)} \sum_i (x_i - \bar x)^2,\; \frac{1}{k^2} \sum_i \sigma_i^2 \Big).
 
 Models without a value are counted. One model without an error of its own gives a point without an error.
+
+Where the scatter of k models counts, the error has k - 1 degrees of freedom. Where stated errors count, or those of one
+model alone, its degrees are not known here and are taken as large: a stated error comes from replicas and temperatures
+of its own, not from seeds, and one model says nothing of other seeds.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,8 +34,11 @@ QUANTITIES: Mapping[str, str | None] = {
 
 The error bar of an RMSE is for the choice of the test frames, which all models share: it is no part of the error of a
 mean over models."""
-POINT = ('family', 'strategy', 'start', 'system', 'n_frames', 'n_replay')
-"""What models of one point of a curve have in common."""
+POINT = ('family', 'strategy', 'start', 'architecture', 'system', 'n_replay', 'round_number', 'n_frames')
+"""What models of one point of a curve have in common; of models of a round, the number of frames is their mean, for not
+every seed finds as many."""
+BY_TEMPERATURE = re.compile(r'(tracer_diffusion|knock_off_share)_at_.*')
+"""Columns of the rows that have a learning curve for each temperature; that of their error ends in ``_error``."""
 
 
 @dataclass(frozen=True)
@@ -43,31 +51,49 @@ class CurvePoint:
     """Where its frames come from."""
     start: str
     """Label of the foundation model, or ``scratch``."""
+    architecture: str
+    """Entry-point name of the architecture."""
     system: str
     """Label of the structure that is run."""
-    n_frames: int
-    """Training frames."""
     n_replay: int
     """Replayed frames."""
+    round_number: int
+    """Round of models that find their own frames; 0 for others."""
+    n_frames: int
+    """Training frames."""
     quantity: str
     """Name of a column of the rows, with its unit."""
     mean: float | None
     """Mean over the models; None if none has a value."""
     error: float | None
     """Its standard error; None if it is not known."""
+    degrees_of_freedom: int | None
+    """Of the error: models less one where it is their scatter; None, taken as large, where it is that of stated errors
+    or there is no error."""
     n_models: int
     """Models with a value."""
     n_without: int
     """Models without one."""
 
 
-def mean_over_models(values: Sequence[float], errors: Sequence[float | None]) -> tuple[float, float | None]:
+@dataclass(frozen=True)
+class MeanOfModels:
+    """A mean over models."""
+
+    mean: float
+    error: float | None
+    """Its standard error; None if it is not known."""
+    degrees_of_freedom: int | None
+    """Of the scatter, if that is the error; None otherwise."""
+
+
+def mean_over_models(values: Sequence[float], errors: Sequence[float | None]) -> MeanOfModels:
     """Return the mean of values and its standard error, the larger of scatter and stated errors.
 
-    >>> mean_over_models([0.2, 0.4], [0.01, 0.01])[1] == 0.1
-    True
+    >>> mean_over_models([0.25, 0.75], [0.01, 0.01])
+    MeanOfModels(mean=0.5, error=0.25, degrees_of_freedom=1)
     >>> mean_over_models([0.3], [None])
-    (0.3, None)
+    MeanOfModels(mean=0.3, error=None, degrees_of_freedom=None)
 
     :param values: at least one.
     :param errors: standard error of each, None where it is not known.
@@ -77,9 +103,11 @@ def mean_over_models(values: Sequence[float], errors: Sequence[float | None]) ->
     known = [error for error in errors if error is not None]
     stated = math.sqrt(math.fsum(error**2 for error in known)) / count if len(known) == count else None
     if count == 1:
-        return mean, stated
+        return MeanOfModels(mean, stated, None)
     scatter = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count * (count - 1)))
-    return mean, max(scatter, stated or 0.0)
+    if stated is not None and stated > scatter:
+        return MeanOfModels(mean, stated, None)
+    return MeanOfModels(mean, scatter, count - 1)
 
 
 def learning_curves(rows: Iterable[Mapping[str, Any]]) -> list[CurvePoint]:
@@ -90,26 +118,37 @@ def learning_curves(rows: Iterable[Mapping[str, Any]]) -> list[CurvePoint]:
     """
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
-        groups.setdefault(tuple(row[name] for name in POINT), []).append(row)
+        n_frames = 0 if row['round_number'] else row['n_frames']
+        groups.setdefault((*(row[name] for name in POINT[:-1]), n_frames), []).append(row)
     points = []
     for key, members in sorted(groups.items()):
-        for quantity, own_error in QUANTITIES.items():
+        common = dict(zip(POINT, key))
+        common['n_frames'] = round(math.fsum(row['n_frames'] for row in members) / len(members))
+        for quantity, own_error in _quantities(members).items():
             known = [row for row in members if row.get(quantity) is not None]
-            mean, error = None, None
+            found = None
             if known:
                 errors = [row.get(own_error) if own_error else None for row in known]
-                mean, error = mean_over_models([float(row[quantity]) for row in known], errors)
+                found = mean_over_models([float(row[quantity]) for row in known], errors)
             points.append(
                 CurvePoint(
-                    **dict(zip(POINT, key)),
+                    **common,
                     quantity=quantity,
-                    mean=mean,
-                    error=error,
+                    mean=found.mean if found else None,
+                    error=found.error if found else None,
+                    degrees_of_freedom=found.degrees_of_freedom if found else None,
                     n_models=len(known),
                     n_without=len(members) - len(known),
                 )
             )
     return points
+
+
+def _quantities(rows: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
+    """Return the quantities of some models, with the columns of their own errors."""
+    columns = {name for row in rows for name in row}
+    found = sorted(name for name in columns if BY_TEMPERATURE.fullmatch(name) and not name.endswith('_error'))
+    return {**QUANTITIES, **{name: f'{name}_error' for name in found}}
 
 
 def curve_table(points: Iterable[CurvePoint]) -> list[dict[str, Any]]:

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.analysis.atom_groups import Integers
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
+from aiida_edl.science.analysis.unwrapped_paths import MAXIMUM_STEP
 from aiida_edl.science.frames import Floats, FrameSet
 
 FRAMES_AT_ONCE = 1000
 """Frames that are held in the memory in double precision."""
-MAXIMUM_STEP = 0.4
-"""Longest step between two frames that is unfolded, in smallest heights of the cell; at 0.5 its image is unknown."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +120,7 @@ def framework_motion(frames: FrameSet, start: int, stop: int, atoms: CrystalAtom
     :raises NotAnalysableError: if an atom moves too far between two frames.
     """
     cell = np.asarray(frames.cells[start:stop].mean(axis=0), dtype=np.float64)
+    # No step within the share of the smallest height goes further along any cell vector.
     limit = MAXIMUM_STEP * smallest_height(cell)
     n_frames, n_framework = stop - start, atoms.framework.size
     n_blocks = min(n_blocks, n_frames)

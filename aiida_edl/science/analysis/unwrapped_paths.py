@@ -21,8 +21,6 @@ from aiida_edl.science.analysis.atom_groups import Integers, equal_compositions
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
 from aiida_edl.science.frames import Floats, FrameSet
 
-INTERVAL_TOLERANCE = 1e-3
-"""Relative deviation of the time between frames that is taken for rounding."""
 MAXIMUM_STEP = 0.4
 """Step between frames, as a share of the cell along any cell vector, beyond which images cannot be told apart: at half
 a cell either of two is as near."""

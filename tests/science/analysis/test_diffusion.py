@@ -161,6 +161,46 @@ def test_given_window_is_used():
     assert result.tracer_diffusion == pytest.approx(MANY.tracer_diffusion, abs=3.0 * result.tracer_diffusion_error)
 
 
+def test_given_window_that_shows_nothing_is_refused():
+    """An exponent of 0.4 ± 3.8 is 1 within its error, and shows no diffusion."""
+    result = found(Walkers(n_walkers=8, n_frames=300, rate=2e-3, seed=2), window=[5000.0, 0.0])
+    assert not result.is_determined
+    assert re.fullmatch(
+        r'the mean square displacement grows as t\^\(0\.35 ± 3\.\d\d\) up to 6 ps: an error above '
+        r'maximum_slope_error = 0\.5 does not show diffusion; '
+        r'replicas of at least about 1\.\d\de\+03 ps, or more of them, are needed',
+        result.reasons[0],
+    )
+
+
+SLOW_MEMORY = Walkers(n_walkers=27, n_frames=1000, rate=2e-4, vibration=0.8, relaxation_time=20000.0)
+"""A vibration remembered for as long as the longest lag: at each lag the exponent is nearly 1, over all it is not."""
+
+
+def test_window_starts_later_where_its_lags_deviate_together():
+    """From 0.2 ps on the exponent of this seed is 1 within two errors at each lag, but 0.93 ± 0.02 over all."""
+    result = found(dataclasses.replace(SLOW_MEMORY, seed=4))
+    assert result.is_determined
+    assert result.window_start == 1400.0
+    refused = found(dataclasses.replace(SLOW_MEMORY, seed=4), window=[200.0, 20000.0])
+    assert re.match(
+        r'the window from 0\.2 ps to 20 ps is outside the diffusive regime, where the exponent is 1: the mean square '
+        r'displacement grows as t\^\(0\.93 ± 0\.02\) there; the rule would take 1\.4 ps to 20 ps$',
+        refused.reasons[0],
+    )
+
+
+def test_lags_that_deviate_together_at_every_start_are_no_diffusion():
+    walkers = dataclasses.replace(SLOW_MEMORY, n_walkers=64, rate=1e-4, vibration=1.5, seed=1)
+    result = found(walkers)
+    assert not result.is_determined
+    assert re.fullmatch(
+        r'the mean square displacement grows as t\^\(0\.95 ± 0\.01\) from 0\.2 ps to 20 ps, the longest lags that '
+        r'count, not as t: the run does not reach the diffusive regime; replicas at least twice as long are needed',
+        result.reasons[0],
+    )
+
+
 def test_window_beyond_the_statistics_is_refused():
     result = found(MANY, window=[1000.0, 300000.0])
     assert result.reasons == (

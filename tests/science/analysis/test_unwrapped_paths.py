@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from aiida_edl.science.analysis.not_analysable import NotAnalysableError
-from aiida_edl.science.analysis.unwrapped_paths import checked_interval, mobile_atoms, unwrapped_paths
+from aiida_edl.science.analysis.trajectory_parts import checked_interval
+from aiida_edl.science.analysis.unwrapped_paths import mobile_atoms, unwrapped_paths
 from aiida_edl.science.frames import FrameSet
 
 ROUNDING = 1e-9
