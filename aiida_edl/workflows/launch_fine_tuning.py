@@ -12,11 +12,10 @@ from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import ARCHITECTURES, load_member
 from aiida_edl.workflows.environments.codes import code_of_architecture
-from aiida_edl.workflows.fine_tuning_loops import MD_SUFFIX
 from aiida_edl.workflows.fine_tuning_parts import Strategy
 from aiida_edl.workflows.fine_tuning_settings import FineTuningStudySettings, checked_settings
 from aiida_edl.workflows.fine_tuning_study import FineTuningStudyWorkChain
-from aiida_edl.workflows.fine_tuning_trainings import DEFAULT_CODE, code_name
+from aiida_edl.workflows.fine_tuning_trainings import DEFAULT_CODE, MD_SUFFIX, code_name
 from aiida_edl.workflows.gpu_options import options_with_gpus
 from aiida_edl.workflows.iterative_fine_tuning_settings import IterativeFineTuningSettings
 from aiida_edl.workflows.launch import DEFAULT_CODES, LaunchError, find_code
@@ -74,8 +73,8 @@ def plan_in_words(settings: FineTuningStudySettings) -> str:
     words = f'{len(models)} models: {", ".join(models)}' if models else '0 models'
     if rounds:
         words += (
-            f'; {settings.n_loops} loops that find their own frames, {sum(rounds)} rounds together at most, each gives a '
-            'model'
+            f'; {settings.n_loops} loops that find their own frames, {sum(rounds)} rounds together at most, each gives '
+            'a model'
         )
     return words
 
