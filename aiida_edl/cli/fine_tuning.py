@@ -12,7 +12,16 @@ from aiida.cmdline.params.types import NodeParamType
 from aiida.orm import ArrayData, ProcessNode
 
 from aiida_edl.cli.group import EdlCommandGroup
-from aiida_edl.cli.parameters import BENCHMARK, FORMAT, SET, named_nodes, named_values, nested_settings, print_rows
+from aiida_edl.cli.parameters import (
+    BENCHMARK,
+    FORMAT,
+    SET,
+    named_nodes,
+    named_numbers,
+    named_values,
+    nested_settings,
+    print_rows,
+)
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.provenance import progress as stages
@@ -55,10 +64,14 @@ def fine_tuning() -> None:
 @click.option('--label-options', type=YAML_FILE, help='YAML file with scheduler options of the labelling jobs.')
 @click.option('--label-frames-per-job', type=click.IntRange(1), help='Frames in one labelling job at most.')
 @click.option(
+    '--label-gate', 'limits', multiple=True, metavar='NAME=VALUE', help='A limit of the gate of the labels; repeatable.'
+)
+@click.option(
     '--atomic-energies', type=YAML_FILE, help='YAML file with the energy of each element [eV]; fitted without it.'
 )
 @click.option('--label-potential', type=POTENTIAL, help='A potential as teacher, instead of settings.')
 @click.option('--options', type=YAML_FILE, help='YAML file with scheduler options by name of the code, or default.')
+@click.option('--gpus', type=click.IntRange(1), help='Train and run on this many GPUs a job; asked of the scheduler.')
 @click.option('--max-active', type=click.IntRange(1), help='Train and run so many models at once at most.')
 @click.option('--label', default='', help='Label of the process.')
 @click.option('--wait/--no-wait', default=False, help='Wait until it has ended, showing how far it is.')
@@ -80,9 +93,11 @@ def run(  # noqa: PLR0917  (one parameter per option)
     label_settings: Path | None,
     label_options: Path | None,
     label_frames_per_job: int | None,
+    limits: tuple[str, ...],
     atomic_energies: Path | None,
     label_potential: PotentialData | None,
     options: Path | None,
+    gpus: int | None,
     max_active: int | None,
     label: str,
     wait: bool,
@@ -93,12 +108,13 @@ def run(  # noqa: PLR0917  (one parameter per option)
     from aiida_edl.workflows.fine_tuning_settings import checked_settings  # noqa: PLC0415
 
     settings = launch.study_settings(protocol, nested_settings(overrides, assignments))
+    if gpus:
+        settings = launch.with_device(settings, 'cuda')
     checked = checked_settings(settings)
-    models = [model.key for model in checked.models()]
-    plan = f'{len(models)} models and {checked.n_loops} that find their own frames'
+    plan = launch.plan_in_words(checked)
     if dry_run:
         click.echo(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).rstrip())
-        click.echo(f'# {plan}: {", ".join(models)}')
+        click.echo(f'# {plan}')
         return
     if (replay_dataset is None) != (replay_split is None):
         raise click.UsageError('--replay-dataset and --replay-split belong together; give both or neither')
@@ -115,18 +131,23 @@ def run(  # noqa: PLR0917  (one parameter per option)
             potential=label_potential,
             options=nested_settings(label_options, ()),
             frames_per_job=label_frames_per_job,
+            gate=named_numbers(limits, 'value'),
         )
+    given, labels = named_nodes(foundations, 'edl.potential'), named_values(codes, 'label')
+    resources = nested_settings(options, ())
+    if gpus:
+        resources = launch.options_on_gpus(resources, checked, labels, given, gpus)
     builder = launch.study_builder(
         settings,
         dataset=dataset,
         split=split,
         structures=named_nodes(structures, 'edl.dataset'),
-        foundations=named_nodes(foundations, 'edl.potential'),
-        codes=named_values(codes, 'label'),
+        foundations=given,
+        codes=labels,
         replay=None if replay_dataset is None or replay_split is None else (replay_dataset, replay_split),
         labelling=labelling,
         atomic_energies=nested_settings(atomic_energies, ()),
-        options=nested_settings(options, ()) or None,
+        options=resources or None,
         max_active=max_active,
         label=label,
     )

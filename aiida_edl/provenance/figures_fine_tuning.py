@@ -244,7 +244,9 @@ def draw_cost(comparison: Mapping[str, Any]) -> Figure:
                 )
     logarithmic(axes.xaxis)
     logarithmic(axes.yaxis)
-    axes.set_xlabel('core-hours of labels, exploration and training (hollow: labels were given)')
+    axes.set_xlabel(
+        'core-hours of labels, exploration and training\n(hollow: the labels were given, their cost is not known)'
+    )
     axes.set_ylabel('force RMSE (meV/Å)')
     axes.grid(color=ink(), alpha=0.12, linewidth=0.5)
     legend_above(figure, _handles(families), 2)

@@ -12,9 +12,12 @@ from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import ARCHITECTURES, load_member
 from aiida_edl.workflows.environments.codes import code_of_architecture
+from aiida_edl.workflows.fine_tuning_parts import Strategy
 from aiida_edl.workflows.fine_tuning_settings import FineTuningStudySettings, checked_settings
 from aiida_edl.workflows.fine_tuning_study import FineTuningStudyWorkChain
-from aiida_edl.workflows.fine_tuning_trainings import DEFAULT_CODE, code_name
+from aiida_edl.workflows.fine_tuning_trainings import DEFAULT_CODE, MD_SUFFIX, code_name
+from aiida_edl.workflows.gpu_options import options_with_gpus
+from aiida_edl.workflows.iterative_fine_tuning_settings import IterativeFineTuningSettings
 from aiida_edl.workflows.launch import DEFAULT_CODES, LaunchError, find_code
 from aiida_edl.workflows.launch_labelling import engine_parameters
 
@@ -55,6 +58,65 @@ def codes_of_study(
             label = code_of_architecture(architecture) or DEFAULT_CODES[DEFAULT_CODE]
             codes[architecture] = find_code(label, load_member(ARCHITECTURES, architecture).install_command)
     return codes
+
+
+def plan_in_words(settings: FineTuningStudySettings) -> str:
+    """Return how many models a study makes, and how many loops find frames of their own in how many rounds at most.
+
+    :param settings: checked settings.
+    """
+    models = [model.key for model in settings.models()]
+    own = [family for family in settings.families.values() if family.strategy == Strategy.OWN_FRAMES.value]
+    rounds = [
+        IterativeFineTuningSettings.from_dict(family.rounds).maximum_rounds for family in own for _ in family.seeds
+    ]
+    words = f'{len(models)} models: {", ".join(models)}' if models else '0 models'
+    if rounds:
+        words += (
+            f'; {settings.n_loops} loops that find their own frames, {sum(rounds)} rounds together at most, each gives '
+            'a model'
+        )
+    return words
+
+
+def with_device(settings: Mapping[str, Any], device: str) -> dict[str, Any]:
+    """Return settings in which all families train and run on one device.
+
+    :param settings: all settings, see :func:`study_settings`.
+    :param device: ``'cpu'`` or ``'cuda'``.
+    """
+    return {**settings, 'families': {name: {**part, 'device': device} for name, part in settings['families'].items()}}
+
+
+def options_on_gpus(
+    options: Mapping[str, Any],
+    settings: FineTuningStudySettings,
+    given: Mapping[str, str],
+    foundations: Mapping[str, PotentialData],
+    n_gpus: int,
+) -> dict[str, Any]:
+    """Return scheduler options in which the trainings and runs of families on accelerators ask for them.
+
+    Labelling jobs have options of their own.
+
+    :param options: options by name of the code, or ``default``.
+    :param settings: checked settings.
+    :param given: labels of codes, see :func:`codes_of_study`.
+    :param foundations: foundation models by label.
+    :param n_gpus: accelerators of each job.
+    :raises ValueError: if a code is not set up, or its scheduler is not known.
+    """
+    codes = codes_of_study(settings, given, foundations)
+    schedulers = {}
+    for name, family in settings.families.items():
+        if family.device != 'cuda':
+            continue
+        architecture = foundations[family.start].architecture if family.has_parent else family.architecture
+        for suffix in ('', MD_SUFFIX):
+            found = code_name(name, architecture, codes, suffix)
+            if found is not None:
+                schedulers[found] = codes[found].computer.scheduler_type
+    return options_with_gpus(options, schedulers, n_gpus)
 
 
 def study_builder(
@@ -117,6 +179,7 @@ def labelling_inputs(
     potential: PotentialData | None = None,
     options: Mapping[str, Any] | None = None,
     frames_per_job: int | None = None,
+    gate: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return how frames are labelled that models find themselves: in the very way of the labels of the data set.
 
@@ -127,10 +190,12 @@ def labelling_inputs(
     :param potential: a trained potential as teacher, for engines that take one; it has no settings.
     :param options: scheduler options of each job.
     :param frames_per_job: frames in one job at most; None for the default.
+    :param gate: fields of ``GateSettings`` that differ from the defaults.
     :raises ValueError: if engine, protocol or code does not exist, or a potential comes with settings.
     """
     inputs: dict[str, Any] = {'engine': Str(engine), 'code': find_code(code, f'{INSTALL} {engine}')}
     inputs |= {'options': Dict(dict(options))} if options else {}
+    inputs |= {'gate': Dict(dict(gate))} if gate else {}
     inputs |= {} if frames_per_job is None else {'frames_per_job': Int(frames_per_job)}
     if potential is None:
         return {**inputs, 'model_parameters': Dict(engine_parameters(engine, protocol, settings or {}))}

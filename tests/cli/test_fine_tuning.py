@@ -62,6 +62,10 @@ def study_options(aiida_localhost, tmp_path, monkeypatch):
     }
 
 
+def new_chain():
+    return WorkChainNode().store()
+
+
 def flat(options, **changes):
     return [word for pair in {**options, **changes}.items() for word in pair]
 
@@ -71,7 +75,28 @@ def test_settings_can_be_looked_at_before_anything_is_submitted(call, study_opti
     values = yaml.safe_load(text)
     assert values['protocol'] == 'fast'
     assert sorted(values['families']) == ['own', 'zero_shot']
-    assert '# 1 models and 1 that find their own frames: zero_shot' in text
+    plan = '1 loops that find their own frames, 5 rounds together at most, each gives a model'
+    assert f'# 1 models: zero_shot; {plan}' in text
+
+
+def test_rounds_of_all_seeds_are_counted(call, study_options):
+    seeds = ('--set', 'families.own.seeds=[1, 2, 3]', '--set', 'families.own.rounds.maximum_rounds=4')
+    text = call('run', *flat(study_options), *seeds, '--dry-run')
+    assert '3 loops that find their own frames, 12 rounds together at most' in text
+
+
+def test_families_train_and_run_on_the_gpus_that_are_asked_for(call, study_options, monkeypatch, tmp_path):
+    built = {}
+    monkeypatch.setattr(launch_fine_tuning, 'submit_study', lambda builder: built.update(it=builder) or new_chain())
+    options = tmp_path / 'options.yaml'
+    options.write_text(yaml.safe_dump({'default': {'max_wallclock_seconds': 60}}))
+    own = {'families': {'zero_shot': SETTINGS['families']['zero_shot']}}
+    study_options['--overrides'].write_text(yaml.safe_dump(json.loads(json.dumps({**SETTINGS, **own}))))
+    call('run', *flat(study_options), '--options', options, '--gpus', 2)
+    families, found = built['it'].settings['families'], built['it'].options.get_dict()
+    assert {part['device'] for part in families.values()} == {'cuda'}
+    visible = {'CUDA_VISIBLE_DEVICES': '0,1'}  # the computer of the tests has no batch system
+    assert found == {'default': {'max_wallclock_seconds': 60, 'environment_variables': visible}}
 
 
 def test_study_is_submitted_with_what_was_given(call, study_options, monkeypatch, tmp_path):
@@ -95,7 +120,12 @@ def test_study_is_submitted_with_what_was_given(call, study_options, monkeypatch
     resources.write_text(yaml.safe_dump({'max_wallclock_seconds': 600}))
     energies = tmp_path / 'energies.yaml'
     energies.write_text(yaml.safe_dump({'Na': -1.5}))
-    engine |= {'--label-options': resources, '--label-frames-per-job': '7', '--atomic-energies': energies}
+    engine |= {
+        '--label-options': resources,
+        '--label-frames-per-job': '7',
+        '--atomic-energies': energies,
+        '--label-gate': 'force_cap=9.5',
+    }
     text = call('run', *flat(study_options), *flat(engine), '--max-active', '2', '--label', 'gas')
     builder = built['builder']
     assert 'submitted' in text
@@ -104,6 +134,7 @@ def test_study_is_submitted_with_what_was_given(call, study_options, monkeypatch
     assert builder.labelling['engine'].value == 'ase_calculator'
     assert builder.labelling['options'].get_dict() == {'max_wallclock_seconds': 600}
     assert builder.labelling['frames_per_job'].value == 7
+    assert builder.labelling['gate'].get_dict() == {'force_cap': 9.5}
     assert builder.atomic_energies.get_dict() == {'Na': -1.5}
     assert sorted(builder.structures) == ['gas']
     assert builder.codes['default'].label == 'fine-tuning-study-python'

@@ -187,7 +187,8 @@ def test_page_makes_a_builder(python_code, monkeypatch):
     page = Path(__file__).parents[2] / 'docs' / 'source' / 'howto' / 'find_own_frames.md'
     (block,) = re.findall(r'^```python\n(.*?)^```$', page.read_text(encoding='utf-8'), flags=re.MULTILINE | re.DOTALL)
     inputs = tuning_inputs(python_code)
-    nodes = {'mace-mpa-0': potential(architecture='mace'), 'labelled': inputs['dataset'], 'split': inputs['split']}
+    parent = potential(architecture='mace', precision='float32', cutoff_radius=6.0, n_layers=2)  # as MACE-MPA-0
+    nodes = {'mace-mpa-0': parent, 'labelled': inputs['dataset'], 'split': inputs['split']}
     monkeypatch.setattr(aiida, 'load_profile', lambda: None)
     monkeypatch.setattr(aiida.orm, 'load_node', lambda name: nodes.get(name, inputs['structures']['neutral']))
     monkeypatch.setattr(aiida.orm, 'load_code', lambda _: python_code)
@@ -198,4 +199,8 @@ def test_page_makes_a_builder(python_code, monkeypatch):
     assert sorted(builder.structures) == ['interstitial', 'vacancy']
     assert builder.labelling.engine.value == 'cp2k'
     assert builder.training.architecture.value == 'mace'
+    hyperparameters = builder.training.hyperparameters
+    assert (hyperparameters['cutoff_radius'], hyperparameters['n_interactions']) == (6.0, 2)
+    assert builder.training.precision.value == 'float32'
+    assert validate_iterative_fine_tuning(builder._inputs(prune=True), None) is None
     assert builder.settings['exploration']['temperatures'] == [600.0, 900.0]
