@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiida.orm import Dict, Int, Str
-from calculation_cases import dataset, labelled_frames, potential, split, stored_once
-from learning_cases import LABELS, MD
+from calculation_cases import dataset, potential, split, stored_once
+from learning_cases import LABELS, MD, starts
 
 from aiida_edl.workflows.protocols.mixin import merge
 
@@ -26,16 +26,11 @@ def tuning_inputs(code: Any, settings: Mapping[str, Any] | None = None, **change
     :param settings: settings that differ from :data:`SETTINGS`.
     :param changes: inputs that are replaced.
     """
-    frames = labelled_frames(4)
-    neutral, charged = (
-        stored_once(f'start {name}', lambda chosen=chosen: dataset(frames.select(chosen).without_labels()))
-        for name, chosen in (('neutral', [0, 1]), ('charged', [2, 3]))
-    )
     return {
         'parent_potential': potential(),
         'dataset': dataset(),
         'split': stored_once('test frames alone', lambda: split(training=[], validation=[], test=[4, 5, 6, 9])),
-        'structures': {'neutral': neutral, 'charged': charged},
+        'structures': starts(),
         'settings': Dict(merge(SETTINGS, settings or {})),
         'training': {
             'code': code,

@@ -1,13 +1,15 @@
-"""Active learning in miniature: Lennard-Jones labels, the toy architecture, small cells with and without sodium."""
+"""Learning in rounds in miniature: Lennard-Jones labels, small cells with and without sodium, children made by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from aiida.orm import Dict, Int, List, Str
 from calculation_cases import ATOMIC_ENERGIES, dataset, labelled_frames, split, stored_once
 
+from aiida_edl.data.dataset import DatasetData
 from aiida_edl.workflows.protocols.mixin import merge
 
 RECIPE = {
@@ -40,6 +42,42 @@ SETTINGS: Mapping[str, Any] = {
 }
 
 
+def starts() -> dict[str, DatasetData]:
+    """Return the structures from which the dynamics begins, without and with sodium; they are stored once."""
+    frames = labelled_frames(4)
+    return {
+        name: stored_once(f'start {name}', lambda chosen=chosen: dataset(frames.select(chosen).without_labels()))
+        for name, chosen in (('neutral', [0, 1]), ('charged', [2, 3]))
+    }
+
+
+def child(
+    outputs: Mapping[str, Any] | None = None,
+    exit_status: int = 0,
+    message: str | None = None,
+    label: str = 'ChildWorkChain',
+) -> SimpleNamespace:
+    """Return what stands for a child that has ended."""
+    return SimpleNamespace(
+        pk=7,
+        process_label=label,
+        exit_status=exit_status,
+        exit_message=message,
+        is_finished_ok=exit_status == 0,
+        outputs=outputs or {},
+        called_descendants=[],
+    )
+
+
+def outputs(**nodes: Any) -> Any:
+    """Return outputs that are found by name and by attribute."""
+
+    class Outputs(dict):
+        __getattr__ = dict.__getitem__
+
+    return Outputs(nodes)
+
+
 def learning_inputs(code: Any, settings: Mapping[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
     """Return inputs of active learning with the toy architecture.
 
@@ -47,15 +85,10 @@ def learning_inputs(code: Any, settings: Mapping[str, Any] | None = None, **chan
     :param settings: settings that differ from :data:`SETTINGS`.
     :param changes: inputs that are replaced.
     """
-    frames = labelled_frames(4)
-    neutral, charged = (
-        stored_once(f'start {name}', lambda chosen=chosen: dataset(frames.select(chosen).without_labels()))
-        for name, chosen in (('neutral', [0, 1]), ('charged', [2, 3]))
-    )
     return {
         'dataset': dataset(),
         'split': split(),
-        'structures': {'neutral': neutral, 'charged': charged},
+        'structures': starts(),
         'seeds': List([1, 2]),
         'settings': Dict(merge(SETTINGS, settings or {})),
         'training': {

@@ -9,9 +9,7 @@ from aiida.engine import ToContext, WorkChain, if_, while_
 from aiida.orm import AbstractCode, ArrayData, Dict, Int, List
 
 from aiida_edl.calculations.exit_codes import has_results
-from aiida_edl.calculations.functions.learning_report import learning_report
 from aiida_edl.calculations.functions.learning_round import learning_round
-from aiida_edl.calculations.molecular_dynamics import MolecularDynamicsCalculation
 from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
@@ -27,8 +25,7 @@ from aiida_edl.workflows.ensemble_training import EnsembleTrainingWorkChain
 from aiida_edl.workflows.exploration import ExplorationMixin
 from aiida_edl.workflows.label_check import LabelCheckMixin
 from aiida_edl.workflows.labelled_rounds import LabelledRoundsMixin
-from aiida_edl.workflows.labelling import LabellingWorkChain
-from aiida_edl.workflows.learning_bookkeeping import mean_force_error, members_of, wall_seconds, why_not_converged
+from aiida_edl.workflows.learning_bookkeeping import mean_force_error, members_of, why_not_converged
 from aiida_edl.workflows.learning_protocol import fill_learning_builder
 from aiida_edl.workflows.learning_steps import CONVERGED
 from aiida_edl.workflows.protocols.mixin import ProtocolMixin
@@ -38,8 +35,6 @@ FROM_ROUND = ('dataset', 'split', 'seed', 'elements', 'atomic_energies')
 """Inputs of a training that follow from the round."""
 NOT_REPEATED = ('checkpoint', 'parent_potential', 'fine_tuning', 'replay_dataset', 'remedies')
 """Inputs of a training that no round takes from outside."""
-FROM_RUN = ('structure', 'frame_index', 'potential', 'model_parameters', 'checkpoint')
-"""Inputs of a run that follow from the round."""
 
 
 class ActiveLearningWorkChain(LabelCheckMixin, LabelledRoundsMixin, ExplorationMixin, ProtocolMixin, WorkChain):
@@ -86,18 +81,11 @@ class ActiveLearningWorkChain(LabelCheckMixin, LabelledRoundsMixin, ExplorationM
             required=False,
             help='Reference energy of each element [eV], for all rounds; fitted to the initial training without it.',
         )
-        spec.input('max_iterations', valid_type=Int, default=lambda: Int(5), help='How often a job is started at most.')
-        spec.expose_inputs(TrainingCalculation, namespace='training', exclude=(*FROM_ROUND, *NOT_REPEATED))
-        TrainingWorkChain.expose_long_range(spec)
-        spec.expose_inputs(MolecularDynamicsCalculation, namespace='md', exclude=FROM_RUN)
-        spec.expose_inputs(LabellingWorkChain, namespace='labelling', exclude=('dataset',))
+        cls.define_jobs(spec, (*FROM_ROUND, *NOT_REPEATED))
         spec.inputs.validator = validate_active_learning
-        spec.output('dataset', valid_type=DatasetData, help='All labelled frames; `round` says when each was added.')
-        spec.output('split', valid_type=ArrayData, help='Its parts; the test frames are those of the beginning.')
-        spec.output('report', valid_type=Dict, help='What each round did and cost, and why it ended.')
+        cls.define_data(spec)
         spec.output_namespace('potentials', valid_type=PotentialData, dynamic=True, help='Last committee, by seed.')
         spec.output_namespace('errors', valid_type=Dict, dynamic=True, help='Its errors on the test frames, by seed.')
-        spec.output_namespace('rejected', valid_type=Dict, dynamic=True, help='Rejected labels, by round.')
         spec.outline(
             cls.start,
             if_(cls.should_check_labels)(cls.label_known_frames, cls.compare_with_known),
@@ -110,14 +98,8 @@ class ActiveLearningWorkChain(LabelCheckMixin, LabelledRoundsMixin, ExplorationM
             ),
             cls.conclude,
         )
-        spec.exit_code(212, 'ERROR_LEVEL_OF_THEORY', message='The labels do not belong to the data set: {reason}')
-        spec.exit_code(
-            213, 'ERROR_LABELS_DIFFER', message='The engine gives other labels than the data set has: {reason}'
-        )
         spec.exit_code(456, 'ERROR_NO_CANDIDATE', message='There is nothing left to learn from: {reason}')
         spec.exit_code(511, 'ERROR_COMMITTEE_TOO_SMALL', message='Fewer than two members are left: {reason}')
-        spec.exit_code(512, 'ERROR_NO_FRAMES', message='The dynamics gave no frame: {reason}')
-        spec.exit_code(513, 'ERROR_NO_LABELS', message='No frame was labelled: {reason}')
         spec.exit_code(
             700, 'WARNING_PARTS_FAILED', message='Active learning has converged, but parts failed: {failures}'
         )
@@ -241,10 +223,7 @@ class ActiveLearningWorkChain(LabelCheckMixin, LabelledRoundsMixin, ExplorationM
         explored, name = dict(self.ctx.explored), f'round_{self.ctx.round:02d}'
         facts = {key: explored.pop(key) for key in ('runs', 'failed_runs') if key in explored}
         facts |= {'round': self.ctx.round, 'is_retrained': self.ctx.is_retrained}
-        prefix = self._label('')
-        facts['wall_seconds'] = wall_seconds(
-            {key[len(prefix) :]: child for key, child in self.ctx.items() if key.startswith(prefix)}
-        )
+        facts['wall_seconds'] = self._wall_seconds()
         self.ctx.rows[name] = self.call_once(
             learning_round,
             self._label('report'),
@@ -255,18 +234,8 @@ class ActiveLearningWorkChain(LabelCheckMixin, LabelledRoundsMixin, ExplorationM
         )
 
     def conclude(self) -> Any:
-        """Attach what there is, and say how it ended."""
-        status, reason = self.ctx.ending['status'], self.ctx.ending['reason']
-        ending = {'has_converged': status == CONVERGED, 'reason': reason, 'failures': list(self.failures)}
-        self.out('report', self.call_once(learning_report, 'report', ending=Dict(ending), **self.ctx.rows))
-        self.out('dataset', self.ctx.dataset)
-        self.out('split', self.ctx.split)
+        """Attach the last committee and what there is besides, and say how it ended."""
         for name, potential in self.ctx.committee.items():
             self.out(f'potentials.{name}', potential)
             self.out(f'errors.{name}', self.ctx.errors[name])
-        if status == CONVERGED:
-            failures = '; '.join(self.failures)
-            return self.exit_codes.WARNING_PARTS_FAILED.format(failures=failures) if failures else None
-        if status.startswith('WARNING') and self.failures:
-            reason += f'; parts failed: {"; ".join(self.failures)}'
-        return self.exit_codes[status].format(reason=reason)
+        return super().conclude()

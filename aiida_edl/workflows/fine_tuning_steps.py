@@ -17,7 +17,6 @@ from aiida_edl.science.learning_rounds import MeanError, is_no_longer_falling, i
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
 from aiida_edl.workflows.iterative_fine_tuning_checks import learnt_elements
 from aiida_edl.workflows.iterative_fine_tuning_settings import FineTuningStart
-from aiida_edl.workflows.learning_bookkeeping import wall_seconds
 from aiida_edl.workflows.learning_steps import CONVERGED, LearningSteps
 from aiida_edl.workflows.training import TrainingWorkChain
 
@@ -143,15 +142,13 @@ class FineTuningStepsMixin(LearningSteps):
 
     def close_round(self) -> None:
         """Draw up the round, and see whether it is over."""
-        explored, prefix = dict(self.ctx.explored), self._label('')
+        explored = dict(self.ctx.explored)
         if (tested := self.take_errors('evaluation_test')) is not None:
             self.ctx.tested = tested
             self.out(f'errors.{self._name}', tested)
         facts = {key: explored.pop(key) for key in FACTS if key in explored}
         facts |= {'round': self.ctx.round, 'is_retrained': self.ctx.is_fine_tuned}
-        facts['wall_seconds'] = wall_seconds(
-            {key[len(prefix) :]: child for key, child in self.ctx.items() if key.startswith(prefix)}
-        )
+        facts['wall_seconds'] = self._wall_seconds()
         if self.ctx.tested is not None:
             explored['test'] = self.ctx.tested
         self.ctx.rows[self._name] = self.call_once(

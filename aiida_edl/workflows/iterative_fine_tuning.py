@@ -9,9 +9,6 @@ from aiida.engine import WorkChain, if_, while_
 from aiida.orm import AbstractCode, ArrayData, Dict, Int
 
 from aiida_edl.calculations.functions.held_out_frames import held_out_frames
-from aiida_edl.calculations.functions.learning_report import learning_report
-from aiida_edl.calculations.molecular_dynamics import MolecularDynamicsCalculation
-from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.science.learning_rounds import MeanError
@@ -20,18 +17,13 @@ from aiida_edl.workflows.iterative_fine_tuning_checks import validate_iterative_
 from aiida_edl.workflows.iterative_fine_tuning_settings import IterativeFineTuningSettings, validate_settings
 from aiida_edl.workflows.label_check import LabelCheckMixin
 from aiida_edl.workflows.labelled_rounds import LabelledRoundsMixin
-from aiida_edl.workflows.labelling import LabellingWorkChain
 from aiida_edl.workflows.learning_bookkeeping import why_own_error_too_large
 from aiida_edl.workflows.learning_protocol import fill_learning_builder
-from aiida_edl.workflows.learning_steps import CONVERGED
 from aiida_edl.workflows.own_frames import OwnFramesMixin
 from aiida_edl.workflows.protocols.mixin import ProtocolMixin
-from aiida_edl.workflows.training import TrainingWorkChain
 
 FROM_ROUND = ('dataset', 'split', 'elements', 'atomic_energies', 'parent_potential', 'checkpoint', 'remedies')
 """Inputs of a training that follow from the round, or that no round takes from outside."""
-FROM_RUN = ('structure', 'frame_index', 'potential', 'model_parameters', 'checkpoint')
-"""Inputs of a run that follow from the round."""
 
 
 class IterativeFineTuningWorkChain(
@@ -87,11 +79,7 @@ class IterativeFineTuningWorkChain(
             help='Reference energy of each element [eV], for all rounds; fitted to the training frames of each round '
             'without it.',
         )
-        spec.input('max_iterations', valid_type=Int, default=lambda: Int(5), help='How often a job is started at most.')
-        spec.expose_inputs(TrainingCalculation, namespace='training', exclude=FROM_ROUND)
-        TrainingWorkChain.expose_long_range(spec)
-        spec.expose_inputs(MolecularDynamicsCalculation, namespace='md', exclude=FROM_RUN)
-        spec.expose_inputs(LabellingWorkChain, namespace='labelling', exclude=('dataset',))
+        cls.define_jobs(spec, FROM_ROUND)
         spec.inputs.validator = validate_iterative_fine_tuning
         cls.define_results(spec)
         spec.outline(
@@ -114,9 +102,7 @@ class IterativeFineTuningWorkChain(
 
         :param spec: specification of the work chain.
         """
-        spec.output('dataset', valid_type=DatasetData, help='All labelled frames; `round` says when each was added.')
-        spec.output('split', valid_type=ArrayData, help='Its parts; the test frames are those of the beginning.')
-        spec.output('report', valid_type=Dict, help='What each round did and cost, and why it ended.')
+        cls.define_data(spec)
         spec.output_namespace(
             'potentials',
             valid_type=PotentialData,
@@ -130,15 +116,8 @@ class IterativeFineTuningWorkChain(
             dynamic=True,
             help='Errors on the frames of each round, of the potential that found them and has not learnt them.',
         )
-        spec.output_namespace('rejected', valid_type=Dict, dynamic=True, help='Rejected labels, by round.')
-        spec.exit_code(212, 'ERROR_LEVEL_OF_THEORY', message='The labels do not belong to the data set: {reason}')
-        spec.exit_code(
-            213, 'ERROR_LABELS_DIFFER', message='The engine gives other labels than the data set has: {reason}'
-        )
         spec.exit_code(457, 'ERROR_NO_PHYSICAL_FRAME', message='Not one frame of the dynamics is physical: {reason}')
         spec.exit_code(511, 'ERROR_NO_POTENTIAL', message='The potential could not be trained: {reason}')
-        spec.exit_code(512, 'ERROR_NO_FRAMES', message='The dynamics gave no frame: {reason}')
-        spec.exit_code(513, 'ERROR_NO_LABELS', message='No frame was labelled: {reason}')
         spec.exit_code(700, 'WARNING_PARTS_FAILED', message='Fine-tuning has converged, but parts failed: {failures}')
         spec.exit_code(701, 'WARNING_NOT_CONVERGED', message='Fine-tuning has not converged: {reason}')
 
@@ -209,20 +188,6 @@ class IterativeFineTuningWorkChain(
         self.ctx.test_frames = self.call_once(
             held_out_frames, 'held_out_frames', dataset=self.ctx.dataset, split=self.ctx.split
         )
-
-    def conclude(self) -> Any:
-        """Attach what there is, and say how it ended."""
-        status, reason = self.ctx.ending['status'], self.ctx.ending['reason']
-        ending = {'has_converged': status == CONVERGED, 'reason': reason, 'failures': list(self.failures)}
-        self.out('report', self.call_once(learning_report, 'report', ending=Dict(ending), **self.ctx.rows))
-        self.out('dataset', self.ctx.dataset)
-        self.out('split', self.ctx.split)
-        if status == CONVERGED:
-            failures = '; '.join(self.failures)
-            return self.exit_codes.WARNING_PARTS_FAILED.format(failures=failures) if failures else None
-        if status.startswith('WARNING') and self.failures:
-            reason += f'; parts failed: {"; ".join(self.failures)}'
-        return self.exit_codes[status].format(reason=reason)
 
     def _why_not_converged(self) -> str:
         """Return why the rounds that are allowed were not enough."""

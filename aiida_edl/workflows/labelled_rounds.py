@@ -2,26 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiida.engine import ToContext
-from aiida.orm import ArrayData, Bool, Dict
+from aiida.orm import ArrayData, Bool, Dict, Int
 
 from aiida_edl.calculations.exit_codes import has_results
 from aiida_edl.calculations.functions.extend_dataset import extend_dataset
 from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
 from aiida_edl.calculations.functions.subtract_electrostatics import subtract_electrostatics
+from aiida_edl.calculations.molecular_dynamics import MolecularDynamicsCalculation
+from aiida_edl.calculations.training import TrainingCalculation
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.workflows.labelling import LabellingWorkChain
 from aiida_edl.workflows.learning_steps import LearningSteps
-from aiida_edl.workflows.training import is_subtracted
+from aiida_edl.workflows.training import TrainingWorkChain, is_subtracted
+
+FROM_RUN = ('structure', 'frame_index', 'potential', 'model_parameters', 'checkpoint')
+"""Inputs of a run that follow from the round."""
 
 
 class LabelledRoundsMixin(LearningSteps):
     """To be placed first in the bases of a work chain whose data grows by the labels of each round."""
 
-    out: Any
     should_check_labels: Any
+
+    @classmethod
+    def define_jobs(cls, spec: Any, from_round: Sequence[str]) -> None:
+        """Define the ports of the jobs of all rounds: trainings, runs and labels.
+
+        :param spec: specification of the work chain.
+        :param from_round: inputs of a training that follow from the round, or that no round takes from outside.
+        """
+        spec.input('max_iterations', valid_type=Int, default=lambda: Int(5), help='How often a job is started at most.')
+        spec.expose_inputs(TrainingCalculation, namespace='training', exclude=from_round)
+        TrainingWorkChain.expose_long_range(spec)
+        spec.expose_inputs(MolecularDynamicsCalculation, namespace='md', exclude=FROM_RUN)
+        spec.expose_inputs(LabellingWorkChain, namespace='labelling', exclude=('dataset',))
+
+    @classmethod
+    def define_data(cls, spec: Any) -> None:
+        """Define the outputs of the data and of what became of each round, and how labels that do not come end it.
+
+        :param spec: specification of the work chain.
+        """
+        spec.output('dataset', valid_type=DatasetData, help='All labelled frames; `round` says when each was added.')
+        spec.output('split', valid_type=ArrayData, help='Its parts; the test frames are those of the beginning.')
+        spec.output('report', valid_type=Dict, help='What each round did and cost, and why it ended.')
+        spec.output_namespace('rejected', valid_type=Dict, dynamic=True, help='Rejected labels, by round.')
+        spec.exit_code(212, 'ERROR_LEVEL_OF_THEORY', message='The labels do not belong to the data set: {reason}')
+        spec.exit_code(
+            213, 'ERROR_LABELS_DIFFER', message='The engine gives other labels than the data set has: {reason}'
+        )
+        spec.exit_code(512, 'ERROR_NO_FRAMES', message='The dynamics gave no frame: {reason}')
+        spec.exit_code(513, 'ERROR_NO_LABELS', message='No frame was labelled: {reason}')
 
     def _atomic_energies(self, label: str, label_of_subtraction: str) -> Dict:
         """Return the atomic energies that were given, or those that fit the training frames.

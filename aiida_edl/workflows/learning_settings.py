@@ -1,4 +1,4 @@
-"""Settings that all work chains share which learn in rounds: the check of known labels, and the runs of a round."""
+"""Settings that all work chains share which learn in rounds: the check of known labels, runs, how labels are learnt."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from aiida_edl.md_engines.lammps_script import LARGEST_SEED
 from aiida_edl.registry import unknown_name_message
@@ -14,6 +14,14 @@ from aiida_edl.typed_fields import checked_fields
 
 Part = TypeVar('Part')
 """A part of the settings."""
+Settings = TypeVar('Settings', bound='LearningSettings')
+"""The settings of one of the work chains."""
+LEAST: Mapping[str, Mapping[str, float]] = {
+    'check': {'n_frames': 0, 'energy_tolerance': 0, 'force_tolerance': 0},
+    'exploration': {'replicas': 1, 'seed': 0},
+    'retraining': {'gradient_updates': 0, 'minimum_test_distance': 0, 'seed': 0},
+}
+"""Least values of the fields of the parts that all settings have."""
 
 
 class LearningSettingsError(ValueError):
@@ -89,6 +97,75 @@ class Run:
     """Number of the potential that it runs among those of the round, from 0."""
     md: Mapping[str, Any]
     """MD settings that differ from those of all runs."""
+
+
+@dataclass(frozen=True)
+class LearntLabelsPart:
+    """How potentials learn what was labelled."""
+
+    start_from: str
+    """From what they are trained, from the second training on."""
+    gradient_updates: int = 0
+    """Optimiser steps from the second training on; those of the first if 0."""
+    validation_share: float = 0.1
+    """Share of the new frames that are for validation, 0 to below 1; the others are trained on."""
+    minimum_test_distance: float = 0.02
+    """New frames nearer to a test frame are not used: root-mean-square distance per atom [Å]."""
+    seed: int = 1
+    """Seed of the draw of the validation."""
+
+
+class LearningSettings:
+    """Base of the settings of a work chain that learns in rounds: a frozen dataclass of parts, each with a default."""
+
+    purpose: ClassVar[str]
+    """What is done in rounds, as it is called in messages."""
+    parts: ClassVar[Mapping[str, type]]
+    """Parts of the settings by name."""
+    least: ClassVar[Mapping[str, Mapping[str, float]]]
+    """Least values of the fields of each part."""
+    choices: ClassVar[Mapping[str, Mapping[str, type[Enum]]]]
+    """Fields of each part that take one of a few names."""
+    exploration: ExplorationPart
+    retraining: LearntLabelsPart
+    maximum_rounds: int
+
+    @classmethod
+    def from_dict(cls: type[Settings], values: Mapping[str, Any]) -> Settings:
+        """Return checked settings from those that differ from the defaults.
+
+        :param values: parts by name, each with its fields.
+        :raises ValueError: with one sentence: what was given, what is wrong, what would be right.
+        """
+        given = dict(values)
+        for name, part in cls.parts.items():
+            if name in given:
+                given[name] = checked_part(part, name, given[name], cls.least.get(name, {}), cls.choices.get(name, {}))
+        settings = cls(**checked_fields(cls, given, 'setting', LearningSettingsError, f' of {cls.purpose}'))
+        if settings.maximum_rounds < 1:
+            raise LearningSettingsError(f'maximum_rounds is {settings.maximum_rounds}, at least 1')
+        share = settings.retraining.validation_share
+        if not 0 <= share < 1:
+            raise LearningSettingsError(f'validation_share is {share}, it must be from 0 to below 1')
+        settings.exploration.check_temperatures()
+        return settings
+
+    def runs(self, round_number: int, n_frames: Mapping[str, int], n_members: int) -> Iterator[Run]:
+        """Yield the runs of a round, see :meth:`~aiida_edl.workflows.learning_settings.ExplorationPart.runs`.
+
+        :param round_number: from 1.
+        :param n_frames: frames of each structure by label.
+        :param n_members: potentials that take turns.
+        """
+        return self.exploration.runs(round_number, n_frames, n_members)
+
+    def extension(self, round_number: int) -> dict[str, Any]:
+        """Return the settings by which the labels of a round join the data set.
+
+        :param round_number: 0 for the beginning.
+        """
+        names = ('validation_share', 'minimum_test_distance', 'seed')
+        return {'round': round_number, **{name: getattr(self.retraining, name) for name in names}}
 
 
 def checked_part(

@@ -9,8 +9,9 @@ import pytest
 from aiida.common.links import LinkType
 from aiida.engine import run_get_node
 from aiida.manage.caching import enable_caching
-from aiida.orm import Computer, Dict, InstalledCode
+from aiida.orm import Dict, InstalledCode
 from calculation_cases import ATOMIC_ENERGIES, labelled_frames, potential, register_toy, split
+from computer_cases import local_computer
 from fine_tuning_cases import tuning_inputs
 from learning_cases import MD
 from toy.least_squares import LeastSquares
@@ -23,15 +24,7 @@ from aiida_edl.workflows.iterative_fine_tuning import IterativeFineTuningWorkCha
 @pytest.fixture(scope='module')
 def code(aiida_profile, tmp_path_factory):
     """Return the interpreter of the tests as a code; the toy can be fine-tuned in all tests of this file."""
-    computer = Computer(
-        label='iterative-fine-tuning',
-        hostname='localhost',
-        workdir=str(tmp_path_factory.mktemp('work')),
-        transport_type='core.local',
-        scheduler_type='core.direct',
-    ).store()
-    computer.set_minimum_job_poll_interval(0.0)
-    computer.configure(safe_interval=0.0, use_login_shell=False)
+    computer = local_computer('iterative-fine-tuning', tmp_path_factory.mktemp('work'))
     with pytest.MonkeyPatch.context() as monkeypatch:
         register_toy(monkeypatch)
         monkeypatch.setattr(LeastSquares, 'fine_tuning_modes', (FineTuningMode.NAIVE,))

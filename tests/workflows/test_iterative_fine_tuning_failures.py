@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,33 +12,12 @@ from aiida.orm import Dict
 from aiida.orm.utils.serialize import deserialize_unsafe, serialize
 from calculation_cases import ATOMIC_ENERGIES, dataset, labelled_frames, potential, stored_once
 from fine_tuning_cases import tuning_inputs
+from learning_cases import child, outputs
 from toy.least_squares import LeastSquares
 
 from aiida_edl.architectures.fine_tuning import FineTuningMode
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.workflows.iterative_fine_tuning import IterativeFineTuningWorkChain
-
-
-def child(outputs=None, exit_status=0, message=None, label='ChildWorkChain'):
-    """Return what stands for a child that has ended."""
-    return SimpleNamespace(
-        pk=7,
-        process_label=label,
-        exit_status=exit_status,
-        exit_message=message,
-        is_finished_ok=exit_status == 0,
-        outputs=outputs or {},
-        called_descendants=[],
-    )
-
-
-def outputs(**nodes):
-    """Return outputs that are found by name and by attribute."""
-
-    class Outputs(dict):
-        __getattr__ = dict.__getitem__
-
-    return Outputs(nodes)
 
 
 @pytest.fixture
