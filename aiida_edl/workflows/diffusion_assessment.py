@@ -8,7 +8,6 @@ from typing import Any
 from aiida.engine import ToContext, WorkChain, if_
 from aiida.orm import ArrayData, Dict, Int
 
-from aiida_edl.calculations.evaluation import EvaluationCalculation
 from aiida_edl.calculations.exit_codes import has_results
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.science.analysis.arrhenius_settings import ArrheniusSettings, ArrheniusSettingsError
@@ -18,14 +17,12 @@ from aiida_edl.workflows.diffusion_analysis import DiffusionAnalysisMixin
 from aiida_edl.workflows.diffusion_settings import DiffusionRunSettings, validate_md_of_runs, validate_runs
 from aiida_edl.workflows.evaluation import EvaluationWorkChain, validate_fit
 from aiida_edl.workflows.registered_analyses import validate_analyses
-from aiida_edl.workflows.tested_potential import define_tests
+from aiida_edl.workflows.tested_potential import GivenPotentialMixin, define_tests
 
 OF_ANOTHER_ZERO = {'energy_zero': EnergyZero.FITTED_PER_ELEMENT.value}
 """How errors are taken where labels have another zero of energy than the potential."""
 RESULTS = (ArrayData, Dict)
 """What an analysis may return."""
-FOLLOWS = ('checkpoint', 'engine', 'precision', 'atomic_energies')
-"""Inputs of an evaluation that no test of a potential takes."""
 
 
 def validate_assessment(inputs: Mapping[str, Any], _: Any) -> str | None:
@@ -55,7 +52,7 @@ def validate_arrhenius(settings: Dict | None, _: Any) -> str | None:
     return None
 
 
-class DiffusionAssessmentWorkChain(DiffusionAnalysisMixin, WorkChain):
+class DiffusionAssessmentWorkChain(GivenPotentialMixin, DiffusionAnalysisMixin, WorkChain):
     """Find out how ions diffuse in a crystal according to one potential: coefficients, activation energy, mechanism.
 
     The potential is tested on labelled frames, and on those of its parent's training if they are given, which tells
@@ -67,7 +64,7 @@ class DiffusionAssessmentWorkChain(DiffusionAnalysisMixin, WorkChain):
     def define(cls, spec: Any) -> None:
         """Define ports, outline and exit codes."""
         super().define(spec)
-        spec.expose_inputs(EvaluationCalculation, namespace='evaluation', exclude=FOLLOWS)
+        cls.define_given(spec)
         spec.expose_inputs(EvaluationWorkChain, include=('error_settings',))
         spec.input(
             'holdout',
@@ -130,24 +127,9 @@ class DiffusionAssessmentWorkChain(DiffusionAnalysisMixin, WorkChain):
         )
         spec.exit_code(700, 'WARNING_PARTS_FAILED', message='The potential was tested, but parts failed: {failures}')
 
-    @property
-    def _tested(self) -> Any:
-        """Inputs that say with which code, on which device and with which data set the potential is tested."""
-        return self.inputs.evaluation
-
-    def _evaluation_inputs(self) -> dict[str, Any]:
-        """Return on which frames the errors are measured, and how."""
-        given = self.exposed_inputs(EvaluationCalculation, 'evaluation')
-        return {name: value for name, value in given.items() if name != 'metadata'}
-
     def _error_settings(self) -> dict[str, Any]:
         """Return how errors on the test frames are taken."""
         return {'error_settings': self.inputs.error_settings} if 'error_settings' in self.inputs else {}
-
-    def take_potential(self) -> None:
-        """Take the potential as it is."""
-        self.ctx.potential = self.inputs.evaluation.potential
-        self.out('potential', self.ctx.potential)
 
     def has_holdout(self) -> bool:
         """Return whether there are frames that tell what was forgotten."""
@@ -181,9 +163,3 @@ class DiffusionAssessmentWorkChain(DiffusionAnalysisMixin, WorkChain):
             self.note_failed_child(child, 'hold-out')
         if 'errors' in child.outputs:
             self.out('holdout_errors', child.outputs.errors)
-
-    def conclude(self) -> Any:
-        """Say whether anything failed."""
-        if self.failures:
-            return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
-        return None

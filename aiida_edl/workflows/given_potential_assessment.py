@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from aiida_edl.calculations.evaluation import EvaluationCalculation
 from aiida_edl.workflows.assessment_checks import validate_given_assessment
 from aiida_edl.workflows.potential_assessment import PotentialAssessmentWorkChain
+from aiida_edl.workflows.tested_potential import GivenPotentialMixin
 
 
-class GivenPotentialAssessmentWorkChain(PotentialAssessmentWorkChain):
+class GivenPotentialAssessmentWorkChain(GivenPotentialMixin, PotentialAssessmentWorkChain):
     """Find out what a potential is worth that was not trained here, e.g. a foundation model.
 
     It goes through the same steps as one that was trained: errors on the same frames, the parity gate, runs at each
@@ -25,11 +25,7 @@ class GivenPotentialAssessmentWorkChain(PotentialAssessmentWorkChain):
 
         :param spec: specification of the work chain.
         """
-        spec.expose_inputs(
-            EvaluationCalculation,
-            namespace='evaluation',
-            exclude=('checkpoint', 'engine', 'precision', 'atomic_energies'),
-        )
+        cls.define_given(spec)
         spec.inputs.validator = validate_given_assessment
 
     @classmethod
@@ -37,20 +33,9 @@ class GivenPotentialAssessmentWorkChain(PotentialAssessmentWorkChain):
         """Return the first step of the outline."""
         return (cls.take_potential,)
 
-    @property
-    def _tested(self) -> Any:
-        """Inputs that say with which code, on which device and with which data set the potential is tested."""
-        return self.inputs.evaluation
-
-    def _evaluation_inputs(self) -> dict[str, Any]:
-        """Return on which frames the errors are measured, and how."""
-        given = self.exposed_inputs(EvaluationCalculation, 'evaluation')
-        return {name: value for name, value in given.items() if name != 'metadata'}
-
     def take_potential(self) -> None:
         """Take the potential as it is, and say what it is."""
-        self.ctx.potential = self.inputs.evaluation.potential
-        self.out('potential', self.ctx.potential)
+        super().take_potential()
         attributes = self.ctx.potential.base.attributes
         origin = attributes.get(self.ctx.potential.KEY_ORIGIN) or 'trained here'
         self.report(f'testing {origin}, sha256 {attributes.get(self.ctx.potential.KEY_SHA256)}')

@@ -197,9 +197,3 @@ class PotentialAssessmentWorkChain(AssessmentAnalysisMixin, TestedPotentialMixin
             else:
                 self.note_failed_child(run, f'MD at {label}')
                 self.judge_exploded_run(label, run)
-
-    def conclude(self) -> Any:
-        """Say whether anything failed."""
-        if self.failures:
-            return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
-        return None

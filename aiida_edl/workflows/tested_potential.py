@@ -8,7 +8,7 @@ from typing import Any
 from aiida.engine import ToContext, if_
 from aiida.orm import AbstractCode, Dict, Int, Str
 
-from aiida_edl.calculations.evaluation import chosen_frames, computes_single_points
+from aiida_edl.calculations.evaluation import EvaluationCalculation, chosen_frames, computes_single_points
 from aiida_edl.calculations.functions.parity_verdict import parity_verdict
 from aiida_edl.calculations.models import validate_engine
 from aiida_edl.calculations.parity import is_reference, route_of, validate_parity
@@ -22,6 +22,9 @@ from aiida_edl.workflows.conversion import ConversionWorkChain
 from aiida_edl.workflows.evaluation import EvaluationWorkChain
 from aiida_edl.workflows.parity import ParityWorkChain
 from aiida_edl.workflows.partial_failures import PartialFailuresMixin
+
+FOLLOWS = ('checkpoint', 'engine', 'precision', 'atomic_energies')
+"""Inputs of an evaluation that no test of a potential takes."""
 
 
 def define_tests(spec: Any) -> None:
@@ -76,6 +79,7 @@ class TestedPotentialMixin(PartialFailuresMixin):
 
     inputs: Any
     out: Any
+    exit_codes: Any
 
     @classmethod
     def test_steps(cls) -> Sequence[Any]:
@@ -258,3 +262,38 @@ class TestedPotentialMixin(PartialFailuresMixin):
             routes=Dict({'md': route_of(potential, engine)}),
         )
         return verdict
+
+    def conclude(self) -> Any:
+        """Say whether anything failed."""
+        if self.failures:
+            return self.exit_codes.WARNING_PARTS_FAILED.format(failures='; '.join(self.failures))
+        return None
+
+
+class GivenPotentialMixin(TestedPotentialMixin):
+    """To be placed first in the bases of a work chain that tests a potential which was trained elsewhere."""
+
+    exposed_inputs: Any
+
+    @classmethod
+    def define_given(cls, spec: Any) -> None:
+        """Define the ports of the potential, and on what it is tested.
+
+        :param spec: specification of the work chain.
+        """
+        spec.expose_inputs(EvaluationCalculation, namespace='evaluation', exclude=FOLLOWS)
+
+    @property
+    def _tested(self) -> Any:
+        """Inputs that say with which code, on which device and with which data set the potential is tested."""
+        return self.inputs.evaluation
+
+    def _evaluation_inputs(self) -> dict[str, Any]:
+        """Return on which frames the errors are measured, and how."""
+        given = self.exposed_inputs(EvaluationCalculation, 'evaluation')
+        return {name: value for name, value in given.items() if name != 'metadata'}
+
+    def take_potential(self) -> None:
+        """Take the potential as it is."""
+        self.ctx.potential = self.inputs.evaluation.potential
+        self.out('potential', self.ctx.potential)
