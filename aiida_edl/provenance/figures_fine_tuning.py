@@ -30,7 +30,6 @@ QUANTITIES: Mapping[str, tuple[str, float]] = {
     'activation_energy_ev': ('activation energy (eV)', 1.0),
 }
 """Label and factor of the quantities of the learning curves."""
-ZERO_SHOT = 'zero_shot'
 
 
 def families_of(comparison: Mapping[str, Any]) -> list[str]:
@@ -153,27 +152,48 @@ def _draw_points(
         axes.plot(*zip(*unknown), linestyle='', markersize=4, markerfacecolor='none', **look)
 
 
+def _draw_models(
+    comparison: Mapping[str, Any],
+    rows: Rows,
+    height: float,
+    point: Callable[[Mapping[str, Any]], tuple[float, float, float | None]],
+) -> Figure:
+    """Draw a panel for each system: lines through the points of the models with the largest training sets.
+
+    :param comparison: result of ``edl.fine_tuning_comparison``.
+    :param rows: its rows that hold a point.
+    :param height: of a panel [inch].
+    :param point: place, value and error of a row.
+    """
+    families, systems = families_of(comparison), systems_of(comparison)
+    figure = new_figure(0.6 + height * len(systems))
+    for axes, system in zip(figure.subplots(len(systems), 1, squeeze=False)[:, 0], systems):
+        axes.set_title(system)
+        for family, look in _look(families).items():
+            for of_model in _models_of(rows, family, system):
+                places, values, errors = zip(*map(point, of_model))
+                _draw_points(axes, places, values, errors, look)
+        axes.grid(color=ink(), alpha=0.12, linewidth=0.5)
+    legend_above(figure, _handles(families), 2)
+    return figure
+
+
 def draw_arrhenius(comparison: Mapping[str, Any]) -> Figure:
     """Draw tracer diffusion coefficients against the inverse temperature, those of the largest training sets.
 
     :param comparison: result of ``edl.fine_tuning_comparison``.
     """
-    families, systems = families_of(comparison), systems_of(comparison)
-    figure = new_figure(0.6 + 2.4 * len(systems))
-    for axes, system in zip(figure.subplots(len(systems), 1, squeeze=False)[:, 0], systems):
-        axes.set_title(system)
-        for family, look in _look(families).items():
-            for rows in _models_of(_determined(comparison), family, system):
-                inverse = [1000.0 / row['temperature_kelvin'] for row in rows]
-                values = [row['tracer_diffusion_angstrom2_per_fs'] / SQUARE_CENTIMETRE_PER_SECOND for row in rows]
-                unit = 1.0 / SQUARE_CENTIMETRE_PER_SECOND
-                errors = [_scaled(row['tracer_diffusion_error_angstrom2_per_fs'], unit) for row in rows]
-                _draw_points(axes, inverse, values, errors, look)
+
+    def point(row: Mapping[str, Any]) -> tuple[float, float, float | None]:
+        value = row['tracer_diffusion_angstrom2_per_fs'] / SQUARE_CENTIMETRE_PER_SECOND
+        error = _scaled(row['tracer_diffusion_error_angstrom2_per_fs'], 1.0 / SQUARE_CENTIMETRE_PER_SECOND)
+        return 1000.0 / row['temperature_kelvin'], value, error
+
+    figure = _draw_models(comparison, _determined(comparison), 2.4, point)
+    for axes in figure.axes:
         axes.set_yscale('log')
         axes.set_xlabel('1000 K / temperature')
         axes.set_ylabel('tracer diffusion (cm²/s)')
-        axes.grid(color=ink(), alpha=0.12, linewidth=0.5)
-    legend_above(figure, _handles(families), 2)
     return figure
 
 
@@ -198,21 +218,16 @@ def draw_mechanism(comparison: Mapping[str, Any]) -> Figure:
 
     :param comparison: result of ``edl.fine_tuning_comparison``.
     """
-    families, systems = families_of(comparison), systems_of(comparison)
-    figure = new_figure(0.6 + 2.0 * len(systems))
-    for axes, system in zip(figure.subplots(len(systems), 1, squeeze=False)[:, 0], systems):
-        axes.set_title(system)
-        for family, look in _look(families).items():
-            for rows in _models_of(_with_mechanism(comparison), family, system):
-                temperatures = [row['temperature_kelvin'] for row in rows]
-                values = [PERCENT * row['knock_off_share'] for row in rows]
-                errors = [_scaled(row['knock_off_share_error'], PERCENT) for row in rows]
-                _draw_points(axes, temperatures, values, errors, look)
+
+    def point(row: Mapping[str, Any]) -> tuple[float, float, float | None]:
+        share, error = PERCENT * row['knock_off_share'], _scaled(row['knock_off_share_error'], PERCENT)
+        return row['temperature_kelvin'], share, error
+
+    figure = _draw_models(comparison, _with_mechanism(comparison), 2.0, point)
+    for axes in figure.axes:
         axes.set_ylim(0.0, 105.0)
         axes.set_xlabel('temperature (K)')
         axes.set_ylabel('knock-offs (%)')
-        axes.grid(color=ink(), alpha=0.12, linewidth=0.5)
-    legend_above(figure, _handles(families), 2)
     return figure
 
 

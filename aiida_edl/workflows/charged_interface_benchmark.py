@@ -14,13 +14,7 @@ from aiida_edl.workflows.benchmark_codes import validate_codes
 from aiida_edl.workflows.benchmark_comparison import BenchmarkComparisonMixin
 from aiida_edl.workflows.benchmark_settings import validate_settings
 from aiida_edl.workflows.protocols.mixin import ProtocolMixin
-
-
-def validate_max_active(value: Int | None, _: Any) -> str | None:
-    """Return one sentence if no model could ever be assessed."""
-    if value is not None and value.value < 1:
-        return f'max_active is {value.value}, at least 1'
-    return None
+from aiida_edl.workflows.submission import validate_max_active
 
 
 class ChargedInterfaceBenchmarkWorkChain(BenchmarkComparisonMixin, BenchmarkAssessmentsMixin, ProtocolMixin, WorkChain):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from aiida.engine import ToContext
@@ -29,7 +30,7 @@ class DiffusionRunsMixin(TestedPotentialMixin):
     ``ctx.lost_runs`` why the others are lost.
     """
 
-    @property
+    @cached_property
     def settings(self) -> DiffusionRunSettings:
         """The settings of the runs as typed values."""
         return DiffusionRunSettings.from_dict(self.inputs.settings.get_dict())

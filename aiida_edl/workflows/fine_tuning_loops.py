@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiida.orm import Dict, Int, ProcessNode, Str
-from ase.data import atomic_numbers
 
 from aiida_edl.calculations.functions.begin_without_labels import begin_without_labels
 from aiida_edl.workflows.cost_ledger import costs_of
@@ -20,6 +19,7 @@ from aiida_edl.workflows.fine_tuning_trainings import (
     precision_of,
 )
 from aiida_edl.workflows.iterative_fine_tuning import IterativeFineTuningWorkChain
+from aiida_edl.workflows.iterative_fine_tuning_checks import learnt_elements
 from aiida_edl.workflows.labelling import LabellingWorkChain
 
 
@@ -61,10 +61,7 @@ class FineTuningLoopsMixin(FineTuningTrainingsMixin):
         assert parent is not None  # checked before submission
         md_code, md_options = self._code(name, family, MD_SUFFIX)
         replay = self.ctx.replay.get(family.n_replay[0])
-        known = [begin['dataset'], *([] if replay is None else [replay])]
-        elements = sorted(
-            {symbol for node in known for symbol in node.elements}, key=lambda symbol: atomic_numbers[symbol]
-        )
+        elements = learnt_elements(begin['dataset'], replay)
         rounds = {part: dict(values) for part, values in family.rounds.items() if part in SEEDED}
         for part, names in SEEDED.items():
             rounds.setdefault(part, {}).update(dict.fromkeys(names, seed * SELECTION_SEED_STRIDE))

@@ -92,12 +92,6 @@ class FineTuningStudySettings:
                         for seed in family.seeds:
                             yield StudyModel(name, int(n_frames), int(n_replay), int(seed))
 
-    @property
-    def n_loops(self) -> int:
-        """Number of loops in which models find their own frames; each gives a model a round."""
-        own = (part for part in self.families.values() if part.strategy == Strategy.OWN_FRAMES.value)
-        return sum(len(part.seeds) for part in own)
-
     def selection(self, model: StudyModel) -> dict[str, Any]:
         """Return how the training frames of a model are chosen.
 

@@ -22,13 +22,7 @@ from aiida_edl.workflows.fine_tuning_settings import validate_settings
 from aiida_edl.workflows.fine_tuning_trainings import MD_SUFFIX
 from aiida_edl.workflows.labelling import LabellingWorkChain
 from aiida_edl.workflows.protocols.mixin import ProtocolMixin
-
-
-def validate_max_active(value: Int | None, _: Any) -> str | None:
-    """Return one sentence if no model could ever be trained."""
-    if value is not None and value.value < 1:
-        return f'max_active is {value.value}, at least 1'
-    return None
+from aiida_edl.workflows.submission import validate_max_active
 
 
 class FineTuningStudyWorkChain(FineTuningLoopsMixin, ProtocolMixin, WorkChain):

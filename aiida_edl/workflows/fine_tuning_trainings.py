@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import cached_property
 from typing import Any
 
 from aiida.engine import ToContext
 from aiida.orm import AbstractCode, Dict, Int, List, Str
-from ase.data import atomic_numbers
 
 from aiida_edl.architectures.fine_tuning import FineTuning
 from aiida_edl.architectures.precision import Precision
@@ -26,6 +26,7 @@ from aiida_edl.science.selection import SelectionMethod
 from aiida_edl.workflows.cost_ledger import costs_of
 from aiida_edl.workflows.fine_tuning_parts import FamilyPart, Strategy, StudyModel
 from aiida_edl.workflows.fine_tuning_settings import FineTuningStudySettings
+from aiida_edl.workflows.iterative_fine_tuning_checks import learnt_elements
 from aiida_edl.workflows.partial_failures import PartialFailuresMixin
 from aiida_edl.workflows.training import TrainingWorkChain
 
@@ -58,8 +59,10 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
     inputs: Any
     out: Any
     report: Any
+    submit_loops: Any
+    collect_loops: Any
 
-    @property
+    @cached_property
     def settings(self) -> FineTuningStudySettings:
         """The settings as typed values."""
         return FineTuningStudySettings.from_dict(self.inputs.settings.get_dict())
@@ -93,7 +96,7 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
     def prepare(self) -> None:
         """Fix the atomic energies of the study, and the frames that tell what was forgotten."""
         self.ctx.asked, self.ctx.potentials, self.ctx.facts = [], {}, {}
-        self.ctx.found_models, self.ctx.are_loops_submitted, self.ctx.are_loops_collected = [], False, False
+        self.ctx.found_models, self.ctx.are_loops_collected = [], False
         if 'atomic_energies' in self.inputs:
             self.ctx.atomic_energies = self.inputs.atomic_energies
         else:
@@ -132,14 +135,13 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
 
     def has_models_left(self) -> bool:
         """Return whether there are models whose turn has not come, or frames to be found."""
-        return bool(self._models_left()) or not self.ctx.are_loops_submitted
+        return bool(self._models_left()) or not self.ctx.are_loops_collected
 
     def train_models(self) -> ToContext:
         """Train the next models: all, or as many as may be active at once; beside the first, frames are found."""
         models = self._models_left()
         chosen = models[: self.inputs.max_active.value] if 'max_active' in self.inputs else models
-        children = {} if self.ctx.are_loops_submitted else self.submit_loops()
-        self.ctx.are_loops_submitted = True
+        children: dict[str, Any] = {} if self.ctx.are_loops_collected else self.submit_loops()
         for model in chosen:
             family = self._family(model)
             if family.strategy != Strategy.LABELLED_FRAMES.value:
@@ -152,14 +154,6 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
         self.ctx.current = [model.key for model in chosen]
         self.report(f'training {len(children)} models')
         return ToContext(**children)
-
-    def submit_loops(self) -> dict[str, Any]:
-        """Submit what finds frames; nothing, unless a class further down does."""
-        return {}
-
-    def collect_loops(self) -> list[StudyModel]:
-        """Return the models that found their own frames; none, unless a class further down does."""
-        return []
 
     def _submit_training(self, model: StudyModel, family: FamilyPart) -> Any:
         """Submit the training of a model; None if it is refused, which is remembered."""
@@ -192,10 +186,7 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
         architecture, parent = self._architecture(family), self._parent(family)
         code, options = self._code(model.family, family)
         replay: DatasetData | None = self.ctx.replay.get(model.n_replay)
-        sets = [self.inputs.dataset, *self.inputs.structures.values(), *([] if replay is None else [replay])]
-        elements = sorted(
-            {symbol for node in sets for symbol in node.elements}, key=lambda symbol: atomic_numbers[symbol]
-        )
+        elements = learnt_elements(self.inputs.dataset, *self.inputs.structures.values(), replay)
         of_parent: dict[str, Any] = {}
         if parent is not None:
             of_parent = {'parent_potential': parent, 'fine_tuning': Dict(dict(family.fine_tuning))}

@@ -25,13 +25,13 @@ from aiida_edl.workflows.learning_checks import (
 )
 
 
-def learnt_elements(dataset: DatasetData, replayed: DatasetData | None) -> list[str]:
-    """Return the chemical symbols that the trainings name: those of the data and of replayed frames.
+def learnt_elements(*datasets: DatasetData | None) -> list[str]:
+    """Return the chemical symbols that a training names, by atomic number: those of all that is learnt or run.
 
-    :param dataset: labelled frames.
-    :param replayed: frames of the training of the parent that are learnt again; None without any.
+    :param datasets: labelled frames, structures, and frames of the training of the parent that are learnt again; None
+        for what there is not.
     """
-    symbols = {*dataset.elements, *(() if replayed is None else replayed.elements)}
+    symbols = {symbol for dataset in datasets if dataset is not None for symbol in dataset.elements}
     return sorted(symbols, key=atomic_numbers.__getitem__)
 
 

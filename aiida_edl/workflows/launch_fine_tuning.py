@@ -73,7 +73,7 @@ def plan_in_words(settings: FineTuningStudySettings) -> str:
     words = f'{len(models)} models: {", ".join(models)}' if models else '0 models'
     if rounds:
         words += (
-            f'; {settings.n_loops} loops that find their own frames, {sum(rounds)} rounds together at most, each gives '
+            f'; {len(rounds)} loops that find their own frames, {sum(rounds)} rounds together at most, each gives '
             'a model'
         )
     return words

@@ -3,6 +3,8 @@
 The engine recovers a work chain from its last finished step. A worker that is killed in the middle of a step makes the
 step run again, and its children would be submitted again. The children of our work chains carry a call-link label that
 is unique within the chain; a label that is already there names a child of the first attempt.
+
+Chains of many children may be told how many of them are active at once at most.
 """
 
 from __future__ import annotations
@@ -12,12 +14,19 @@ from collections.abc import Callable
 from typing import Any
 
 from aiida.engine import ProcessState
-from aiida.orm import CalcFunctionNode, ProcessNode, QueryBuilder
+from aiida.orm import CalcFunctionNode, Int, ProcessNode, QueryBuilder
 
 GRACE_SECONDS = 5.0
 """How long a child may stay unstarted before its task counts as lost with the killed worker [s]."""
 POLL_SECONDS = 0.5
 """How often this is looked up [s]."""
+
+
+def validate_max_active(value: Int | None, _: Any) -> str | None:
+    """Return one sentence if no model could ever be submitted."""
+    if value is not None and value.value < 1:
+        return f'max_active is {value.value}, at least 1'
+    return None
 
 
 def _has_started(child: ProcessNode, grace_seconds: float) -> bool:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 from aiida.engine import run_get_node
+from aiida.engine.persistence import AiiDAPersister
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
 from aiida.orm import Dict, Str
 from calculation_cases import dataset, potential, split, stored_once
 from diffusion_cases import DIFFUSION, MD, RECIPE, gas
+from plumpy.persistence import LoadSaveContext
 from toy.least_squares import LeastSquares
 
 from aiida_edl.architectures.fine_tuning import FineTuningMode
@@ -168,6 +172,19 @@ def test_model_that_finds_its_frames_sees_no_label_of_the_others(study):
     (loop,) = [child for child in study.called if child.process_label == 'IterativeFineTuningWorkChain']
     assert loop.inputs.dataset.n_frames == 3
     assert not len(loop.inputs.split.get_array('training'))
+
+
+def test_settings_are_read_once_and_anew_after_a_restart(inputs):
+    """A worker that is killed leaves nothing but the checkpoint, which has the inputs and not what is made of them."""
+    runner, persister = get_manager().get_runner(), AiiDAPersister()
+    chain = instantiate_process(runner, FineTuningStudyWorkChain, **inputs)
+    settings = chain.settings
+    assert chain.settings is settings
+    persister.save_checkpoint(chain)
+    chain.close()
+    again = persister.load_checkpoint(chain.pid).unbundle(LoadSaveContext(runner=runner))
+    assert 'settings' not in vars(again)
+    assert again.settings == settings
 
 
 def refusal(inputs, **changes):

@@ -103,8 +103,9 @@ def place_defects(settings: LithiumFluorideSettings, sites: Sites, seed: int) ->
     most = 0
     for _ in range(N_ATTEMPTS):
         placed = _Placement(settings, sites, least, shell)
-        while len(placed.centres) < number and placed.add(generator):
-            pass
+        for _ in range(number):
+            if not placed.add(generator):
+                break
         if len(placed.centres) == number:
             return placed.result(generator)
         most = max(most, len(placed.centres))
