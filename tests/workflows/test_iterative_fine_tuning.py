@@ -24,7 +24,7 @@ from aiida_edl.workflows.iterative_fine_tuning import IterativeFineTuningWorkCha
 @pytest.fixture(scope='module')
 def code(aiida_profile, tmp_path_factory):
     """Return the interpreter of the tests as a code; the toy can be fine-tuned in all tests of this file."""
-    computer = local_computer('iterative-fine-tuning', tmp_path_factory.mktemp('work'))
+    computer = local_computer('iterative-fine-tuning', tmp_path_factory.mktemp('work'), use_login_shell=False)
     with pytest.MonkeyPatch.context() as monkeypatch:
         register_toy(monkeypatch)
         monkeypatch.setattr(LeastSquares, 'fine_tuning_modes', (FineTuningMode.NAIVE,))
