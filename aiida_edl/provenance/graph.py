@@ -41,6 +41,7 @@ STAGE_OF_PROCESS = {
     'training_frames': 'data sets',
     'held_out_frames': 'data sets',
     'begin_without_labels': 'data sets',
+    'frames_of_elements': 'data sets',
     'complete_atomic_energies': 'data sets',
     'select_training_frames': 'data sets',
     'select_own_frames': 'data sets',

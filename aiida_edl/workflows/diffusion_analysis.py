@@ -11,6 +11,7 @@ from aiida_edl.calculations.functions.arrhenius import arrhenius
 from aiida_edl.calculations.functions.diffusion_report import diffusion_report
 from aiida_edl.calculations.functions.join_datasets import join_datasets
 from aiida_edl.md_engines.base import MDSettings
+from aiida_edl.science.analysis.arrhenius import MINIMUM_TEMPERATURES
 from aiida_edl.workflows.cost_ledger import costs_of
 from aiida_edl.workflows.diffusion_runs import DiffusionRunsMixin
 from aiida_edl.workflows.diffusion_settings import temperature_label
@@ -106,6 +107,10 @@ class DiffusionAnalysisMixin(DiffusionRunsMixin):
         found: dict[str, Node] = self.ctx.results.get(DIFFUSION, {})
         self.ctx.arrhenius = None
         if not found:
+            return
+        if len(found) < MINIMUM_TEMPERATURES:
+            given = ', '.join(sorted(found))
+            self.note_failure(f'activation energy (runs count at {given} alone, it needs {MINIMUM_TEMPERATURES})')
             return
         settings = Dict(self.inputs.arrhenius.get_dict() if 'arrhenius' in self.inputs else {})
         self.ctx.arrhenius = self.try_call(arrhenius, 'activation energy', 'arrhenius', settings=settings, **found)

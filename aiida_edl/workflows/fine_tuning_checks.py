@@ -16,6 +16,7 @@ from aiida_edl.md_engines.base import MDSettings
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member, unknown_name_message
 from aiida_edl.workflows.assessment_checks import conversion_environments, refuse_engine
 from aiida_edl.workflows.benchmark_settings import conversion_code_name
+from aiida_edl.workflows.fine_tuning_loop_inputs import validate_loops
 from aiida_edl.workflows.fine_tuning_parts import FamilyPart, Strategy, StudyModel
 from aiida_edl.workflows.fine_tuning_settings import FineTuningStudySettings
 from aiida_edl.workflows.fine_tuning_trainings import MD_SUFFIX, code_name, hyperparameters_of
@@ -115,6 +116,8 @@ def _validate_family(
     message = message or _validate_training(family, architecture, parent) or _validate_numbers(inputs, family)
     if message is None and parent is not None:
         message = _validate_elements(inputs, parent.elements) or _validate_replayed(inputs, family, parent)
+    if message is None and family.strategy == Strategy.OWN_FRAMES.value:
+        message = validate_loops(inputs, study, name)
     return message
 
 

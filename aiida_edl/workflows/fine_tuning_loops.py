@@ -5,28 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from aiida.orm import Dict, Int, ProcessNode, Str
+from aiida.orm import ProcessNode
 
 from aiida_edl.calculations.functions.begin_without_labels import begin_without_labels
 from aiida_edl.workflows.cost_ledger import costs_of
-from aiida_edl.workflows.fine_tuning_parts import SEEDED, FamilyPart, Strategy, StudyModel
-from aiida_edl.workflows.fine_tuning_settings import SELECTION_SEED_STRIDE
-from aiida_edl.workflows.fine_tuning_trainings import (
-    MD_SUFFIX,
-    FineTuningTrainingsMixin,
-    facts_of,
-    hyperparameters_of,
-    precision_of,
-)
+from aiida_edl.workflows.fine_tuning_loop_inputs import Beginning, loop_inputs
+from aiida_edl.workflows.fine_tuning_parts import FamilyPart, Strategy, StudyModel
+from aiida_edl.workflows.fine_tuning_trainings import FineTuningTrainingsMixin, facts_of
 from aiida_edl.workflows.iterative_fine_tuning import IterativeFineTuningWorkChain
 from aiida_edl.workflows.iterative_fine_tuning_checks import learnt_elements
-from aiida_edl.workflows.labelling import LabellingWorkChain
 
 
 class FineTuningLoopsMixin(FineTuningTrainingsMixin):
     """To be placed before :class:`~aiida.engine.WorkChain` in the bases of a study."""
-
-    exposed_inputs: Any
 
     def _loops(self) -> Iterator[tuple[str, FamilyPart, int, str]]:
         """Yield name and part of each family that finds its own frames, with each seed, and the label of its loop."""
@@ -57,45 +48,9 @@ class FineTuningLoopsMixin(FineTuningTrainingsMixin):
         begin = self.call_once(
             begin_without_labels, f'begin_{name}_{seed:02d}', dataset=self.inputs.dataset, split=self.inputs.split
         )
-        parent, (code, options) = self._parent(family), self._code(name, family)
-        assert parent is not None  # checked before submission
-        md_code, md_options = self._code(name, family, MD_SUFFIX)
         replay = self.ctx.replay.get(family.n_replay[0])
-        elements = learnt_elements(begin['dataset'], replay)
-        rounds = {part: dict(values) for part, values in family.rounds.items() if part in SEEDED}
-        for part, names in SEEDED.items():
-            rounds.setdefault(part, {}).update(dict.fromkeys(names, seed * SELECTION_SEED_STRIDE))
-        rounds['exploration'].setdefault('temperatures', list(self.settings.runs.get('temperatures', ())))
-        # An exploration that goes astray shall be seen from its first step.
-        md = {**self.settings.md, 'equilibration_steps': 0, **family.exploration}
-        return {
-            'parent_potential': parent,
-            **begin,
-            'structures': dict(self.inputs.structures),
-            'settings': Dict({**family.rounds, **rounds}),
-            'atomic_energies': self._atomic_energies(elements, parent),
-            'max_iterations': Int(self.settings.max_iterations),
-            'training': {
-                'architecture': Str(parent.architecture),
-                'hyperparameters': Dict(hyperparameters_of(str(parent.architecture), family, parent)),
-                'seed': Int(seed),
-                'precision': precision_of(family, parent),
-                'gradient_updates': Int(family.gradient_updates),
-                'device': Str(family.device),
-                'fine_tuning': Dict(dict(family.fine_tuning)),
-                'code': code,
-                'metadata': {'options': options},
-                **({} if replay is None else {'replay_dataset': replay}),
-            },
-            'md': {
-                'engine': Str(family.engine or self.settings.engine),
-                'settings': Dict(md),
-                'device': Str(family.device),
-                'code': code if md_code is None else md_code,
-                'metadata': {'options': options if md_code is None else md_options},
-            },
-            'labelling': self.exposed_inputs(LabellingWorkChain, 'labelling'),
-        }
+        energies = self._atomic_energies(learnt_elements(begin['dataset'], replay), self._parent(family))
+        return loop_inputs(self.inputs, self.settings, name, seed, Beginning(**begin, replay=replay, energies=energies))
 
     def collect_loops(self) -> list[StudyModel]:
         """Take the potential of each round, with what it cost up to then; remember what failed."""
@@ -113,12 +68,11 @@ class FineTuningLoopsMixin(FineTuningTrainingsMixin):
                 row = rows[round_label]
                 if not row['round']:
                     continue  # the foundation model itself
-                model = StudyModel(
-                    name, row['n_training'] + row['n_validation'], family.n_replay[0], seed, row['round']
-                )
+                model = StudyModel(name, row['n_training'], family.n_replay[0], seed, row['round'])
                 parts = [node for node, number in _calls_by_round(child) if number <= row['round']]
                 potentials[model.key] = potential
-                facts[model.key] = {**facts_of(model, family, self._architecture(family)), 'costs': costs_of(*parts)}
+                known = facts_of(model, family, self._architecture(family))
+                facts[model.key] = {**known, 'n_validation': row['n_validation'], 'costs': costs_of(*parts)}
                 models.append(model)
                 self.out(f'potentials.{model.key}', potential)
         self.ctx.potentials, self.ctx.facts = potentials, facts

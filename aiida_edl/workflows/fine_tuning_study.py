@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from aiida.engine import ToContext, WorkChain, if_, while_
-from aiida.orm import AbstractCode, ArrayData, Dict, Int, Str
+from aiida.orm import AbstractCode, ArrayData, Dict, Int, List, Str
 
 from aiida_edl.calculations.exit_codes import has_results
 from aiida_edl.calculations.functions.fine_tuning_comparison import fine_tuning_comparison
+from aiida_edl.calculations.functions.frames_of_elements import frames_of_elements
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.registry import ARCHITECTURES, MD_ENGINES, load_member
@@ -187,9 +188,27 @@ class FineTuningStudyWorkChain(FineTuningLoopsMixin, ProtocolMixin, WorkChain):
             inputs |= {'md_code': md_code, 'md_options': Dict(md_options)}
         if family.strategy == Strategy.ZERO_SHOT.value:
             inputs['error_settings'] = Dict(OF_ANOTHER_ZERO)
-        if is_first and self.ctx.holdout is not None and family.has_parent:
-            inputs['holdout'] = self.ctx.holdout
+        if is_first and family.has_parent and (holdout := self._holdout_of(key)) is not None:
+            inputs['holdout'] = holdout
         return inputs
+
+    def _holdout_of(self, key: str) -> DatasetData | None:
+        """Return the frames of the hold-out that a model can be asked about; remember if it can be about none.
+
+        :param key: the model, which may know fewer elements than its foundation model.
+        """
+        holdout: DatasetData | None = self.ctx.holdout
+        known = [] if holdout is None else self.ctx.potentials[key].elements
+        if holdout is None or set(holdout.elements) <= set(known):
+            return holdout
+        chosen: DatasetData | None = self.try_call(
+            frames_of_elements,
+            f'old frames for {key}',
+            f'holdout_{"_".join(known)}',
+            dataset=holdout,
+            elements=List(list(known)),
+        )
+        return chosen
 
     def inspect_assessments(self) -> None:
         """Take what was found; remember what failed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -53,6 +54,23 @@ def code_name(family: str, architecture: str, names: Any, suffix: str = '') -> s
     return next((name for name in wished if name in names), None)
 
 
+def code_and_options(
+    study: Mapping[str, Any], name: str, architecture: str, suffix: str = ''
+) -> tuple[AbstractCode | None, dict[str, Any]]:
+    """Return a code of a family and its scheduler options; None without one.
+
+    :param study: inputs of the study.
+    :param name: name of the family.
+    :param architecture: entry-point name.
+    :param suffix: after the names of the codes, e.g. ``'_md'``.
+    """
+    found = code_name(name, architecture, study['codes'], suffix)
+    if found is None:
+        return None, {}
+    options = study['options'].get_dict() if study.get('options') is not None else {}
+    return study['codes'][found], dict(options.get(found, options.get(DEFAULT_CODE, {})))
+
+
 class FineTuningTrainingsMixin(PartialFailuresMixin):
     """To be placed before :class:`~aiida.engine.WorkChain` in the bases of a study."""
 
@@ -87,11 +105,7 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
         :param family: the family.
         :param suffix: after the names of the codes, e.g. ``'_md'``.
         """
-        found = code_name(name, self._architecture(family), self.inputs.codes, suffix)
-        if found is None:
-            return None, {}
-        options = self.inputs.options.get_dict() if 'options' in self.inputs else {}
-        return self.inputs.codes[found], dict(options.get(found, options.get(DEFAULT_CODE, {})))
+        return code_and_options(self.inputs, name, self._architecture(family), suffix)
 
     def prepare(self) -> None:
         """Fix the atomic energies of the study, and the frames that tell what was forgotten."""
@@ -226,7 +240,9 @@ class FineTuningTrainingsMixin(PartialFailuresMixin):
             if model.key not in self.ctx.current:
                 continue
             family = self._family(model)
-            facts[model.key] = {**facts_of(model, family, self._architecture(family)), 'costs': {}}
+            n_validation = len(self.inputs.split.get_array('validation')) if model.n_frames else 0
+            known = facts_of(model, family, self._architecture(family))
+            facts[model.key] = {**known, 'n_validation': n_validation, 'costs': {}}
             if family.strategy == Strategy.ZERO_SHOT.value:
                 potentials[model.key] = self.inputs.foundations[family.start]
                 continue

@@ -97,6 +97,13 @@ def test_too_few_hops_are_told_instead_of_a_number(inputs):
     assert 'arrhenius' not in node.outputs
 
 
+def test_activation_energy_of_too_few_temperatures_is_not_tried(inputs):
+    inputs['settings'] = Dict({'temperatures': [400.0, 600.0], 'replicas': 1})
+    node = run_get_node(DiffusionAssessmentWorkChain, **inputs)[1]
+    assert 'activation energy (runs count at T0400, T0600 alone, it needs 3)' in node.exit_message
+    assert 'arrhenius' not in [child.process_label for child in node.called]
+
+
 def test_exploded_run_does_not_count_and_is_listed(inputs):
     inputs['md_settings'] = Dict({**MD, 'maximum_temperature': 1500.0, 'steps': 1500})
     inputs['settings'] = Dict({'temperatures': [400.0, 1400.0], 'replicas': 1})

@@ -151,13 +151,19 @@ def test_learning_curve_has_a_point_for_each_size(study):
         for row in rows(study, 'learning_curves')
         if row['quantity'] == 'test_force_rmse_ev_per_angstrom'
     ]
-    assert points == [('own', 4, 1), ('own', 8, 1), ('scratch', 2, 2), ('scratch', 4, 2), ('zero_shot', 0, 1)]
+    assert points == [('own', 3, 1), ('own', 6, 1), ('scratch', 2, 2), ('scratch', 4, 2), ('zero_shot', 0, 1)]
 
 
 def test_training_of_models_that_are_trained_has_a_cost(study):
     hours = {row['model']: row['training_core_hours'] for row in rows(study)}
     assert hours['zero_shot'] is None
     assert all(value > 0.0 for model, value in hours.items() if model != 'zero_shot')
+
+
+def test_labels_of_the_validation_are_counted(study):
+    labelled = {row['model']: (row['n_validation'], row['labelled_frames']) for row in rows(study)}
+    assert labelled['scratch_n_00002_seed_01'] == (1, 3)
+    assert labelled['zero_shot'] == (0, 0)
 
 
 def test_model_of_a_round_costs_what_was_spent_up_to_it(study):
@@ -185,6 +191,15 @@ def test_settings_are_read_once_and_anew_after_a_restart(inputs):
     again = persister.load_checkpoint(chain.pid).unbundle(LoadSaveContext(runner=runner))
     assert 'settings' not in vars(again)
     assert again.settings == settings
+
+
+def test_model_is_asked_about_the_old_frames_whose_elements_it_knows(python_code):
+    frames = gas(4, seed=7, spacing=SPACING)
+    frames.numbers[: frames.offsets[1]] = 3
+    old = {'replay_dataset': dataset(frames), 'replay_split': split(training=[], validation=[], test=[0, 1, 2])}
+    families = {'zero_shot': SETTINGS['families']['zero_shot']}
+    node = run_get_node(FineTuningStudyWorkChain, **inputs_of(python_code, families=families), **old)[1]
+    assert [row['holdout_n_frames'] for row in rows(node)] == [2]
 
 
 def refusal(inputs, **changes):
@@ -261,6 +276,14 @@ def test_models_that_find_their_frames_need_labels(inputs):
     del inputs['labelling']
     assert refusal(inputs) == (
         "family 'own': strategy 'own_frames' needs labels: give engine and code in the namespace labelling"
+    )
+
+
+def test_labels_of_another_level_of_theory_are_refused_before_training(inputs):
+    inputs['labelling']['model_parameters'] = Dict({**LABELS, 'level_of_theory': 'Morse'})
+    assert refusal(inputs) == (
+        "family 'own': the engine labels by 'Morse', the labels of the data set are by 'Lennard-Jones'; label both by "
+        'one'
     )
 
 

@@ -17,6 +17,7 @@ OF_ERRORS: Mapping[str, str] = {
     'force_rmse_error_ev_per_angstrom': 'force_rmse_error_ev_per_angstrom',
     'energy_rmse_ev_per_atom': 'energy_rmse_ev_per_atom',
     'energy_rmse_error_ev_per_atom': 'energy_rmse_error_ev_per_atom',
+    'n_frames': 'n_frames',
 }
 """Columns by key of the summary of ``edl.error_metrics``."""
 OF_ARRHENIUS: Mapping[str, str] = {
@@ -107,7 +108,7 @@ def _alike(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _labelled(model: Mapping[str, Any]) -> int:
     """Return how many labels a model has cost: those that its loop made, else those that it was given."""
     made = model['costs'].get('labelling', {}).get('frames')
-    return int(model['n_frames'] if made is None else made)
+    return int(model['n_frames'] + model['n_validation'] if made is None else made)
 
 
 def _cost_columns(

@@ -12,6 +12,7 @@ from frame_cases import frame_set, interface_frame, labelled
 from aiida_edl.calculations.functions.check_split import check_split
 from aiida_edl.calculations.functions.deduplicate_dataset import deduplicate_dataset
 from aiida_edl.calculations.functions.fit_atomic_energies import fit_atomic_energies
+from aiida_edl.calculations.functions.frames_of_elements import frames_of_elements
 from aiida_edl.calculations.functions.join_datasets import join_datasets
 from aiida_edl.calculations.functions.select_frames import select_frames
 from aiida_edl.calculations.functions.split_dataset import split_dataset
@@ -166,3 +167,13 @@ def test_atomic_energies_are_not_fitted_to_two_levels_of_theory_unless_accepted(
     with pytest.raises(ValueError, match=f'^{message}$'):
         fit_atomic_energies(joined)
     assert set(fit_atomic_energies(joined, accepted).get_dict()) == {'H', 'O', 'Na', 'Au'}
+
+
+def test_frames_of_some_elements_are_those_that_hold_no_other():
+    chosen = frames_of_elements(interface_set(2), List(['H', 'O', 'Au']))
+    assert chosen.frames().columns['source_index'].tolist() == [0, 1]
+
+
+def test_no_frame_of_some_elements_is_refused():
+    with pytest.raises(ValueError, match='none of the 2 frames, of H, O, Na, Au, holds Li alone; give frames of'):
+        frames_of_elements(interface_set(1), List(['Li']))
