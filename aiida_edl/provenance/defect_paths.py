@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +11,12 @@ import numpy as np
 from aiida.common.links import LinkType
 from aiida.orm import ArrayData, ProcessNode, QueryBuilder, WorkChainNode
 
-from aiida_edl.calculations.stored_results import stored_result
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.provenance.graph import called_processes
 from aiida_edl.provenance.rows import DefectPoint
 from aiida_edl.science.analysis.defect_path import DEFECT_KINDS
-from aiida_edl.science.analysis.defect_walk import NO_EVENT, DefectWalk, defect_walk
-from aiida_edl.science.analysis.hopping import Hopping
+from aiida_edl.science.analysis.defect_walk import NO_EVENT, DefectWalk, HopRecord, defect_walk
+from aiida_edl.science.analysis.hop_events import EVENT_KINDS
 from aiida_edl.science.analysis.trajectory_parts import replica_ranges
 from aiida_edl.science.frames import COLUMN_PREFIX, Floats, FrameSet
 
@@ -51,7 +51,7 @@ def defect_paths(study: ProcessNode) -> list[DefectPoint]:
     rows: list[DefectPoint] = []
     for assessment in _assessments(study):
         for temperature, result in _results(assessment.uuid):
-            found = stored_result(Hopping, result)
+            found = _record(result)
             walk = defect_walk(found, *_cells_and_starts(result.creator.inputs.trajectory, found))
             about = {
                 'system': assessment.system,
@@ -90,7 +90,13 @@ def _results(assessment: str) -> list[tuple[float, ArrayData]]:
     return sorted(found, key=lambda pair: pair[0])
 
 
-def _cells_and_starts(trajectory: DatasetData, found: Hopping) -> tuple[Floats, Floats]:
+def _record(result: ArrayData) -> HopRecord:
+    """Return what a walk follows; of the many arrays of a result these alone are read."""
+    names = {field.name for field in dataclasses.fields(HopRecord)}.intersection(result.get_arraynames())
+    return HopRecord.from_parts({name: result.get_array(name) for name in names}, result.base.attributes.all)
+
+
+def _cells_and_starts(trajectory: DatasetData, found: HopRecord) -> tuple[Floats, Floats]:
     """Return mean cell [Å] and first time [fs] of each replica, without reading the atoms."""
     cells = trajectory.get_array('cells')
     n_frames = len(cells)
@@ -108,7 +114,7 @@ def _cells_and_starts(trajectory: DatasetData, found: Hopping) -> tuple[Floats, 
     return means, np.array([frames.columns['time'][start] for start, _ in ranges], dtype=np.float64)
 
 
-def _points(walk: DefectWalk, found: Hopping, about: Mapping[str, Any]) -> Iterator[DefectPoint]:
+def _points(walk: DefectWalk, found: HopRecord, about: Mapping[str, Any]) -> Iterator[DefectPoint]:
     """Yield the rows of one result, by replica and carrier, those of events without a place last."""
     for row in np.lexsort((np.arange(len(walk.time)), walk.carrier, walk.replica)).tolist():
         x, y, z = (round(float(value), DIGITS) for value in walk.position[row])
@@ -139,11 +145,11 @@ def _points(walk: DefectWalk, found: Hopping, about: Mapping[str, Any]) -> Itera
         )
 
 
-def _event(event: int, found: Hopping) -> dict[str, Any]:
+def _event(event: int, found: HopRecord) -> dict[str, Any]:
     """Return the columns on an event."""
     if event == NO_EVENT:
         return {'mechanism': '', 'n_atoms': None}
     return {
-        'mechanism': str(found.event_names[found.event_kind[event]]),
+        'mechanism': EVENT_KINDS[found.event_kind[event]],
         'n_atoms': int(found.event_length[event]),
     }

@@ -7,6 +7,7 @@ arms below the paths show where x, y and z point, and how long the same distance
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ LEGEND_HEIGHT, TITLE_HEIGHT, LINE_HEIGHT = 0.45, 0.3, 0.155
 """[inch]."""
 SMALL = 7.5
 """Size of letters [point]."""
+LETTERS, TITLE_LETTERS = 40, 32
+"""That fit beside each other in the words and in the title of a panel."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,12 @@ class DefectPanel:
 
     @property
     def words(self) -> str:
-        """How many steps there are, of which kinds, and how far they lead."""
+        """What was run, how many steps there are, of which kinds, and how far they lead."""
         paths = self.paths
         steps = Counter(step_kind(point) for path in paths for point in path[1:])
         kinds = ', '.join(_counted(steps[kind], STEPS[kind][0]) for kind in STEPS if steps[kind])
-        lines = [self.model, f'{_counted(len(paths), "path")}, {_counted(steps.total(), "step")}']
+        lines = [self.model, f'{self.system}, {self.temperature_kelvin:g} K']
+        lines += [f'{_counted(len(paths), "path")}, {_counted(steps.total(), "step")}']
         if kinds:
             lines.append(kinds)
         if paths:
@@ -89,8 +93,8 @@ class DefectPanel:
         if others:
             lines.append(f'not drawn: {_counted(len(others), "defect")} formed on the way')
         if unplaced := sum(point.carrier is None for point in self.points):
-            lines.append(f'not drawn: {_counted(unplaced, "event")} without a known defect')
-        return '\n'.join(lines)
+            lines.append(f'not drawn: {_counted(unplaced, "event")} without its defect')
+        return '\n'.join(textwrap.fill(line, LETTERS) for line in lines)
 
 
 def step_kind(point: DefectPoint) -> str:
@@ -171,7 +175,7 @@ def draw_defect_paths(panels: Sequence[DefectPanel]) -> Figure:
     grid = figure.subplots(len(rows), n_columns, squeeze=False, height_ratios=heights).ravel()
     for index, (axes, panel) in enumerate(zip(grid, panels)):
         frame = frames[index // n_columns]
-        axes.set_title(f'{panel.family.replace("_", " ")}, {panel.system}, {panel.temperature_kelvin:g} K')
+        axes.set_title(textwrap.shorten(panel.family.replace('_', ' '), TITLE_LETTERS, placeholder='…'))
         _draw_paths(axes, panel, drawn[index])
         _draw_arms(axes, frame)
         axes.set_xlim(frame.low[0], frame.high[0])

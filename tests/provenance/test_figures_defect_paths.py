@@ -75,7 +75,17 @@ def test_family_has_a_panel_for_each_system():
 
 def test_words_count_steps_and_give_the_net_displacement():
     (panel,) = panels_of(points(KNOCK_OFF, DIRECT), points(KNOCK_OFF, replica=1))
-    assert panel.words == ('naive_50_0_1\n2 paths, 3 steps\n2 knock-offs, 1 direct hop\nnet displacement 3.0 to 5.0 Å')
+    assert panel.words == (
+        'naive_50_0_1\ninterstitial, 700 K\n2 paths, 3 steps\n2 knock-offs, 1 direct hop\nnet displacement 3.0 to 5.0 Å'
+    )
+
+
+def test_long_names_stay_in_their_panel():
+    row = model('half_interstitials_of_a_long_name_that_goes_on', 50)
+    panels = panels_of(points(DIRECT, about=row), models=[row])
+    assert max(len(line) for line in panels[0].words.splitlines()) <= 40
+    (axes,) = draw_defect_paths(panels).axes
+    assert axes.get_title() == 'half interstitials of a long…'
 
 
 def test_what_is_not_drawn_is_counted():
@@ -88,7 +98,7 @@ def test_what_is_not_drawn_is_counted():
     assert len(panel.paths) == 1
     assert panel.words.splitlines()[-2:] == [
         'not drawn: 2 defects formed on the way',
-        'not drawn: 1 event without a known defect',
+        'not drawn: 1 event without its defect',
     ]
 
 

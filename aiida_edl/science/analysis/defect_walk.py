@@ -14,6 +14,7 @@ placed, and are given by themselves; rings move no defect and are not among them
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from aiida_edl.science.analysis.atom_groups import Integers
 from aiida_edl.science.analysis.defect_path import DEFECT_KINDS
 from aiida_edl.science.analysis.hop_events import EVENT_KINDS
 from aiida_edl.science.analysis.hopping import Hopping
+from aiida_edl.science.analysis.hopping_settings import HoppingSettings
+from aiida_edl.science.analysis.result_parts import StoredResult
 from aiida_edl.science.frames import Floats
 
 NO_EVENT = -1
@@ -30,6 +33,34 @@ SAME_SITE = 1e-3
 """Distance within which a position is that of a site [Å], and share of the cell within which a way is closed."""
 INTERSTITIAL, VACANCY, SHARED = range(len(DEFECT_KINDS))
 RING, OF_VACANCY = EVENT_KINDS.index('ring'), EVENT_KINDS.index('vacancy')
+
+
+@dataclass(frozen=True)
+class HopRecord(StoredResult):
+    """What a walk follows of a :class:`~aiida_edl.science.analysis.hopping.Hopping`, where the fields are explained."""
+
+    stored_subject: ClassVar[str] = 'a walk of defects needs'
+    settings_type: ClassVar[type[HoppingSettings]] = HoppingSettings
+
+    site_kinds: tuple[str, ...]
+    site_position: Floats
+    site_kind: Integers
+    site_replica: Integers
+    jump_time: Floats
+    jump_source: Integers
+    jump_target: Integers
+    jump_event: Integers
+    event_replica: Integers
+    event_time: Floats
+    event_kind: Integers
+    event_length: Integers
+    event_source: Integers
+    event_target: Integers
+    path_replica: Integers
+    path_time: Floats
+    path_position: Floats
+    path_kind: Integers
+    settings: HoppingSettings
 
 
 @dataclass(frozen=True)
@@ -144,7 +175,7 @@ class _Walker:
     """Lets the defects of one replica move."""
 
     def __init__(
-        self, found: Hopping, cell: Floats, is_lattice: NDArray[np.bool_], jumps: dict[int, list[int]]
+        self, found: HopRecord | Hopping, cell: Floats, is_lattice: NDArray[np.bool_], jumps: dict[int, list[int]]
     ) -> None:
         """Store what happens; ``jumps`` are those of each event."""
         self.found, self.cell, self.is_lattice, self.jumps = found, cell, is_lattice, jumps
@@ -223,7 +254,7 @@ class _Walker:
         return result
 
 
-def defect_walk(found: Hopping, cells: Floats, start_times: Floats) -> DefectWalk:
+def defect_walk(found: HopRecord | Hopping, cells: Floats, start_times: Floats) -> DefectWalk:
     """Return the way of all defects through a crystal.
 
     :param found: jumps, events, and the defects of the first frames.

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aiida_edl.science.analysis.defect_walk import DefectWalk, defect_walk
+from aiida_edl.science.analysis.defect_walk import DefectWalk, HopRecord, defect_walk
 from aiida_edl.science.analysis.hopping import Hopping, hopping
 from aiida_edl.science.analysis.hopping_settings import HoppingSettings
 from aiida_edl.science.frames import FrameSet
@@ -165,3 +165,10 @@ def test_defect_at_no_site_is_refused():
         ValueError, match=r'^a defect of replica 0 begins at \[.*\] Å, 0\.17\d Å from the nearest site; '
     ):
         defect_walk(replace(found, path_position=found.path_position + 0.1), CELL, START)
+
+
+def test_record_holds_all_that_is_followed():
+    walker, n_frames = interstitial_walk(15, 10, 0.5)
+    found, walk = walk_of(walker, n_frames)
+    record = HopRecord.from_parts(found.arrays(), found.scalars())
+    assert defect_walk(record, CELL, START).position.tolist() == walk.position.tolist()
