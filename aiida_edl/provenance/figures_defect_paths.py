@@ -67,13 +67,18 @@ class DefectPanel:
     points: tuple[DefectPoint, ...]
 
     @property
-    def paths(self) -> list[list[DefectPoint]]:
-        """Points of each defect that was there from the beginning, where it is in a place."""
+    def _all_paths(self) -> list[list[DefectPoint]]:
+        """Points of each defect."""
         paths: dict[tuple[int, int], list[DefectPoint]] = {}
         for point in self.points:
             if point.carrier is not None:
                 paths.setdefault((point.replica, point.carrier), []).append(point)
-        return [path for path in paths.values() if not path[0].mechanism]
+        return list(paths.values())
+
+    @property
+    def paths(self) -> list[list[DefectPoint]]:
+        """Points of each defect that was there from the beginning."""
+        return [path for path in self._all_paths if not path[0].mechanism]
 
     @property
     def words(self) -> str:
@@ -89,9 +94,8 @@ class DefectPanel:
             net = [float(np.linalg.norm(_places(path)[-1])) for path in paths]
             ends = sorted({f'{min(net):.1f}', f'{max(net):.1f}'}, key=float)
             lines.append(f'net displacement {" to ".join(ends)} Å')
-        others = {(point.replica, point.carrier) for point in self.points if point.mechanism == 'formation'}
-        if others:
-            lines.append(f'not drawn: {_counted(len(others), "defect")} formed on the way')
+        if n_others := len(self._all_paths) - len(paths):
+            lines.append(f'not drawn: {_counted(n_others, "defect")} formed on the way')
         if unplaced := sum(point.carrier is None for point in self.points):
             lines.append(f'not drawn: {_counted(unplaced, "event")} without its defect')
         return '\n'.join(textwrap.fill(line, LETTERS) for line in lines)

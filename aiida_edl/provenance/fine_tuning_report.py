@@ -81,10 +81,10 @@ OPEN_POINTS = (
 )
 
 PATHS_SHOWN = (
-    'Of each family the model with most frames, of the last round and with the smallest seed, at its highest '
-    'temperature; all to one scale. Every path begins at the origin, and dots are sites. A path is one draw of a '
-    'random walk: what is to be compared are the shares and the coefficients. The table has all models and '
-    'temperatures.'
+    'Of each family the model with most frames, of the last round and with the smallest seed, at the highest '
+    'temperature at which runs of it count; all to one scale. Every path begins at the origin, and dots are sites. A '
+    'path is one draw of a random walk: what is to be compared are the shares and the coefficients. The table has all '
+    'models and temperatures.'
 )
 """What the figure of the paths shows."""
 
