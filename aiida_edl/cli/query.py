@@ -10,6 +10,7 @@ from aiida_edl.cli.group import EdlCommandGroup
 from aiida_edl.cli.parameters import FORMAT, REQUIRED_STUDY, STUDY, node_argument, print_rows
 from aiida_edl.data.potential import PotentialData
 from aiida_edl.provenance import queries, round_queries, tables
+from aiida_edl.provenance.defect_paths import defect_paths as paths_of_defects
 from aiida_edl.provenance.locality_queries import locality_results
 from aiida_edl.provenance.remedy_queries import remedies_of_study
 from aiida_edl.provenance.results import collect
@@ -135,6 +136,14 @@ def active_learning(study: ProcessNode, style: str) -> None:
 def fine_tuning_rounds(study: ProcessNode, style: str) -> None:
     """List what each round of a potential that finds its own frames did, so far or in all."""
     print_rows(round_queries.fine_tuning_rounds(study), style)
+
+
+@query.command('defect-paths')
+@REQUIRED_STUDY
+@FORMAT
+def defect_paths(study: ProcessNode, style: str) -> None:
+    """List where each defect of a crystal went in the runs of a fine-tuning study or a diffusion assessment."""
+    print_rows(paths_of_defects(study), style)
 
 
 @query.command('table')

@@ -10,9 +10,14 @@ from typing import Any
 
 from aiida.orm import ProcessNode
 
-from aiida_edl.provenance.figure_style import render
+from aiida_edl.provenance.defect_paths import defect_paths
+from aiida_edl.provenance.figure_style import RenderedFigure, render
+from aiida_edl.provenance.figures_defect_paths import NAME as PATHS
+from aiida_edl.provenance.figures_defect_paths import TITLE as PATHS_TITLE
+from aiida_edl.provenance.figures_defect_paths import defect_panels, draw_defect_paths
 from aiida_edl.provenance.figures_fine_tuning import FIGURES
 from aiida_edl.provenance.markdown import to_markdown
+from aiida_edl.provenance.rows import as_dicts
 from aiida_edl.provenance.table_text import to_csv
 
 COMPARISON = 'comparison'
@@ -75,6 +80,14 @@ OPEN_POINTS = (
     'bar.'
 )
 
+PATHS_SHOWN = (
+    'Of each family the model with most frames, of the last round and with the smallest seed, at the highest '
+    'temperature at which runs of it count; all to one scale. Every path begins at the origin, and dots are sites. A '
+    'path is one draw of a random walk: what is to be compared are the shares and the coefficients. The table has all '
+    'models and temperatures.'
+)
+"""What the figure of the paths shows."""
+
 
 class FineTuningReportError(ValueError):
     """A process of which no report can be written."""
@@ -119,21 +132,33 @@ def write_fine_tuning_report(study: ProcessNode, folder: Path) -> FineTuningRepo
     comparison = comparison_of(study)
     inside = folder / 'figures'
     inside.mkdir(parents=True, exist_ok=True)
-    figures = []
-    for name, (draw, has_content, _, _) in FIGURES.items():
-        if has_content(comparison):
-            drawn = render(name, partial(draw, comparison))
-            figures += [inside / f'{name}.svg', inside / f'{name}.png']
-            figures[-2].write_text(drawn.standalone_svg, encoding='utf-8')
-            figures[-1].write_bytes(drawn.png)
+    points = defect_paths(study)
+    panels = defect_panels(comparison, points)
+    drawn = [
+        render(name, partial(draw, comparison))
+        for name, (draw, has_content, _, _) in FIGURES.items()
+        if has_content(comparison)
+    ]
+    if panels:
+        drawn.append(render(PATHS, partial(draw_defect_paths, panels)))
+    figures = [path for figure in drawn for path in _written(figure, inside)]
+    contents = {**{name: comparison[name] for name in TABLES}, PATHS: as_dicts(points)}
     tables = []
-    for name in TABLES:
-        if comparison[name]:
+    for name, rows in contents.items():
+        if rows:
             tables.append(inside / f'{name}.csv')
-            tables[-1].write_text(to_csv(comparison[name]), encoding='utf-8')
+            tables[-1].write_text(to_csv(rows), encoding='utf-8')
     text = folder / TEXT
-    text.write_text(_text(study, comparison, [path.stem for path in figures[::2]]), encoding='utf-8')
+    text.write_text(_text(study, comparison, [figure.name for figure in drawn]), encoding='utf-8')
     return FineTuningReport(text, tuple(figures), tuple(tables))
+
+
+def _written(figure: RenderedFigure, folder: Path) -> tuple[Path, Path]:
+    """Write a figure in both formats, and return the files."""
+    vector, image = folder / f'{figure.name}.svg', folder / f'{figure.name}.png'
+    vector.write_text(figure.standalone_svg, encoding='utf-8')
+    image.write_bytes(figure.png)
+    return vector, image
 
 
 def _text(study: ProcessNode, comparison: Mapping[str, Any], figures: Sequence[str]) -> str:
@@ -144,9 +169,11 @@ def _text(study: ProcessNode, comparison: Mapping[str, Any], figures: Sequence[s
     if figures:
         lines += [OPEN_POINTS, '']
     for name in figures:
-        title = FIGURES[name][3]
-        table = f'figures/{FIGURES[name][2]}.csv'
-        lines += [f'## {title}', '', f'![{title}](figures/{name}.svg)', '', f'Numbers: [{table}]({table}).', '']
+        is_paths = name == PATHS
+        title = PATHS_TITLE if is_paths else FIGURES[name][3]
+        table = f'figures/{PATHS if is_paths else FIGURES[name][2]}.csv'
+        lines += [f'## {title}', '', f'![{title}](figures/{name}.svg)', '', *([PATHS_SHOWN, ''] if is_paths else [])]
+        lines += [f'Numbers: [{table}]({table}).', '']
     lines += ['## Beside published activation energies', '', CAVEAT, '', _table(comparison, 'sheet')]
     lines += ['## Learning curves', '', _table(comparison, 'learning_curves')]
     lines += ['## Diffusion', '', _table(comparison, 'diffusion')]

@@ -176,6 +176,39 @@ class FineTuningRound:
 
 
 @dataclass(frozen=True)
+class DefectPoint:
+    """Where a defect is from the beginning or since an event; without a carrier, an event that moved no known one."""
+
+    system: str
+    """Label of the structure that is run; empty outside a study."""
+    model: str
+    """Name of the model in its study."""
+    family: str
+    """Name of its family."""
+    temperature_kelvin: float
+    replica: int
+    """Number of the run among those that count, from 0."""
+    carrier: int | None
+    """Number of the defect in the replica, from 0; those of the beginning come first."""
+    kind: str
+    """``'interstitial'``, ``'vacancy'``, or ``'shared'``: a lattice site with more than one atom."""
+    time_fs: float
+    """Time of the last jump of the event, or of the beginning [fs]."""
+    x_angstrom: float | None
+    """Position of the site, unfolded along the way of the defect [Å]."""
+    y_angstrom: float | None
+    z_angstrom: float | None
+    is_end: bool
+    """Whether the defect vanishes there."""
+    mechanism: str
+    """Event that led there: ``'knock_off'``, ``'direct'`` and so on; empty at the beginning."""
+    n_atoms: int | None
+    """Atoms that moved in it."""
+    hopping: str
+    """UUID of the result of the analysis."""
+
+
+@dataclass(frozen=True)
 class ProtocolRun:
     """One run that took its settings from a protocol."""
 

@@ -12,6 +12,7 @@ from aiida.orm import Dict, InstalledCode, WorkChainNode
 from calculation_cases import dataset, potential, register_toy, split, stored_once
 from click.testing import CliRunner
 from diffusion_cases import DIFFUSION, MD, RECIPE, gas
+from path_cases import add_assessment
 
 from aiida_edl.cli.main import main
 from aiida_edl.workflows import launch_fine_tuning
@@ -162,3 +163,17 @@ def test_table_can_be_read_by_programs(call):
     comparison = Dict({'models': [{'model': 'zero_shot'}], 'learning_curves': [], 'diffusion': [], 'sheet': []}).store()
     comparison.base.links.add_incoming(process, LinkType.RETURN, 'comparison')
     assert json.loads(call('show', process.pk, '--format', 'json')) == [{'model': 'zero_shot'}]
+
+
+def test_paths_of_defects_are_printed(aiida_profile):
+    process = WorkChainNode().store()
+    add_assessment(process, 'assessment_interstitial_zero_shot', {'T0700': 1})
+    arguments = ['-p', aiida_profile.name, 'query', 'defect-paths', '--study', str(process.pk), '--format', 'json']
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.output)
+    assert [(row['replica'], row['time_fs'], row['mechanism']) for row in rows] == [
+        (0, 0.0, ''),
+        (0, 200.0, 'direct'),
+        (1, 0.0, ''),
+    ]

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from aiida.common import LinkType
 from aiida.orm import Dict, WorkChainNode
+from path_cases import add_assessment
 
 from aiida_edl.calculations.functions.fine_tuning_comparison import fine_tuning_comparison
 from aiida_edl.provenance.figures_fine_tuning import draw_cost
@@ -169,6 +170,29 @@ def test_report_has_figures_tables_and_a_text(study, tmp_path):
     assert '![Diffusion against temperature](figures/arrhenius.svg)' in text
     assert 'at 1000 K: T1000_replica_01: the framework has melted' in text
     assert '\n\nPoints whose error is not known are hollow' in text
+
+
+def test_report_has_the_paths_of_defects_if_there_are_any(study, tmp_path):
+    without = write_fine_tuning_report(study, tmp_path)
+    assert not list(tmp_path.glob('figures/defect_paths*'))
+    add_assessment(study, 'assessment_interstitial_naive_1', {'T0700': 2})
+    written = write_fine_tuning_report(study, tmp_path)
+    assert {path.name for path in {*written.figures, *written.tables} - {*without.figures, *without.tables}} == {
+        'defect_paths.svg',
+        'defect_paths.png',
+        'defect_paths.csv',
+    }
+    with (tmp_path / 'figures' / 'defect_paths.csv').open() as handle:
+        rows = list(csv.DictReader(handle))
+    assert [(row['model'], row['replica'], row['mechanism']) for row in rows] == [
+        ('naive_1', '0', ''),
+        ('naive_1', '0', 'direct'),
+        ('naive_1', '0', 'direct'),
+        ('naive_1', '1', ''),
+    ]
+    text = (tmp_path / 'report.md').read_text()
+    assert '![Paths of defects](figures/defect_paths.svg)' in text
+    assert 'Numbers: [figures/defect_paths.csv](figures/defect_paths.csv).' in text
 
 
 def test_process_without_a_comparison_is_refused(aiida_profile, tmp_path):
