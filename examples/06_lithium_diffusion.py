@@ -64,9 +64,13 @@ DEFECTS = ('none', 'interstitial', 'vacancy')
 MACE = {'batch_size': 4, 'learning_rate': 0.02}
 """Hyperparameters that differ from the protocol fast, the same for all MACE here."""
 MD = {'time_step': 2.0, 'relaxation_time': 100.0, 'maximum_temperature': 4000.0}
+ENGINE = 'torch_sim'
+"""Runs all replicas of a study at a temperature in one job."""
 CRYSTALS = ((3.9, 0.05), (4.03, 0.05), (4.03, 0.12), (4.2, 0.08))
 """Lattice constants and displacements of the crystals that the foundation model knows [Å]."""
 OPTIONS = {'environment_variables': {'OMP_NUM_THREADS': '1'}}
+FRAMES_PER_JOB = 25
+"""Frames that a job labels: a minute or less, so that jobs share the cores."""
 POLL_SECONDS = 10.0
 
 
@@ -79,8 +83,8 @@ class Example:
         self.prefix = f'lithium {size} by {"GFN1-xTB" if teacher is None else teacher.label}'
         self.code, self.teacher, self.teacher_code = load_code(code), teacher, load_code(teacher_code)
 
-    def process(self, name: str, process: Any, **inputs: Any) -> ProcessNode:
-        """Return the process of a step: the one that has finished or runs, else a new one; waits for its end."""
+    def begin(self, name: str, process: Any, **inputs: Any) -> ProcessNode:
+        """Return the process of a step: the one that has finished or runs, else a new one."""
         label = f'{self.prefix}: {name}'
         query = QueryBuilder().append(WorkChainNode, filters={'label': label}, tag='node')
         query.order_by({'node': {'ctime': 'desc'}})
@@ -88,16 +92,20 @@ class Example:
         node = known[0] if known else submit(process, **inputs, metadata={'label': label})
         if not node.is_terminated:
             print(f'{label}: <{node.pk}>', flush=True)
-        while not node.is_terminated:
-            time.sleep(POLL_SECONDS)
-            node = load_node(node.pk)
-        if not _has_results(node):
-            raise SystemExit(f'{label} <{node.pk}>: exit status {node.exit_status}: {node.exit_message}')
         return node
+
+    def process(self, name: str, process: Any, **inputs: Any) -> ProcessNode:
+        """Return the process of a step after its end."""
+        return _finished(self.begin(name, process, **inputs))
 
     def labelling(self) -> dict[str, Any]:
         """Return how frames are labelled."""
-        inputs = {'engine': Str('ase_calculator'), 'code': self.teacher_code, 'options': Dict(OPTIONS)}
+        inputs = {
+            'engine': Str('ase_calculator'),
+            'code': self.teacher_code,
+            'options': Dict(OPTIONS),
+            'frames_per_job': Int(FRAMES_PER_JOB),
+        }
         if self.teacher is not None:
             return {**inputs, 'potential': self.teacher}
         return {**inputs, 'model_parameters': Dict(gfn1_xtb())}
@@ -187,7 +195,7 @@ class Example:
     def md(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return the inputs of runs."""
         return {
-            'engine': Str('ase'),
+            'engine': Str(ENGINE),
             'settings': Dict({**MD, **settings}),
             'code': self.code,
             'metadata': {'options': OPTIONS},
@@ -195,22 +203,28 @@ class Example:
 
     def labelled_set(self, model: PotentialData) -> tuple[DatasetData, ArrayData]:
         """Return labelled frames of hot crystals, and a split that tests on runs of which no frame is learnt."""
-        size, trajectories, columns = self.size['reference'], {}, {}
+        size, runs, columns = self.size['reference'], {}, {}
         for number, temperature in enumerate(size['temperatures']):
             for place, defect in enumerate(DEFECTS):
                 for replica in (1, 2):
                     label, seed = f'{defect}_{temperature:.0f}_{replica}', 100 * number + 10 * place + replica
                     length = {name: size[name] for name in ('steps', 'sampling_interval')}
                     md = self.md({**length, 'temperature': temperature, 'seed': seed, 'equilibration_steps': 100})
-                    node = self.process(
+                    runs[label] = self.begin(
                         f'dynamics {label}',
                         MolecularDynamicsWorkChain,
                         md={**md, 'structure': self.cells(defect, 1, seed=seed), 'potential': model},
                         skip_parity_check=Bool(True),
                     )
-                    trajectories[label] = node.outputs.trajectory
                     columns[label] = {'defect': defect, 'temperature': temperature}
-        frames = collect_frames(settings=Dict({'columns': columns}), **trajectories)
+        ended = {label: _ended(node) for label, node in runs.items()}
+        trajectories = {label: node.outputs.trajectory for label, node in ended.items() if _has_results(node)}
+        for node in (node for label, node in ended.items() if label not in trajectories):
+            print(f'left out: {_outcome(node)}', flush=True)
+        if not trajectories:
+            raise SystemExit('no run of the reference model reached its end; give it more rounds')
+        used = {label: columns[label] for label in trajectories}
+        frames = collect_frames(settings=Dict({'columns': used}), **trajectories)
         wished = self.size['frames']
         selection = {'method': 'random', 'seed': 1, 'stratify_by': 'temperature+defect'}
         chosen = select_frames(frames, Dict({**selection, 'n_frames': sum(wished.values())}))
@@ -249,7 +263,8 @@ class Example:
 
     def study(self, foundation: PotentialData, frames: DatasetData, split: ArrayData) -> ProcessNode:
         """Return the study."""
-        settings = study_settings('fast', {'families': self.families(), 'runs': self.size['study']['runs']})
+        overrides = {'families': self.families(), 'engine': ENGINE, 'runs': self.size['study']['runs']}
+        settings = study_settings('fast', overrides)
         settings['md'] = {**MD, **self.size['study']['md']}
         replay, replay_split = self.replay
         return self.process(
@@ -275,7 +290,7 @@ def main() -> None:
     parser.add_argument('--teacher', default='', help='label of a potential as teacher; GFN1-xTB without it')
     parser.add_argument('--code', default='engines-python', help='code of MACE (default engines-python)')
     parser.add_argument('--teacher-code', default='engines-python', help='code of the teacher (default engines-python)')
-    parser.add_argument('--output', type=Path, default=Path('results/lithium'))
+    parser.add_argument('--output', type=Path, help='folder of the report (default results/lithium_SIZE)')
     arguments = parser.parse_args()
 
     load_profile()
@@ -284,11 +299,32 @@ def main() -> None:
     foundation = example.foundation()
     frames, split = example.labelled_set(example.reference_model(foundation))
     study = example.study(foundation, frames, split)
-    print(write_fine_tuning_report(study, arguments.output).sentence)
+    output = arguments.output or Path(f'results/lithium_{arguments.size}')
+    print(write_fine_tuning_report(study, output).sentence)
 
 
 def _indices(values: Iterable[int]) -> np.ndarray:
     return np.array(list(values), dtype=np.int64)
+
+
+def _ended(node: ProcessNode) -> ProcessNode:
+    """Return a process after its end."""
+    while not node.is_terminated:
+        time.sleep(POLL_SECONDS)
+        node = load_node(node.pk)
+    return node
+
+
+def _finished(node: ProcessNode) -> ProcessNode:
+    """Return a process after its end; stops the program if it has no results."""
+    node = _ended(node)
+    if not _has_results(node):
+        raise SystemExit(_outcome(node))
+    return node
+
+
+def _outcome(node: ProcessNode) -> str:
+    return f'{node.label} <{node.pk}>: exit status {node.exit_status}: {node.exit_message}'
 
 
 def _has_results(node: ProcessNode) -> bool:
