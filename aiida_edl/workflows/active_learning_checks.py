@@ -17,6 +17,7 @@ from aiida_edl.workflows.learning_checks import (
     NO_TEST,
     validate_charges_of,
     validate_dynamics,
+    validate_labels,
     validate_structures,
 )
 
@@ -35,7 +36,7 @@ def validate_active_learning(inputs: Mapping[str, Any], _: Any) -> str | None:
     settings = ActiveLearningSettings.from_dict(inputs['settings'].get_dict())
     message = _validate_data(inputs) or _validate_start(settings, architecture)
     message = message or validate_charges_of(architecture, training, inputs['structures'])
-    message = message or validate_dynamics(architecture, md, inputs['structures'])
+    message = message or validate_dynamics(architecture, md, inputs['structures']) or validate_labels(inputs)
     first = _first_training(inputs)
     of_runs = {'training': first, 'engine': md['engine'], 'md_settings': md['settings']}
     message = message or TrainingCalculation.validate(first)

@@ -21,6 +21,7 @@ from aiida_edl.workflows.learning_checks import (
     NO_TEST,
     validate_charges_of,
     validate_dynamics,
+    validate_labels,
     validate_structures,
 )
 
@@ -51,7 +52,7 @@ def validate_iterative_fine_tuning(inputs: Mapping[str, Any], _: Any) -> str | N
     message = _validate_data(inputs) or _validate_parent(inputs) or _validate_start(settings, training)
     message = message or _validate_level_of_theory(inputs) or _validate_energies(inputs)
     message = message or validate_charges_of(architecture, training, inputs['structures'])
-    message = message or validate_dynamics(architecture, md, inputs['structures'])
+    message = message or validate_dynamics(architecture, md, inputs['structures']) or validate_labels(inputs)
     if message:
         return message
     first = _first_training(inputs, settings)

@@ -13,6 +13,7 @@ from aiida_edl.md_engines.base import MDEngine, MDSettings
 from aiida_edl.registry import MD_ENGINES, load_member
 from aiida_edl.science.metal_charge import tells_charge
 from aiida_edl.workflows.assessment_checks import refuse_engine
+from aiida_edl.workflows.labelling import validate_inputs as validate_labelling
 
 NO_TEST = "the array 'test' of the split is empty; keep some frames apart, which are never trained on"
 """What is said of a split without test frames."""
@@ -38,6 +39,16 @@ def validate_structures(structures: Mapping[str, DatasetData], dataset: DatasetD
                 'their surface charges differ in meaning'
             )
     return None
+
+
+def validate_labels(inputs: Mapping[str, Any]) -> str | None:
+    """Return one sentence if the engine of the labels refuses what it is given.
+
+    :param inputs: inputs of the chain, with ``labelling`` and the labelled frames ``dataset``, which stand in for those
+        to come.
+    """
+    message = validate_labelling({**(inputs.get('labelling') or {}), 'dataset': inputs['dataset']}, None)
+    return None if message is None else f'labelling: {message}'
 
 
 def validate_charges_of(

@@ -287,6 +287,11 @@ def test_labels_of_another_level_of_theory_are_refused_before_training(inputs):
     )
 
 
+def test_labels_without_settings_are_refused_before_training(inputs):
+    inputs['labelling']['model_parameters'] = Dict({})
+    assert refusal(inputs).startswith("family 'own': labelling: engine 'ase_calculator' refuses its inputs: ")
+
+
 def test_mode_that_an_architecture_lacks_is_refused(python_code):
     families = {
         'lora': {'strategy': 'labelled_frames', 'start': 'foundation', 'fine_tuning': {'mode': 'lora'}, 'n_frames': [2]}
