@@ -2,18 +2,20 @@
 # but for the working directory of jobs under /var/tmp, which `make demo-clean` removes.
 #
 # PYTHON names the interpreter the environments are built on; ARCHITECTURES what `make demo` and `make study` compare, if
-# not the architectures of the protocol, for example `make demo ARCHITECTURES=mace,grace`: their environments are made.
+# not the architectures of the protocol, for example `make demo ARCHITECTURES=mace,grace`: their environments are made;
+# SIZE how large `make lithium-study` is, small or tiny.
 
 SHELL := bash
 PYTHON ?= python3
 export PYTHON
 export ARCHITECTURES
+SIZE ?= small
 
 INSTALL := examples/demo/install.sh
 BIN := .environments/aiida/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo study demo-clean test test-slow lint docs benchmarks long-range-speed
+.PHONY: help install demo study lithium-study demo-clean test test-slow lint docs benchmarks long-range-speed
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +34,10 @@ STUDY_ARCHITECTURES := $(or $(ARCHITECTURES),$(THREE_ARCHITECTURES))
 study: install  ## the study of the manual; CPU hours; can be stopped and called again
 	@$(INSTALL) engines "$(STUDY_ARCHITECTURES)"
 	@ARCHITECTURES="$(STUDY_ARCHITECTURES)" examples/demo/run.sh study results/study
+
+lithium-study: install  ## the study of Li in LiF of the manual; CPU hours; can be stopped and called again
+	@$(INSTALL) engines sevennet
+	@examples/lithium/run.sh $(SIZE)
 
 demo-clean:  ## stop the daemon; remove profile, results and environments
 	@REMOVE_STUDY=$(REMOVE_STUDY) examples/demo/clean.sh

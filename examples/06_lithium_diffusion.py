@@ -5,10 +5,10 @@ from it is the foundation model. Frames of hot crystals with and without defects
 labelled set; the study compares the foundation model as it is, fine-tuned on part of the set, fine-tuned on frames that
 it finds itself, and MACE from scratch::
 
-    source examples/demo/activate
-    aiida-edl environment create sevenn
-    aiida-edl foundation add 7net-0 --python .environments/sevenn/bin/python --label 7net-0
-    verdi daemon start
+    make lithium-study
+
+``lithium/run.sh`` has the single steps: codes of MACE and of the teacher, the daemon, and this program::
+
     python examples/06_lithium_diffusion.py --size small --teacher 7net-0 --teacher-code sevenn-python
 
 Without ``--teacher`` the labels are by GFN1-xTB. Every step is a labelled process of the daemon: called again, the

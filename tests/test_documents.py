@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 MACHINE_PATH = re.compile(r'(?<![\w.])/(?!home/jane\b)(?:work|root|home|Users)/\w')
 """A path that tells about a person or a machine; Jane is nobody, she serves as an example."""
 PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('examples/**/*.md'), *ROOT.glob('docs/source/**/*.md')])
-SCRIPTS = sorted(ROOT.glob('examples/demo/*.sh'))
+SCRIPTS = sorted(ROOT.glob('examples/*/*.sh'))
 MADE_BY_TOOLS = re.compile(r'(^|/)(\.(?!ci/)|results/|build/|dist/|__pycache__/|[^/]*\.egg-info/)')
 MAY_NAME_PATHS = ('tests/provenance/', 'tests/test_documents.py')
 """What tests the search for such paths."""
