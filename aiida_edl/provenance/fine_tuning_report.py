@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 from aiida.orm import ProcessNode
 
 from aiida_edl.provenance.defect_paths import defect_paths
+from aiida_edl.provenance.failure_text import failures_besides
 from aiida_edl.provenance.figure_style import RenderedFigure, render
 from aiida_edl.provenance.figures_defect_paths import NAME as PATHS
 from aiida_edl.provenance.figures_defect_paths import TITLE as PATHS_TITLE
@@ -25,6 +27,8 @@ COMPARISON = 'comparison'
 TABLES = ('models', 'learning_curves', 'diffusion', 'sheet')
 """Tables of a comparison."""
 TEXT = 'report.md'
+RUN_LEFT_OUT = re.compile(r'run \S+ (does not count )?\(')
+"""How the failures begin that stand in the table of runs."""
 SHOWN: Mapping[str, tuple[str, ...]] = {
     'learning_curves': (
         'family',
@@ -165,7 +169,8 @@ def _text(study: ProcessNode, comparison: Mapping[str, Any], figures: Sequence[s
     """Return the report as Markdown."""
     lines = [f'# {study.label or study.process_label}', '', f'Process `{study.uuid}`.', '']
     if study.exit_message:
-        lines += [f'It ended with exit status {study.exit_status}: {study.exit_message}', '']
+        sentence = str(study.exit_message).partition(': ')[0]
+        lines += [f'It ended with exit status {study.exit_status}: {sentence}; they are listed at the end.', '']
     if figures:
         lines += [OPEN_POINTS, '']
     for name in figures:
@@ -177,8 +182,7 @@ def _text(study: ProcessNode, comparison: Mapping[str, Any], figures: Sequence[s
     lines += ['## Beside published activation energies', '', CAVEAT, '', _table(comparison, 'sheet')]
     lines += ['## Learning curves', '', _table(comparison, 'learning_curves')]
     lines += ['## Diffusion', '', _table(comparison, 'diffusion')]
-    if excluded := _excluded(comparison):
-        lines += ['## Runs and coefficients that do not count', '', *excluded, '']
+    lines += _failures(study, comparison)
     return '\n'.join(lines)
 
 
@@ -187,11 +191,28 @@ def _table(comparison: Mapping[str, Any], name: str) -> str:
     return to_markdown([{column: row.get(column) for column in SHOWN[name]} for row in comparison[name]])
 
 
-def _excluded(comparison: Mapping[str, Any]) -> list[str]:
-    """Return a line for each temperature of a model at which there is no coefficient, with the reasons."""
+def _failures(study: ProcessNode, comparison: Mapping[str, Any]) -> list[str]:
+    """Return what failed: runs that do not count, coefficients that are not determined, and the rest."""
+    lines = []
+    if runs := [row for row in comparison['diffusion'] if row.get('exclusions')]:
+        table = [
+            {**{name: row[name] for name in ('model', 'system')}, 'run': run, 'reason': reason}
+            for row in runs
+            for run, _, reason in (text.partition(': ') for text in row['exclusions'])
+        ]
+        lines += ['## Runs that do not count', '', to_markdown(table)]
+    if undetermined := _undetermined(comparison):
+        lines += ['## Coefficients that are not given', '', *undetermined, '']
+    if others := failures_besides(study.exit_message or '', lambda part: RUN_LEFT_OUT.match(part) is not None):
+        lines += ['## What else failed', '', *(f'- {text}' for text in others), '']
+    return lines
+
+
+def _undetermined(comparison: Mapping[str, Any]) -> list[str]:
+    """Return a line for each temperature of a model at which runs count and give no coefficient, with the reasons."""
     return [
         f'- {row["model"]} on {row["system"]} at {row["temperature_kelvin"]:g} K: '
-        f'{" ".join(row.get("reasons") or row.get("exclusions") or ["there is no coefficient"])}'
+        f'{" ".join(row.get("reasons") or ["no run counts."])}'
         for row in comparison['diffusion']
         if row.get('tracer_diffusion_angstrom2_per_fs') is None
     ]

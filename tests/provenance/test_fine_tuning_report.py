@@ -83,6 +83,7 @@ def comparison(aiida_profile):
                 'start': start,
                 'architecture': 'mace',
                 'n_frames': n_frames,
+                'n_validation': n_frames // 10,
                 'n_replay': 0,
                 'round_number': 0,
                 'seed': seed,
@@ -168,7 +169,8 @@ def test_report_has_figures_tables_and_a_text(study, tmp_path):
         assert len(list(csv.DictReader(handle))) == 7
     text = (tmp_path / 'report.md').read_text()
     assert '![Diffusion against temperature](figures/arrhenius.svg)' in text
-    assert 'at 1000 K: T1000_replica_01: the framework has melted' in text
+    assert r'| T1000\_replica\_01 | the framework has melted |' in text
+    assert '- naive_1 on interstitial at 1000 K: no run counts.' in text
     assert '\n\nPoints whose error is not known are hollow' in text
 
 
