@@ -7,8 +7,9 @@ from aiida_edl.provenance.failure_text import failures_besides, failures_in
 MESSAGE = (
     'The comparison lacks parts that failed: rounds of own (LoopWorkChain<7>, exit status 701: not converged: 1 rounds '
     '(round 1); parts failed: round_01_labelling (2 of 8 rejected)); naive on cell (The potential was tested, but '
-    'parts failed: run T0700 does not count (the drift is 2 meV/(atom ps), the limit is 1); activation energy (no data)); '
-    'zero_shot on cell (The potential was tested, but parts failed: run T0850 does not count (it melted; it is hot))'
+    'parts failed: run T0700 does not count (the drift is 2 meV/(atom ps), the limit is 1); activation energy (no '
+    'data)); zero_shot on cell (The potential was tested, but parts failed: run T0850 does not count (it melted; it is '
+    'hot))'
 )
 
 
