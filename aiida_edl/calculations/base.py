@@ -23,6 +23,12 @@ DEVICES = ('cpu', 'cuda')
 """Where a model may run."""
 CODE_KINDS = {'python': ('python', 'pypy'), 'lammps': ('lmp', 'lammps'), 'cp2k': ('cp2k',)}
 """How the executable of each kind of code begins; an executable of another name is taken on trust."""
+CODE_NAMES = {
+    'python': 'the Python interpreter of an environment',
+    'lammps': 'the LAMMPS executable',
+    'cp2k': 'the CP2K executable',
+}
+"""Each kind in words."""
 
 THREAD_VARIABLES = ('OMP_NUM_THREADS', 'DP_INTRA_OP_PARALLELISM_THREADS', 'DP_INTER_OP_PARALLELISM_THREADS')
 """Variables by which executables are told how many threads they may use; the latter two are those of DeePMD-kit."""
@@ -154,7 +160,7 @@ def validate_code_kind(code: AbstractCode, kind: str, needed_for: str, install_c
     """Return one sentence if the code is plainly of another kind than the one that is needed.
 
     :param code: code of the calculation.
-    :param kind: ``'python'`` or ``'lammps'``.
+    :param kind: a key of :data:`CODE_KINDS`.
     :param needed_for: what needs it, e.g. ``"architecture 'mace'"``.
     :param install_command: command that installs what is needed.
     """
@@ -162,8 +168,7 @@ def validate_code_kind(code: AbstractCode, kind: str, needed_for: str, install_c
     found = next((k for k, starts in CODE_KINDS.items() if executable.lower().startswith(starts)), kind)
     if found == kind:
         return None
-    wanted = 'the Python interpreter of an environment' if kind == 'python' else 'the LAMMPS executable'
     return (
-        f"code '{code.full_label}' runs '{executable}', but {needed_for} needs {wanted}; "
+        f"code '{code.full_label}' runs '{executable}', but {needed_for} needs {CODE_NAMES[kind]}; "
         f'install it with: {install_command}'
     )

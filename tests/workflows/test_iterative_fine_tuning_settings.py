@@ -9,7 +9,7 @@ import aiida
 import aiida.engine
 import aiida.orm
 import pytest
-from aiida.orm import Dict, Str
+from aiida.orm import Dict, InstalledCode, Str
 from calculation_cases import dataset, labelled_frames, potential, split
 from fine_tuning_cases import tuning_inputs
 from learning_cases import LABELS
@@ -182,6 +182,14 @@ def test_builder_has_the_values_of_the_protocol_and_of_the_parent(python_code):
     assert validate_iterative_fine_tuning(builder._inputs(prune=True), None) is None
 
 
+def test_labels_by_the_code_of_another_engine_are_refused(python_code):
+    inputs = tuning_inputs(python_code)
+    inputs['labelling'] = {**inputs['labelling'], 'engine': Str('cp2k')}
+    message = validate_iterative_fine_tuning(inputs, None)
+    assert message.startswith("labelling: engine 'cp2k' refuses its inputs: code 'python")
+    assert 'needs the CP2K executable; install it with: apt-get install cp2k cp2k-data' in message
+
+
 def test_page_makes_a_builder(python_code, monkeypatch):
     """The example of the how-to, with codes and nodes of the tests in place of those it names."""
     page = Path(__file__).parents[2] / 'docs' / 'source' / 'howto' / 'find_own_frames.md'
@@ -191,7 +199,8 @@ def test_page_makes_a_builder(python_code, monkeypatch):
     nodes = {'mace-mpa-0': parent, 'labelled': inputs['dataset'], 'split': inputs['split']}
     monkeypatch.setattr(aiida, 'load_profile', lambda: None)
     monkeypatch.setattr(aiida.orm, 'load_node', lambda name: nodes.get(name, inputs['structures']['neutral']))
-    monkeypatch.setattr(aiida.orm, 'load_code', lambda _: python_code)
+    cp2k = InstalledCode(python_code.computer, '/usr/bin/cp2k.psmp', label='cp2k-of-the-page').store()
+    monkeypatch.setattr(aiida.orm, 'load_code', lambda name: cp2k if name == 'cp2k' else python_code)
     monkeypatch.setattr(aiida.engine, 'submit', lambda builder: builder)
     made = {}
     exec(compile(block, page.name, 'exec'), made)
