@@ -202,7 +202,11 @@ class Example:
         }
 
     def labelled_set(self, model: PotentialData) -> tuple[DatasetData, ArrayData]:
-        """Return labelled frames of hot crystals, and a split that tests on runs of which no frame is learnt."""
+        """Return labelled frames of hot crystals, and a split that tests on runs of which no frame is learnt.
+
+        Keeps frames with an interstitial, from which all models are run: in a cell as it is built, the atoms around it
+        are so near to each other that a run begins with a blow.
+        """
         size, runs, columns = self.size['reference'], {}, {}
         for number, temperature in enumerate(size['temperatures']):
             for place, defect in enumerate(DEFECTS):
@@ -226,6 +230,8 @@ class Example:
         used = {label: columns[label] for label in trajectories}
         frames = collect_frames(settings=Dict({'columns': used}), **trajectories)
         wished = self.size['frames']
+        begin = {'method': 'random', 'seed': 2, 'stratify_by': 'defect', 'shares': {'interstitial': 1.0}}
+        self.beginnings = select_frames(frames, Dict({**begin, 'n_frames': self.size['study']['runs']['replicas']}))
         selection = {'method': 'random', 'seed': 1, 'stratify_by': 'temperature+defect'}
         chosen = select_frames(frames, Dict({**selection, 'n_frames': sum(wished.values())}))
         labelled = self.label('hot crystals', chosen)
@@ -276,7 +282,7 @@ class Example:
             foundations={'foundation': foundation},
             replay_dataset=replay,
             replay_split=replay_split,
-            structures={'interstitial': self.cells('interstitial', 4, seed=50)},
+            structures={'interstitial': self.beginnings},
             codes={'default': self.code},
             options=Dict({'default': OPTIONS}),
             labelling=self.labelling(),
