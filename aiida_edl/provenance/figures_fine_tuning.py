@@ -28,8 +28,11 @@ QUANTITIES: Mapping[str, tuple[str, float]] = {
     'test_force_rmse_ev_per_angstrom': ('force RMSE (meV/Å)', MEV),
     'holdout_force_rmse_ev_per_angstrom': ('force RMSE on\nold frames (meV/Å)', MEV),
     'activation_energy_ev': ('activation energy (eV)', 1.0),
+    'rate_activation_energy_ev': ('activation energy\nof the rate (eV)', 1.0),
 }
 """Label and factor of the quantities of the learning curves."""
+ENERGIES = ('activation_energy_ev', 'rate_activation_energy_ev')
+"""Those that depend on the system, and are drawn on a linear axis."""
 
 
 def families_of(comparison: Mapping[str, Any]) -> list[str]:
@@ -69,9 +72,7 @@ def _curves(comparison: Mapping[str, Any]) -> list[tuple[str, str]]:
     present = {(row['quantity'], row['system']) for row in comparison['learning_curves']}
     systems = systems_of(comparison)
     wished = [
-        (quantity, system)
-        for quantity in QUANTITIES
-        for system in (systems if quantity == 'activation_energy_ev' else systems[:1])
+        (quantity, system) for quantity in QUANTITIES for system in (systems if quantity in ENERGIES else systems[:1])
     ]
     return [pair for pair in wished if pair in present]
 
@@ -95,7 +96,7 @@ def draw_learning_curves(comparison: Mapping[str, Any]) -> Figure:
             ]
             _draw_curve(axes, sorted(rows, key=lambda row: (row['n_frames'], row['n_replay'])), factor, look)
         logarithmic(axes.xaxis)
-        if quantity != 'activation_energy_ev':
+        if quantity not in ENERGIES:
             logarithmic(axes.yaxis)
         axes.grid(color=ink(), alpha=0.12, linewidth=0.5)
     all_axes[-1].set_xlabel('training frames')

@@ -65,6 +65,8 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         'tracer_diffusion_angstrom2_per_fs',
         'tracer_diffusion_error_angstrom2_per_fs',
         'effective_hops',
+        'migration_rate_per_ps',
+        'migration_rate_error_per_ps',
         'knock_off_share',
         'knock_off_share_error',
     ),

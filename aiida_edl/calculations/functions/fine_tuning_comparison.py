@@ -11,6 +11,7 @@ from aiida.orm import Dict
 from aiida_edl.science.analysis.activation_energy_sheet import activation_energy_sheet
 from aiida_edl.science.analysis.error_metrics import EnergyZero
 from aiida_edl.science.analysis.fine_tuning_table import curve_table, learning_curves
+from aiida_edl.science.analysis.migration_rate import MigrationRate, migration_rate, rate_activation
 
 OF_ERRORS: Mapping[str, str] = {
     'force_rmse_ev_per_angstrom': 'force_rmse_ev_per_angstrom',
@@ -64,19 +65,21 @@ def fine_tuning_comparison(facts: Dict, **results: Dict) -> Dict:
             report = by_name.get(f'{system}.{model}')
             found = (report or {}).get('arrhenius', {})
             costs = (report or {}).get('costs', {})
+            temperatures = [_with_rate(row) for row in (report or {}).get('temperatures', [])]
             rows.append(
                 {
                     **about,
                     'system': system,
                     **errors,
                     **{column: found.get(key) for key, column in OF_ARRHENIUS.items()},
-                    **_by_temperature((report or {}).get('temperatures', [])),
+                    **_rate_columns(temperatures),
+                    **_by_temperature(temperatures),
                     'n_excluded_runs': None if report is None else len(report['excluded']),
                     'labelled_frames': _labelled(known),
                     **_cost_columns(known['costs'], costs),
                 }
             )
-            diffusion += [{**about, 'system': system, **row} for row in (report or {}).get('temperatures', [])]
+            diffusion += [{**about, 'system': system, **row} for row in temperatures]
     points = learning_curves(rows)
     return Dict(
         {
@@ -89,14 +92,37 @@ def fine_tuning_comparison(facts: Dict, **results: Dict) -> Dict:
 
 
 def _by_temperature(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return coefficient and share of knock-offs at each temperature, with their errors, as columns of a model."""
+    """Return coefficient, rate and share of knock-offs at each temperature, with errors, as columns of a model."""
     found: dict[str, Any] = {}
     for row in rows:
         at = f'at_{row["temperature_kelvin"]:g}_kelvin'.replace('.', '_')
-        for name, unit in (('tracer_diffusion', '_angstrom2_per_fs'), ('knock_off_share', '')):
+        for name, unit in (
+            ('tracer_diffusion', '_angstrom2_per_fs'),
+            ('migration_rate', '_per_ps'),
+            ('knock_off_share', ''),
+        ):
             found[f'{name}_{at}{unit}'] = row.get(f'{name}{unit}')
             found[f'{name}_{at}{unit}_error'] = row.get(f'{name}_error{unit}')
     return found
+
+
+def _with_rate(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of a temperature with the rate at which defects move on, if their events were looked at."""
+    found = migration_rate(row)
+    if found is None:
+        return row
+    return {**row, 'migration_rate_per_ps': found.rate, 'migration_rate_error_per_ps': found.error}
+
+
+def _rate_columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the activation energy of the rates of a model with its error, or why there is none."""
+    rates = [rate for row in rows if isinstance(rate := migration_rate(row), MigrationRate)]
+    found = rate_activation(rates)
+    return {
+        'rate_activation_energy_ev': found.energy,
+        'rate_activation_energy_error_ev': found.error,
+        'rate_activation_reason': found.reason if rates else '',
+    }
 
 
 def _alike(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

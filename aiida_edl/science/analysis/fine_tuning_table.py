@@ -27,6 +27,7 @@ QUANTITIES: Mapping[str, str | None] = {
     'test_energy_rmse_ev_per_atom': None,
     'holdout_force_rmse_ev_per_angstrom': None,
     'activation_energy_ev': 'activation_energy_error_ev',
+    'rate_activation_energy_ev': 'rate_activation_energy_error_ev',
     'training_core_hours': None,
     'dynamics_core_hours': None,
 }
@@ -37,7 +38,7 @@ mean over models."""
 POINT = ('family', 'strategy', 'start', 'architecture', 'system', 'n_replay', 'round_number', 'n_frames')
 """What models of one point of a curve have in common; of models of a round, the number of frames is their mean, for not
 every seed finds as many."""
-BY_TEMPERATURE = re.compile(r'(tracer_diffusion|knock_off_share)_at_.*')
+BY_TEMPERATURE = re.compile(r'(tracer_diffusion|knock_off_share|migration_rate)_at_.*')
 """Columns of the rows that have a learning curve for each temperature; that of their error ends in ``_error``."""
 
 
