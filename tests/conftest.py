@@ -1,8 +1,9 @@
-"""Fixtures of all tests; those below the AiiDA line do not touch a profile."""
+"""Fixtures of all tests; those below the AiiDA line do not touch a profile, and can be run where there is no AiiDA."""
 
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import os
 import shutil
 import sys
@@ -17,12 +18,13 @@ os.environ['AIIDA_PATH'] = str(AIIDA_PATH)  # before anything imports AiiDA: the
 os.environ['PATH'] = os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']])  # verdi, packmol
 atexit.register(shutil.rmtree, AIIDA_PATH, ignore_errors=True)
 
-pytest_plugins = ['aiida.tools.pytest_fixtures']
+HAS_AIIDA = importlib.util.find_spec('aiida') is not None
+pytest_plugins = ['aiida.tools.pytest_fixtures'] if HAS_AIIDA else []
 
 TESTS = Path(__file__).parent
 
 
-@pytest.fixture(scope='session', autouse=True)
+@pytest.fixture(scope='session', autouse=HAS_AIIDA)
 def aiida_profile(aiida_config, aiida_profile_factory):
     """Return a profile without services: SQLite storage, built-in broker; the daemon can import the toys."""
     paths = [str(TESTS), *filter(None, [os.environ.get('PYTHONPATH')])]
