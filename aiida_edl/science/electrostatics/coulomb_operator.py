@@ -84,9 +84,9 @@ class CoulombOperator:
         system = ChargedSystem(points, box, np.zeros(len(points)), np.asarray(pbc, dtype=bool))
         n_periodic = int(system.pbc.sum())
         if n_periodic == 0:
-            near = TorchPairs.of(all_pairs(system), positions.dtype, positions.device)
+            every = TorchPairs.of(all_pairs(system), positions.dtype, positions.device)
             has_points = bool(torch.any(widths.detach() == 0.0))
-            return cls(positions, cell, widths, widths, None, near, is_film=False, has_points=has_points)
+            return cls(positions, cell, widths, widths, None, every, is_film=False, has_points=has_points)
         check_extended(system)
         stretch = film_stretch(system)
         long = cell * torch.tensor([[1.0], [1.0], [float(stretch)]], dtype=cell.dtype, device=cell.device)

@@ -1,4 +1,4 @@
-"""Coulomb interaction of atoms that carry Gaussian charges and dipoles, as a linear operator that can be differentiated.
+"""Coulomb interaction of atoms with Gaussian charges and dipoles, as a linear operator that can be differentiated.
 
 The density is ``ρ(r) = Σ_i (q_i - d_i·∇) g_i(r - r_i)`` with normalised Gaussians of standard deviation w_i, the energy
 ``½ ∫∫ ρ(r) ρ(r') / |r - r'|`` with the interaction of each Gaussian with itself, times the Coulomb constant. It is a
