@@ -151,7 +151,7 @@ def test_learning_curve_has_a_point_for_each_size(study):
         for row in rows(study, 'learning_curves')
         if row['quantity'] == 'test_force_rmse_ev_per_angstrom'
     ]
-    # New frames near a test frame are not used, and which are follows from rounding: the loop tells how many it trained.
+    # New frames near a test frame are not used, and which are follows from rounding: the loop tells how many.
     (loop,) = [child for child in study.called if child.process_label == 'IterativeFineTuningWorkChain']
     trainings = [child for child in loop.called if child.process_label == 'TrainingWorkChain']
     first, second = (len(child.inputs.training.split.get_array('training')) for child in trainings)
