@@ -1,0 +1,147 @@
+"""MACE with electrostatics: one backbone, and the rung of a ladder that gives atoms charges.
+
+``E = Σ_i [e_0(a_i) + e_i] + E_charges`` with atomic energies e_0, the short-range energy e_i of the backbone, and what
+the rung says of the charges: their Coulomb energy as Gaussians, and whatever made them.
+
+The module gives energies less the atomic energies, which in single precision would swallow their digits:
+:func:`aiida_edl.science.electrostatics.charge_models.local_charges.own_energies` are added by whoever uses it.
+
+Needs torch, mace-torch and numba.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from aiida_edl.science.electrostatics.charge_models.electrostatic_frame import ElectrostaticFrame
+from aiida_edl.science.electrostatics.charge_models.electrostatic_settings import ElectrostaticSettings
+from aiida_edl.science.electrostatics.charge_models.mace_backbone import MaceBackbone
+from aiida_edl.science.electrostatics.charge_models.rungs.base import Charges, Rung
+from aiida_edl.science.electrostatics.charge_models.rungs.fixed import FixedCharges
+from aiida_edl.science.electrostatics.charge_models.rungs.local import LatentCharges, LocalCharges
+from aiida_edl.science.electrostatics.charge_models.rungs.qeq import EquilibratedCharges
+from aiida_edl.science.electrostatics.coulomb_operator import CoulombOperator
+
+RUNGS: dict[str, type[Rung]] = {
+    'fixed': FixedCharges,
+    'local': LocalCharges,
+    'latent': LatentCharges,
+    'qeq': EquilibratedCharges,
+}
+"""Classes by the name of the rung; ``none`` has none."""
+
+
+@dataclass(frozen=True)
+class FramePrediction:
+    """What the model says of one frame."""
+
+    energy: torch.Tensor
+    """Energy less the sum of the atomic energies [eV], a scalar; at a given potential less that times the charge."""
+    charges: Charges
+    """Charges and dipoles, and how they were found."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the model says of frames, and how a loss on it reaches the weights."""
+
+    frames: list[FramePrediction]
+    """Energies and charges of each frame."""
+    forces: torch.Tensor
+    """Forces [eV/Å], shape ``(n_atoms, 3)``."""
+    found: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+    """Charges of a stationary energy as a function of the weights, and as the numbers that the energy was taken at."""
+
+    @property
+    def energies(self) -> torch.Tensor:
+        """Energies of the frames [eV], shape ``(n_frames,)``."""
+        return torch.stack([frame.energy for frame in self.frames])
+
+    @property
+    def multipoles(self) -> torch.Tensor:
+        """Charges, and dipoles if there are any, of all atoms, shape ``(n_atoms, n_components)``."""
+        return torch.cat([frame.charges.multipoles for frame in self.frames])
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Add the derivatives of a loss to the gradients of the weights.
+
+        Where the energy is stationary in the charges, it was taken with numbers for them; what the loss depends on
+        these numbers then passes through the equations that the charges solve.
+
+        :param loss: a scalar function of what is predicted.
+        """
+        loss.backward(retain_graph=bool(self.found))
+        for charges, numbers in self.found:
+            if numbers.grad is not None:
+                charges.backward(numbers.grad, retain_graph=True)
+
+
+class ElectrostaticMace(torch.nn.Module):  # type: ignore[misc]
+    """Energies, charges and forces of frames.
+
+    :param settings: shape and constants.
+    """
+
+    def __init__(self, settings: ElectrostaticSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.backbone = MaceBackbone(settings)
+        self.rung: Rung | None = None
+        if settings.electrostatics != 'none':
+            rung = RUNGS[settings.electrostatics]
+            self.rung = rung(settings, self.backbone.n_scalars, self.backbone.n_vectors)
+
+    def forward(self, frames: Sequence[ElectrostaticFrame], is_followed: bool = False) -> Predictions:
+        """Return energies, charges and forces.
+
+        :param frames: the frames.
+        :param is_followed: whether derivatives of a loss will be taken, by :meth:`Predictions.backward`.
+        """
+        moved = [frame.moved(frame.positions.detach().clone().requires_grad_()) for frame in frames]
+        predictions, found = self.energies(moved, is_followed)
+        total = torch.stack([frame.energy for frame in predictions]).sum()
+        inputs = [frame.positions for frame in moved]
+        gradients = torch.autograd.grad(total, inputs, create_graph=is_followed, allow_unused=True)
+        # an atom that sees nothing, in a model without charges, has no gradient
+        forces = [torch.zeros_like(x) if g is None else -g for x, g in zip(inputs, gradients)]
+        return Predictions(predictions, torch.cat(forces), found)
+
+    def energies(
+        self, frames: Sequence[ElectrostaticFrame], is_followed: bool = False
+    ) -> tuple[list[FramePrediction], list[tuple[torch.Tensor, torch.Tensor]]]:
+        """Return energies and charges, of which derivatives by positions, cell and weights can be taken.
+
+        :param frames: the frames.
+        :param is_followed: whether derivatives of a loss will be taken.
+        :returns: predictions, and :attr:`Predictions.found`.
+        """
+        predictions, found = [], []
+        features = self.backbone(frames).split([len(frame.species) for frame in frames])
+        for frame, known in zip(frames, features):
+            short = known.energies.sum()
+            if self.rung is None:
+                nothing = torch.zeros((len(frame.species), 1), dtype=short.dtype, device=short.device)
+                predictions.append(FramePrediction(short, Charges(nothing)))
+                continue
+            operator = self.operator(frame)
+            charges = self.rung.find(frame, known, operator)
+            multipoles = charges.multipoles
+            if self.rung.is_stationary:
+                multipoles = charges.multipoles.detach().requires_grad_(is_followed)
+                if is_followed:
+                    found.append((charges.multipoles, multipoles))
+                charges = Charges(multipoles, charges.potential, charges.residuals)
+            energy = short + self.rung.energy(frame, known, operator, multipoles)
+            predictions.append(FramePrediction(energy, charges))
+        return predictions, found
+
+    def operator(self, frame: ElectrostaticFrame) -> CoulombOperator:
+        """Return the interaction of the multipoles of a frame.
+
+        :param frame: the frame.
+        """
+        widths = torch.full_like(frame.positions[:, 0], self.settings.charge_width)
+        return CoulombOperator.of(frame.positions, frame.cell, frame.pbc, widths)

@@ -1,0 +1,65 @@
+"""Charge equilibration: charges that minimise an energy whose electronegativities and hardnesses are predicted.
+
+Needs torch.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from aiida_edl.science.electrostatics.charge_models.charge_equilibration import ChargeEquilibration
+from aiida_edl.science.electrostatics.charge_models.electrostatic_frame import ElectrostaticFrame
+from aiida_edl.science.electrostatics.charge_models.electrostatic_settings import ElectrostaticSettings
+from aiida_edl.science.electrostatics.charge_models.mace_backbone import Features
+from aiida_edl.science.electrostatics.charge_models.rungs.base import Charges, Rung, reader
+from aiida_edl.science.electrostatics.coulomb_operator import CoulombOperator
+from aiida_edl.science.electrostatics.gaussian_multipoles import own_interaction
+
+
+class EquilibratedCharges(Rung):
+    """The electronegativity of an atom follows from its surroundings, its hardness from its element.
+
+    Before the training the electronegativities are those with which a free atom has its formal charge.
+    """
+
+    is_stationary = True
+    has_potential = True
+
+    def __init__(self, settings: ElectrostaticSettings, n_scalars: int, n_vectors: int) -> None:
+        super().__init__(settings, n_scalars, n_vectors)
+        width = torch.tensor([settings.charge_width], dtype=torch.get_default_dtype())
+        stiffness = settings.hardness + own_interaction(width, 1)[0, 0]
+        self.own_electronegativities = torch.nn.Parameter(-stiffness * self.formal_charges)
+        log_hardness = torch.full_like(self.formal_charges, math.log(settings.hardness))
+        self.log_hardnesses = torch.nn.Parameter(log_hardness)
+        self.electronegativity_head = reader(n_scalars)
+
+    def find(self, frame: ElectrostaticFrame, features: Features, operator: CoulombOperator) -> Charges:
+        """Return the charges.
+
+        :raises aiida_edl.science.electrostatics.charge_models.constrained_solver.ChargeEquilibrationError: if they
+            are not found.
+        """
+        problem = self._problem(frame, features, operator)
+        outside, solver = frame.outside, self.settings.solver
+        if outside.potential is None:
+            found = problem.at_charge(outside.total_charge, solver)
+        else:
+            found = problem.at_potential(outside.potential, solver)
+        return Charges(found.charges[:, None], found.potential, found.residuals)
+
+    def energy(
+        self, frame: ElectrostaticFrame, features: Features, operator: CoulombOperator, multipoles: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the energy of charges; at a given potential less that times their sum."""
+        energy = self._problem(frame, features, operator).energy(multipoles[:, 0])
+        potential = frame.outside.potential
+        return energy if potential is None else energy - potential * multipoles.sum()
+
+    def _problem(self, frame: ElectrostaticFrame, features: Features, operator: CoulombOperator) -> ChargeEquilibration:
+        """Return what the charges of a frame minimise."""
+        own = self.own_electronegativities[frame.species]
+        electronegativities = own + self.electronegativity_head(features.scalars)[:, 0] + frame.field_potential()
+        return ChargeEquilibration(operator, electronegativities, torch.exp(self.log_hardnesses[frame.species]))
