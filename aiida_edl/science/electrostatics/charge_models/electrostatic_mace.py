@@ -1,7 +1,8 @@
 """MACE with electrostatics: one backbone, and the rung of a ladder that gives atoms charges.
 
-``E = Σ_i [e_0(a_i) + e_i] + E_charges`` with atomic energies e_0, the short-range energy e_i of the backbone, and what
-the rung says of the charges: their Coulomb energy as Gaussians, and whatever made them.
+``E = Σ_i [e_0(a_i) + c(a_i) + e_i] + E_charges`` with atomic energies e_0, offsets c of the elements that are learnt,
+the short-range energy e_i of the backbone, and what the rung says of the charges: their Coulomb energy as Gaussians,
+and whatever made them.
 
 The module gives energies less the atomic energies, which in single precision would swallow their digits:
 :func:`aiida_edl.science.electrostatics.charge_models.local_charges.own_energies` are added by whoever uses it.
@@ -89,6 +90,7 @@ class ElectrostaticMace(torch.nn.Module):  # type: ignore[misc]
         super().__init__()
         self.settings = settings
         self.backbone = MaceBackbone(settings)
+        self.offsets = torch.nn.Parameter(torch.zeros(len(settings.atomic_numbers)))
         self.rung: Rung | None = None
         if settings.electrostatics != 'none':
             rung = RUNGS[settings.electrostatics]
@@ -121,7 +123,7 @@ class ElectrostaticMace(torch.nn.Module):  # type: ignore[misc]
         predictions, found = [], []
         features = self.backbone(frames).split([len(frame.species) for frame in frames])
         for frame, known in zip(frames, features):
-            short = known.energies.sum()
+            short = known.energies.sum() + self.offsets[frame.species].sum()
             if self.rung is None:
                 nothing = torch.zeros((len(frame.species), 1), dtype=short.dtype, device=short.device)
                 predictions.append(FramePrediction(short, Charges(nothing)))

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import mace.modules  # before e3nn, which it lets read its tables
 import numpy as np
 import torch
 from e3nn import o3
-from mace.modules import ScaleShiftMACE, gate_dict, interaction_classes
 
 from aiida_edl.science.electrostatics.charge_models.electrostatic_frame import ElectrostaticFrame
 from aiida_edl.science.electrostatics.charge_models.electrostatic_settings import ElectrostaticSettings
@@ -60,18 +60,18 @@ class MaceBackbone(torch.nn.Module):  # type: ignore[misc]
         self.n_scalars = settings.n_interactions * settings.n_channels
         self.n_vectors = self.n_scalars if settings.max_l else 0
         self.width = settings.n_channels * (settings.max_l + 1) ** 2
-        self.mace = ScaleShiftMACE(
+        self.mace = mace.modules.ScaleShiftMACE(
             r_max=settings.cutoff_radius,
             num_bessel=settings.n_radial_functions,
             num_polynomial_cutoff=CUTOFF_POWER,
             max_ell=settings.max_ell,
-            interaction_cls=interaction_classes[INTERACTION],
-            interaction_cls_first=interaction_classes[INTERACTION],
+            interaction_cls=mace.modules.interaction_classes[INTERACTION],
+            interaction_cls_first=mace.modules.interaction_classes[INTERACTION],
             num_interactions=settings.n_interactions,
             num_elements=len(settings.atomic_numbers),
             hidden_irreps=o3.Irreps('+'.join(f'{settings.n_channels}x{kind}' for kind in kinds)),
             MLP_irreps=o3.Irreps(READOUT),
-            gate=gate_dict['silu'],
+            gate=mace.modules.gate_dict['silu'],
             atomic_energies=np.zeros(len(settings.atomic_numbers)),  # they are added by whoever uses the model
             avg_num_neighbors=settings.average_neighbours,
             atomic_numbers=list(settings.atomic_numbers),

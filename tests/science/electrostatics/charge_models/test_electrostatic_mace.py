@@ -167,7 +167,7 @@ def test_derivatives_of_a_loss_by_weights_are_those_by_differences(rung, solver)
     found.backward(value)
     chosen = [(name, weight) for name, weight in model.named_parameters() if weight.grad is not None]
     assert {name.partition('.')[0] for name, _ in chosen} == (
-        {'backbone'} if rung in ('none', 'fixed') else {'backbone', 'rung'}
+        {'backbone', 'offsets'} if rung in ('none', 'fixed') else {'backbone', 'offsets', 'rung'}
     )
     rng = np.random.default_rng(5)
     for name, weight in [chosen[i] for i in rng.choice(len(chosen), 5, replace=False)] + chosen[-2:]:
