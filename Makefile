@@ -15,7 +15,7 @@ INSTALL := examples/demo/install.sh
 BIN := .environments/aiida/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo study lithium-study demo-clean test test-slow lint docs benchmarks long-range-speed
+.PHONY: help install demo study lithium-study demo-clean test test-torch test-slow lint docs benchmarks long-range-speed
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,7 +46,12 @@ test:  ## all tests that need no engine
 	@$(INSTALL) aiida tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-test-slow: install  ## the tests that run engines
+test-torch:  ## the tests of what runs in PyTorch, in an environment that has it and no AiiDA
+	@$(INSTALL) aiida
+	@$(INSTALL) torch
+	OMP_NUM_THREADS=1 .environments/mace/bin/python -m pytest $$(grep -rl "importorskip('torch')" tests)
+
+test-slow: install test-torch  ## the tests that run engines
 	@$(INSTALL) aiida tests
 	@$(INSTALL) crosscheck
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow

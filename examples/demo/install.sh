@@ -4,6 +4,7 @@
 #     examples/demo/install.sh aiida [EXTRA]     AiiDA and this package, with one of its extras: tests, docs or dev
 #     examples/demo/install.sh engines NAME,NAME what the demo runs (LAMMPS, tblite, MACE, DeePMD-kit), and the
 #                                                environments of further architectures; no AiiDA in them
+#     examples/demo/install.sh torch             the environment of MACE with what the tests of PyTorch need beside it
 #     examples/demo/install.sh crosscheck        MAICoS, MDAnalysis, kinisi and site-analysis (from Python 3.11 on),
 #                                                against which profiles, diffusion and sites are checked
 #
@@ -20,7 +21,7 @@ stop() {
     exit 1
 }
 
-[ $# -ge 1 ] || stop "install.sh needs the name of an environment: aiida, engines or crosscheck"
+[ $# -ge 1 ] || stop "install.sh needs the name of an environment: aiida, engines, torch or crosscheck"
 name="$1"
 extra="${2:-}"
 environment="$root/.environments/$name"
@@ -36,17 +37,30 @@ request() {
 }
 
 case "$name:$extra" in
-    aiida: | aiida:tests | aiida:docs | aiida:dev | engines:* | crosscheck:) ;;
-    *) stop "install.sh knows 'aiida', 'aiida tests', 'aiida docs', 'aiida dev', 'engines' and 'crosscheck', not '$name${extra:+ $extra}'" ;;
+    aiida: | aiida:tests | aiida:docs | aiida:dev | engines:* | torch: | crosscheck:) ;;
+    *) stop "install.sh knows 'aiida', 'aiida tests', 'aiida docs', 'aiida dev', 'engines', 'torch' and 'crosscheck', not '$name${extra:+ $extra}'" ;;
 esac
 
 # The environments of the trainers are recipes of the package, which does nothing either if all is as requested.
-if [ "$name" = engines ]; then
-    [ -x "$root/.environments/aiida/bin/python" ] || stop "install.sh needs 'install.sh aiida' before 'install.sh engines'"
-    IFS=, read -r -a further <<<"$extra"
-    exec "$root/.environments/aiida/bin/python" -m aiida_edl.environments --path "$root/.environments" \
-        --python "$python" engines "${further[@]}"
-fi
+recipes() {
+    [ -x "$root/.environments/aiida/bin/python" ] || stop "install.sh needs 'install.sh aiida' before 'install.sh $name'"
+    "$root/.environments/aiida/bin/python" -m aiida_edl.environments --path "$root/.environments" \
+        --python "$python" "$@"
+}
+
+case "$name" in
+    engines)
+        IFS=, read -r -a further <<<"$extra"
+        recipes engines "${further[@]}"
+        exit
+        ;;
+    torch)
+        recipes mace
+        "$root/.environments/mace/bin/python" -m pip --quiet --disable-pip-version-check --no-input install \
+            torch-pme==0.5.0 scipy 'pytest>=8' 'hypothesis>=6.100'
+        exit
+        ;;
+esac
 
 if [ -f "$stamp" ] && [ "$(request | sha256sum)" = "$(cat "$stamp")" ]; then
     exit 0
