@@ -75,6 +75,9 @@ OF_MODEL = (
     'neutrality',
     'hardness',
     'solver',
+    'mixing',
+    'tolerance',
+    'most_steps',
 )
 """Hyperparameters that the model has as they are."""
 ELSEWHERE = ('formal_charges', 'balanced_by', 'charge_column')
@@ -87,7 +90,9 @@ class ElectrostaticMaceHyperparameters:
 
     electrostatics: str = 'local'
     """How atoms get charges: 'none'; 'fixed' charges of the elements; 'local' ones from the surroundings, which sum to
-    the total charge; 'latent' ones, which nothing binds; or by charge equilibration, 'qeq'; dimensionless."""
+    the total charge; 'latent' ones, which nothing binds; 'split' ones, which neighbours give each other; by charge
+    equilibration, 'qeq'; as a fixed point in the potential of all, 'scf'; or as the least of an energy 'functional';
+    dimensionless."""
     cutoff_radius: float = 5.0
     """Cutoff radius of one layer [Å]."""
     n_channels: int = 64
@@ -108,13 +113,13 @@ class ElectrostaticMaceHyperparameters:
     charge_width: float = 1.0
     """Standard deviation of the Gaussian charges and dipoles [Å]."""
     formal_charges: tuple[float, ...] = ()
-    """Charges of the elements in the order of their atomic numbers [e]: those of 'fixed', what others begin at; zero if
-    empty."""
+    """Charges of the elements in the order of their atomic numbers [e]: those of 'fixed', from which 'split' ones are
+    given, what others begin at; zero if empty."""
     balanced_by: str = ''
-    """Element whose atoms share what is missing to the total charge in 'fixed', e.g. that of an electrode;
-    dimensionless."""
+    """Element whose atoms share what formal charges miss to the total charge in 'fixed' and 'split', e.g. that of an
+    electrode; dimensionless."""
     has_dipoles: bool = False
-    """Whether atoms have dipoles besides charges, in 'local' and 'latent'; dimensionless."""
+    """Whether atoms have dipoles besides charges, in 'local', 'latent', 'scf' and 'functional'; dimensionless."""
     neutrality: str = 'shift'
     """How 'local' charges come to sum to the total charge: by the same change of all atoms, 'shift', or by shares that
     are predicted too, 'share'; dimensionless."""
@@ -124,6 +129,12 @@ class ElectrostaticMaceHyperparameters:
     solver: str = 'direct'
     """How charges are equilibrated: by the matrix, 'direct', or for thousands of atoms by 'conjugate_gradient';
     dimensionless."""
+    mixing: float = 0.3
+    """Share of the new charges in each step of 'scf' and 'functional'; dimensionless."""
+    tolerance: float = 1e-6
+    """Mean absolute change of charges and dipoles at which these have converged [e, e Å]."""
+    most_steps: int = 100
+    """Steps after which they fail; dimensionless."""
     charge_column: str = ''
     """Column of the frames with the total charge of the cell [e]; empty for frames that are neutral."""
     batch_size: int = 4
@@ -157,6 +168,7 @@ class ElectrostaticMaceHyperparameters:
         signed = {'formal_charges'}
         check_positive(SimpleNamespace(**{k: v for k, v in vars(self).items() if k not in signed}), NAME, MAY_VANISH)
         check_below(self, NAME, 'ema_decay', 1)
+        check_below(self, NAME, 'mixing', 1, may_equal=True)
         if self.schedule not in SCHEDULES:
             raise HyperparameterError(
                 f"hyperparameter 'schedule' of {NAME} is '{self.schedule}', it must be {' or '.join(SCHEDULES)}"
@@ -165,12 +177,12 @@ class ElectrostaticMaceHyperparameters:
             raise HyperparameterError(
                 f"hyperparameter 'balanced_by' of {NAME} is '{self.balanced_by}', which is no element; give a symbol"
             )
-        elements = {'atomic_numbers': tuple(range(len(self.formal_charges))), 'formal_charges': self.formal_charges}
         try:
             ElectrostaticSettings(
-                **{name: getattr(self, name) for name in OF_MODEL},
-                **elements,
+                atomic_numbers=tuple(range(len(self.formal_charges))),
                 atomic_energies=(0.0,) * len(self.formal_charges),
+                formal_charges=self.formal_charges,
+                **{name: getattr(self, name) for name in OF_MODEL},
             )
         except ModelSettingsError as error:
             raise HyperparameterError(f'hyperparameters of {NAME}: {error}') from error
@@ -203,8 +215,8 @@ class ElectrostaticMace(Architecture):
     """MACE with Gaussian charges on atoms: how these come about is the rung of a ladder, all else is the same.
 
     On every rung the short-range energy, the trainer and the loss are the same, so that what differs between two models
-    is their electrostatics. The network sees the atoms within its receptive field alone; the energy depends on all atoms
-    by their charges, and in charge equilibration the charges do too.
+    is their electrostatics. The network sees the atoms within its receptive field alone; the energy depends on all
+    atoms by their charges, and in charge equilibration the charges do too.
     """
 
     name = NAME
@@ -314,8 +326,8 @@ def _labelled_frames(frames: FrameSet, name: str, chosen: ElectrostaticMaceHyper
     if chosen.charge_weight:
         if frames.charges is None or not np.isfinite(frames.charges).all():
             raise TrainingJobError(
-                f"hyperparameter 'charge_weight' of {NAME} is {chosen.charge_weight}, but the {name} set has no charges "
-                'of atoms; label them, or leave it out'
+                f"hyperparameter 'charge_weight' of {NAME} is {chosen.charge_weight}, but the {name} set has no "
+                'charges of atoms; label them, or leave it out'
             )
         labelled = replace(labelled, charges=frames.charges)
     if not chosen.charge_column:

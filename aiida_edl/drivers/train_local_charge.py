@@ -35,6 +35,7 @@ TRAINING_SET, VALIDATION_SET = 'training.npz', 'validation.npz'
 MOST_FRAMES_OF_SIGN = 100
 """Frames of the training set, evenly spaced, from which the sign of the charges is told."""
 
+
 @dataclass(frozen=True)
 class TrainingSettings(LoopSettings):
     """How a model is trained."""

@@ -13,7 +13,7 @@ Needs torch, mace-torch and numba.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -22,15 +22,21 @@ from aiida_edl.science.electrostatics.charge_models.electrostatic_settings impor
 from aiida_edl.science.electrostatics.charge_models.mace_backbone import MaceBackbone
 from aiida_edl.science.electrostatics.charge_models.rungs.base import Charges, Rung
 from aiida_edl.science.electrostatics.charge_models.rungs.fixed import FixedCharges
+from aiida_edl.science.electrostatics.charge_models.rungs.functional import FunctionalCharges
 from aiida_edl.science.electrostatics.charge_models.rungs.local import LatentCharges, LocalCharges
 from aiida_edl.science.electrostatics.charge_models.rungs.qeq import EquilibratedCharges
+from aiida_edl.science.electrostatics.charge_models.rungs.scf import SelfConsistentCharges
+from aiida_edl.science.electrostatics.charge_models.rungs.split import SplitCharges
 from aiida_edl.science.electrostatics.coulomb_operator import CoulombOperator
 
 RUNGS: dict[str, type[Rung]] = {
     'fixed': FixedCharges,
     'local': LocalCharges,
     'latent': LatentCharges,
+    'split': SplitCharges,
     'qeq': EquilibratedCharges,
+    'scf': SelfConsistentCharges,
+    'functional': FunctionalCharges,
 }
 """Classes by the name of the rung; ``none`` has none."""
 
@@ -120,7 +126,8 @@ class ElectrostaticMace(torch.nn.Module):  # type: ignore[misc]
         :param is_followed: whether derivatives of a loss will be taken.
         :returns: predictions, and :attr:`Predictions.found`.
         """
-        predictions, found = [], []
+        predictions: list[FramePrediction] = []
+        found: list[tuple[torch.Tensor, torch.Tensor]] = []
         features = self.backbone(frames).split([len(frame.species) for frame in frames])
         for frame, known in zip(frames, features):
             short = known.energies.sum() + self.offsets[frame.species].sum()
@@ -130,13 +137,9 @@ class ElectrostaticMace(torch.nn.Module):  # type: ignore[misc]
                 continue
             operator = self.operator(frame)
             charges = self.rung.find(frame, known, operator)
-            multipoles = charges.multipoles
             if self.rung.is_stationary:
-                multipoles = charges.multipoles.detach().requires_grad_(is_followed)
-                if is_followed:
-                    found.append((charges.multipoles, multipoles))
-                charges = Charges(multipoles, charges.potential, charges.residuals)
-            energy = short + self.rung.energy(frame, known, operator, multipoles)
+                charges = _as_numbers(charges, found if is_followed else None)
+            energy = short + self.rung.energy(frame, known, operator, charges)
             predictions.append(FramePrediction(energy, charges))
         return predictions, found
 
@@ -147,3 +150,19 @@ class ElectrostaticMace(torch.nn.Module):  # type: ignore[misc]
         """
         widths = torch.full_like(frame.positions[:, 0], self.settings.charge_width)
         return CoulombOperator.of(frame.positions, frame.cell, frame.pbc, widths)
+
+
+def _as_numbers(charges: Charges, found: list[tuple[torch.Tensor, torch.Tensor]] | None) -> Charges:
+    """Return charges that do not depend on anything, but of which derivatives are taken.
+
+    :param charges: what a rung found.
+    :param found: takes what was found and the numbers, the last that a loss passes through first; None if derivatives
+        of no loss will be taken.
+    """
+    multipoles = charges.multipoles.detach().requires_grad_(found is not None)
+    adjoint = None if charges.adjoint is None else charges.adjoint.detach().requires_grad_(found is not None)
+    if found is not None:
+        found.append((charges.multipoles, multipoles))
+        if charges.adjoint is not None and adjoint is not None:
+            found.append((charges.adjoint, adjoint))
+    return replace(charges, multipoles=multipoles, adjoint=adjoint)

@@ -11,12 +11,12 @@ from aiida_edl.registry import unknown_name_message
 from aiida_edl.science.electrostatics.charge_models.model_settings import ModelSettingsError
 from aiida_edl.typed_fields import checked_fields
 
-RUNGS = ('none', 'fixed', 'local', 'latent', 'qeq')
+RUNGS = ('none', 'fixed', 'local', 'latent', 'split', 'qeq', 'scf', 'functional')
 """How atoms get charges, from none to self-consistent ones."""
 NEUTRALITY = ('shift', 'share')
 """Predicted charges come to sum to the total by the same change of all atoms, or by shares that are predicted too."""
 SOLVERS = ('direct', 'conjugate_gradient')
-WITH_DIPOLES = ('local', 'latent')
+WITH_DIPOLES = ('local', 'latent', 'scf', 'functional')
 """Rungs whose atoms may have dipoles besides charges."""
 
 
@@ -64,6 +64,13 @@ class ElectrostaticSettings:
     """Hardness of all elements before the training, besides the interaction of a Gaussian with itself [V/e]."""
     solver: str = 'direct'
     """How charges are equilibrated: by the matrix, or by applying the Coulomb operator again and again."""
+
+    mixing: float = 0.3
+    """Share of the new charges in each step of ``scf``."""
+    tolerance: float = 1e-6
+    """Mean absolute change of charges and dipoles [e, e Å] at which ``scf`` has converged."""
+    most_steps: int = 100
+    """Steps after which ``scf`` fails."""
 
     def __post_init__(self) -> None:
         """Check choices, and what goes with them.

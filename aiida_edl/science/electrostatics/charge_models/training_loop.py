@@ -1,8 +1,8 @@
 """The loop of a training by this package: batches, step sizes, evaluations, checkpoints, and how it is stopped.
 
 - ``log.jsonl`` has one line for each evaluation on the validation set: ``gradient_updates``, ``energy_rmse``
-  [eV/atom], ``force_rmse`` [eV/Å], perhaps more, and ``training_loss``, the mean since the line before; the last line of
-  a training that reached its target is ``{"complete": true}``, that of one that was told to stop
+  [eV/atom], ``force_rmse`` [eV/Å], perhaps more, and ``training_loss``, the mean since the line before; the last line
+  of a training that reached its target is ``{"complete": true}``, that of one that was told to stop
   ``{"stopped": <updates>}``;
 - ``checkpoint.pt``, replaced in one step, holds weights and the state of the optimiser;
 - SIGTERM leads to a checkpoint after the update under way, and to the end of the program;

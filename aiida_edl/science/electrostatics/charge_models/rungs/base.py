@@ -28,7 +28,10 @@ class Charges:
     potential: torch.Tensor | None = None
     """dE/dQ [V], minus the Fermi level, a scalar; None of a rung that has none."""
     residuals: tuple[float, ...] = ()
-    """Of each iteration [V]; empty of a rung that iterates nothing."""
+    """Of each iteration; empty of a rung that iterates nothing."""
+    adjoint: torch.Tensor | None = None
+    """How much the energy would change with what makes the multipoles, of their shape; None where it is stationary in
+    them by itself."""
 
 
 class Rung(torch.nn.Module, abc.ABC):  # type: ignore[misc]
@@ -40,7 +43,7 @@ class Rung(torch.nn.Module, abc.ABC):  # type: ignore[misc]
     """
 
     is_stationary: bool = False
-    """Whether the energy is stationary in the charges, so that forces take them as they are."""
+    """Whether the energy is stationary in multipoles and adjoint, so that forces take them as they are."""
     has_potential: bool = False
     """Whether charges can be found at a potential in place of a total charge."""
 
@@ -61,16 +64,16 @@ class Rung(torch.nn.Module, abc.ABC):  # type: ignore[misc]
         """
 
     def energy(
-        self, frame: ElectrostaticFrame, features: Features, operator: CoulombOperator, multipoles: torch.Tensor
+        self, frame: ElectrostaticFrame, features: Features, operator: CoulombOperator, charges: Charges
     ) -> torch.Tensor:
-        """Return the energy of multipoles, in an applied field too [eV], a scalar.
+        """Return the energy of charges and dipoles, in an applied field too [eV], a scalar.
 
         :param frame: the frame.
         :param features: of its atoms.
         :param operator: the interaction of its multipoles.
-        :param multipoles: charges [e] and dipoles [e Å], shape ``(n_atoms, 1)`` or ``(n_atoms, 4)``.
+        :param charges: what was found, or the same numbers.
         """
-        return operator.energy(multipoles) + field_energy(frame, multipoles)
+        return operator.energy(charges.multipoles) + field_energy(frame, charges.multipoles)
 
 
 def field_energy(frame: ElectrostaticFrame, multipoles: torch.Tensor) -> torch.Tensor:

@@ -51,12 +51,12 @@ class EquilibratedCharges(Rung):
         return Charges(found.charges[:, None], found.potential, found.residuals)
 
     def energy(
-        self, frame: ElectrostaticFrame, features: Features, operator: CoulombOperator, multipoles: torch.Tensor
+        self, frame: ElectrostaticFrame, features: Features, operator: CoulombOperator, charges: Charges
     ) -> torch.Tensor:
         """Return the energy of charges; at a given potential less that times their sum."""
-        energy = self._problem(frame, features, operator).energy(multipoles[:, 0])
+        energy = self._problem(frame, features, operator).energy(charges.multipoles[:, 0])
         potential = frame.outside.potential
-        return energy if potential is None else energy - potential * multipoles.sum()
+        return energy if potential is None else energy - potential * charges.multipoles.sum()
 
     def _problem(self, frame: ElectrostaticFrame, features: Features, operator: CoulombOperator) -> ChargeEquilibration:
         """Return what the charges of a frame minimise."""
