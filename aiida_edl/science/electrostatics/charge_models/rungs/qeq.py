@@ -21,7 +21,8 @@ from aiida_edl.science.electrostatics.gaussian_multipoles import own_interaction
 class EquilibratedCharges(Rung):
     """The electronegativity of an atom follows from its surroundings, its hardness from its element.
 
-    Before the training the electronegativities are those with which a free atom has its formal charge.
+    What is learnt in place of electronegativities are the charges ``-χ/(J + own)`` that atoms would have alone, with
+    the first hardness J and the interaction of a Gaussian with itself: they are of the size of all that is learnt.
     """
 
     is_stationary = True
@@ -30,11 +31,11 @@ class EquilibratedCharges(Rung):
     def __init__(self, settings: ElectrostaticSettings, n_scalars: int, n_vectors: int) -> None:
         super().__init__(settings, n_scalars, n_vectors)
         width = torch.tensor([settings.charge_width], dtype=torch.get_default_dtype())
-        stiffness = settings.hardness + own_interaction(width, 1)[0, 0]
-        self.own_electronegativities = torch.nn.Parameter(-stiffness * self.formal_charges)
+        self.stiffness = settings.hardness + float(own_interaction(width, 1)[0, 0])
+        self.own_charges = torch.nn.Parameter(self.formal_charges.clone())
         log_hardness = torch.full_like(self.formal_charges, math.log(settings.hardness))
         self.log_hardnesses = torch.nn.Parameter(log_hardness)
-        self.electronegativity_head = reader(n_scalars)
+        self.charge_head = reader(n_scalars)
 
     def find(self, frame: ElectrostaticFrame, features: Features, operator: CoulombOperator) -> Charges:
         """Return the charges.
@@ -60,6 +61,6 @@ class EquilibratedCharges(Rung):
 
     def _problem(self, frame: ElectrostaticFrame, features: Features, operator: CoulombOperator) -> ChargeEquilibration:
         """Return what the charges of a frame minimise."""
-        own = self.own_electronegativities[frame.species]
-        electronegativities = own + self.electronegativity_head(features.scalars)[:, 0] + frame.field_potential()
+        alone = self.own_charges[frame.species] + self.charge_head(features.scalars)[:, 0]
+        electronegativities = frame.field_potential() - self.stiffness * alone
         return ChargeEquilibration(operator, electronegativities, torch.exp(self.log_hardnesses[frame.species]))
