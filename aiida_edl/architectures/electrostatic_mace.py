@@ -140,7 +140,7 @@ class ElectrostaticMaceHyperparameters:
     batch_size: int = 4
     """Frames per gradient update; dimensionless."""
     learning_rate: float = 0.005
-    """Largest step size of the optimiser (AdamW)."""
+    """Largest step size of the optimiser (AdamW); dimensionless."""
     schedule: str = 'one_cycle'
     """Course of the step size: 'one_cycle' rises from a 25th to the largest in the first 30 % of the updates and then
     falls to a 250000th, each along a cosine; 'constant'; dimensionless."""

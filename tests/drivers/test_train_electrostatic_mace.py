@@ -1,4 +1,4 @@
-"""The trainer of MACE with electrostatics on electrodes of LAMMPS: it learns, restarts, and exports what it validated."""
+"""The trainer of MACE with electrostatics on electrodes of LAMMPS: restarts, and what it exports."""
 
 from __future__ import annotations
 
