@@ -31,9 +31,9 @@ from scipy.spatial.transform import Rotation
 
 warnings.simplefilter('ignore')  # e3nn and mace-torch warn of each other
 
-from aiida_edl.science.electrostatics.charge_models.electrostatic_frame import electrostatic_frame
-from aiida_edl.science.electrostatics.charge_models.electrostatic_mace import RUNGS, ElectrostaticMace
-from aiida_edl.science.electrostatics.charge_models.electrostatic_settings import ElectrostaticSettings
+from aiida_edl.science.electrostatics.charge_models.electrostatic_frame import electrostatic_frame  # noqa: E402
+from aiida_edl.science.electrostatics.charge_models.electrostatic_mace import RUNGS, ElectrostaticMace  # noqa: E402
+from aiida_edl.science.electrostatics.charge_models.electrostatic_settings import ElectrostaticSettings  # noqa: E402
 
 FILMS = {100: (3, 4), 400: (6, 6), 1600: (12, 12)}
 """Gold atoms along both sides of the film by about how many atoms it has."""
