@@ -58,7 +58,16 @@ LOG = 'log.jsonl'
 STDOUT = 'train.out'
 EXPORT_STDOUT = 'export.out'
 SCHEDULES = ('one_cycle', 'constant')
-MAY_VANISH = ('max_l', 'has_dipoles', 'weight_decay', 'energy_weight', 'charge_weight', 'ema_decay')
+MAY_VANISH = (
+    'max_l',
+    'has_dipoles',
+    'weight_decay',
+    'energy_weight',
+    'charge_weight',
+    'dipole_weight',
+    'potential_weight',
+    'ema_decay',
+)
 """Hyperparameters that may be zero or false."""
 OF_MODEL = (
     'electrostatics',
@@ -80,7 +89,9 @@ OF_MODEL = (
     'most_steps',
 )
 """Hyperparameters that the model has as they are."""
-ELSEWHERE = ('formal_charges', 'balanced_by', 'charge_column')
+WITH_POTENTIAL = ('qeq', 'scf', 'functional')
+"""Rungs with a potential of the electrode."""
+ELSEWHERE = ('formal_charges', 'balanced_by', 'charge_column', 'potential_column')
 """Hyperparameters that become something else in the model, or columns of the frames."""
 
 
@@ -153,6 +164,17 @@ class ElectrostaticMaceHyperparameters:
     charge_weight: float = 0.0
     """Weight of the squared error of the charges of atoms in the loss, if the frames have them [1/e²]; 0 learns charges
     from energies and forces alone."""
+    dipole_weight: float = 0.0
+    """Weight of the squared error of the dipole of a frame per atom in the loss, if the frames have columns
+    ``dipole_x``, ``dipole_y``, ``dipole_z`` [1/(e Å)²]; 0 learns nothing from dipoles."""
+    dipole_axes: str = 'z'
+    """Components of the dipole that count, e.g. 'z' for a film, along whose other directions it has no meaning;
+    dimensionless."""
+    potential_weight: float = 0.0
+    """Weight of the squared error of the potential of the electrode dE/dQ, minus the Fermi level, in the loss [1/V²];
+    0 learns nothing from potentials."""
+    potential_column: str = ''
+    """Column of the frames with this potential [V]."""
     ema_decay: float = 0.99
     """Decay per update of the exponential moving average of the weights, which is what is validated; dimensionless."""
     gradient_clip: float = 10.0
@@ -204,10 +226,29 @@ class ElectrostaticMaceHyperparameters:
                 f"hyperparameter 'charge_column' of {NAME} is '{self.charge_column}', but nothing binds the charges of "
                 f"'{self.electrostatics}' to a total; leave it out, or take another rung"
             )
-        if self.charge_weight and self.electrostatics in ('none', 'fixed'):
+        for name in ('charge_weight', 'dipole_weight'):
+            if getattr(self, name) and self.electrostatics in ('none', 'fixed'):
+                raise HyperparameterError(
+                    f"hyperparameter '{name}' of {NAME} is {getattr(self, name)}, but '{self.electrostatics}' learns "
+                    'no charges; leave it out, or take another rung'
+                )
+        if self.potential_weight and self.electrostatics not in WITH_POTENTIAL:
             raise HyperparameterError(
-                f"hyperparameter 'charge_weight' of {NAME} is {self.charge_weight}, but '{self.electrostatics}' learns "
-                'no charges; leave it out, or take another rung'
+                f"hyperparameter 'potential_weight' of {NAME} is {self.potential_weight}, but '{self.electrostatics}' "
+                f'has no potential of the electrode; leave it out, or take {" or ".join(WITH_POTENTIAL)}'
+            )
+        if bool(self.potential_weight) != bool(self.potential_column):
+            raise HyperparameterError(
+                f"hyperparameters 'potential_weight' and 'potential_column' of {NAME} are {self.potential_weight} and "
+                f"'{self.potential_column}'; give both or none"
+            )
+        if (
+            not self.dipole_axes
+            or set(self.dipole_axes) - set('xyz')
+            or len(set(self.dipole_axes)) < len(self.dipole_axes)
+        ):
+            raise HyperparameterError(
+                f"hyperparameter 'dipole_axes' of {NAME} is '{self.dipole_axes}', it must name components, e.g. 'xyz'"
             )
 
 
@@ -330,6 +371,16 @@ def _labelled_frames(frames: FrameSet, name: str, chosen: ElectrostaticMaceHyper
                 'charges of atoms; label them, or leave it out'
             )
         labelled = replace(labelled, charges=frames.charges)
+    columns = {f'dipole_{axis}': f'dipole_{axis}' for axis in chosen.dipole_axes if chosen.dipole_weight}
+    columns |= {'potential': chosen.potential_column} if chosen.potential_weight else {}
+    for target, column in columns.items():
+        values = frames.columns.get(column)
+        if values is None or not np.isfinite(np.asarray(values, dtype=float)).all():
+            raise TrainingJobError(
+                f"the {name} set has no column '{column}', or it is not finite in every frame; {NAME} is to learn from "
+                'it: label it, or leave its weight out'
+            )
+        labelled = labelled.with_columns(**{target: np.asarray(values, dtype=float)})
     if not chosen.charge_column:
         return labelled
     return labelled.with_columns(total_charge=total_charges(frames, chosen.charge_column))

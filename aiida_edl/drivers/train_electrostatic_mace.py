@@ -7,7 +7,8 @@ file. The input holds ``model``, the fields of
 those of :class:`TrainingSettings`. ``training.npz`` and ``validation.npz`` hold the frames.
 
 Log, checkpoint and signals are those of :mod:`aiida_edl.science.electrostatics.charge_models.training_loop`; lines of
-the log have ``charge_rmse`` too [e], where charges are labels.
+the log have ``charge_rmse`` [e], ``dipole_rmse`` [e Å per atom] and ``potential_rmse`` [V] too, where these are labels:
+charges of atoms, columns ``dipole_x`` and so on, and the column ``potential``.
 """
 
 from __future__ import annotations
@@ -47,6 +48,12 @@ class TrainingSettings(LoopSettings):
     """Weight of the squared error of force components [Å²/eV²]."""
     charge_weight: float
     """Weight of the squared error of the charges of atoms [1/e²]."""
+    dipole_weight: float
+    """Weight of the squared error of the dipole of a frame per atom [1/(e Å)²]."""
+    dipole_axes: str
+    """Components of the dipole that count, e.g. ``'z'``."""
+    potential_weight: float
+    """Weight of the squared error of the potential of the electrode [1/V²]."""
     ema_decay: float
     """Decay per update of the moving average of the weights, which is what is validated and exported."""
 
@@ -62,6 +69,10 @@ class LabelledFrame:
     """Forces [eV/Å], shape ``(n_atoms, 3)``."""
     charges: torch.Tensor | None
     """Charges [e], shape ``(n_atoms,)``, if they are labels."""
+    dipole: torch.Tensor | None
+    """Components of the dipole that count [e Å], if they are labels."""
+    potential: float | None
+    """Potential of the electrode, dE/dQ [V], if it is a label."""
 
 
 def labelled_frame(frame: Frame, model: ElectrostaticSettings, training: TrainingSettings) -> LabelledFrame:
@@ -84,6 +95,10 @@ def labelled_frame(frame: Frame, model: ElectrostaticSettings, training: Trainin
         frame.energy - sum(own[int(number)] for number in frame.numbers),
         torch.tensor(np.asarray(frame.forces), **kind),
         torch.tensor(np.asarray(frame.charges), **kind) if training.charge_weight else None,
+        torch.tensor([float(frame.columns[f'dipole_{axis}']) for axis in training.dipole_axes], **kind)
+        if training.dipole_weight
+        else None,
+        float(frame.columns['potential']) if training.potential_weight else None,
     )
 
 
@@ -97,20 +112,35 @@ class Errors:
     """Of components [eV/Å], shape ``(n_atoms, 3)``."""
     charges: torch.Tensor | None
     """Of charges of atoms [e], shape ``(n_atoms,)``, if they are labels."""
+    dipoles: torch.Tensor | None
+    """Of components of the dipole per atom [e Å], shape ``(n_frames * n_components,)``, if they are labels."""
+    potentials: torch.Tensor | None
+    """Of potentials of the electrode [V], shape ``(n_frames,)``, if they are labels."""
 
     @classmethod
-    def of(cls, found: Predictions, frames: Sequence[LabelledFrame]) -> Errors:
+    def of(cls, found: Predictions, frames: Sequence[LabelledFrame], axes: str) -> Errors:
         """Return the errors of predictions.
 
         :param found: what the model says of the frames.
         :param frames: the frames.
+        :param axes: components of the dipole that count.
         """
+        dipoles, potentials = [], []
+        chosen = ['xyz'.index(axis) for axis in axes]
+        for labelled, predicted in zip(frames, found.frames):
+            if labelled.dipole is not None:
+                moment = dipole_of(labelled.frame.positions, predicted.charges.multipoles)
+                dipoles.append((moment[chosen] - labelled.dipole) / len(labelled.forces))
+            if labelled.potential is not None and predicted.charges.potential is not None:
+                potentials.append(predicted.charges.potential - labelled.potential)
         counts = found.energies.new_tensor([float(len(frame.forces)) for frame in frames])
         labels = [frame.charges for frame in frames if frame.charges is not None]
         return cls(
             (found.energies - found.energies.new_tensor([frame.energy for frame in frames])) / counts,
             found.forces - torch.cat([frame.forces for frame in frames]),
             found.multipoles[:, 0] - torch.cat(labels) if labels else None,
+            torch.cat(dipoles) if dipoles else None,
+            torch.stack(potentials) if potentials else None,
         )
 
 
@@ -118,7 +148,14 @@ def loss_of(errors: Errors, training: TrainingSettings) -> torch.Tensor:
     """Return the loss, a scalar without unit."""
     loss = training.energy_weight * torch.mean(errors.energies**2)
     loss = loss + training.force_weight * torch.mean(errors.forces**2)
-    return loss if errors.charges is None else loss + training.charge_weight * torch.mean(errors.charges**2)
+    for weight, part in (
+        (training.charge_weight, errors.charges),
+        (training.dipole_weight, errors.dipoles),
+        (training.potential_weight, errors.potentials),
+    ):
+        if part is not None:
+            loss = loss + weight * torch.mean(part**2)
+    return loss
 
 
 class Training(TrainingLoop):
@@ -144,19 +181,32 @@ class Training(TrainingLoop):
         """Add the derivatives of the loss to the gradients of the weights, and return the loss."""
         chosen = [self.frames[0][index] for index in frames]
         found = self.model([labelled.frame for labelled in chosen], is_followed=True)
-        loss = loss_of(Errors.of(found, chosen), self.training)
+        loss = loss_of(Errors.of(found, chosen, self.training.dipole_axes), self.training)
         found.backward(loss)
         return float(loss.detach())
 
     def errors(self) -> dict[str, float]:
         """Return the errors on the validation set."""
-        each = [Errors.of(self.model([labelled.frame]), [labelled]) for labelled in self.frames[1]]
+        axes = self.training.dipole_axes
+        each = [Errors.of(self.model([seen.frame]), [seen], axes) for seen in self.frames[1]]
         parts = {
             'energy_rmse': [errors.energies for errors in each],
             'force_rmse': [errors.forces for errors in each],
             'charge_rmse': [errors.charges for errors in each if errors.charges is not None],
+            'dipole_rmse': [errors.dipoles for errors in each if errors.dipoles is not None],
+            'potential_rmse': [errors.potentials for errors in each if errors.potentials is not None],
         }
         return {name: _rmse(found) for name, found in parts.items() if found}
+
+
+def dipole_of(positions: torch.Tensor, multipoles: torch.Tensor) -> torch.Tensor:
+    """Return the dipole of a frame [e Å], shape ``(3,)``.
+
+    :param positions: Cartesian positions [Å], shape ``(n_atoms, 3)``.
+    :param multipoles: charges [e] and dipoles [e Å], shape ``(n_atoms, 1)`` or ``(n_atoms, 4)``.
+    """
+    moment = multipoles[:, 0] @ positions
+    return moment if multipoles.shape[1] == 1 else moment + multipoles[:, 1:].sum(dim=0)
 
 
 def _rmse(errors: Sequence[torch.Tensor]) -> float:

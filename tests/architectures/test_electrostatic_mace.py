@@ -106,6 +106,21 @@ def test_missing_charges_are_refused():
     )
 
 
+def test_dipoles_and_potentials_are_handed_over():
+    columns = {'dipole_z': 0.5, 'metal_potential': -1.0, 'dipole_x': 9.0}
+    weights = {'dipole_weight': 1.0, 'potential_weight': 2.0, 'potential_column': 'metal_potential'}
+    job = job_of(columns=columns, electrostatics='qeq', **weights)
+    frames = FrameSet.from_npz(io.BytesIO(ARCHITECTURE.training_files(job)['training.npz']))
+    assert {name: set(values) for name, values in frames.columns.items()} == {'dipole_z': {0.5}, 'potential': {-1.0}}
+
+
+def test_missing_column_is_refused():
+    assert refusal(job_of(electrostatics='qeq', dipole_weight=1.0)) == (
+        "the training set has no column 'dipole_z', or it is not finite in every frame; electrostatic_mace is to learn "
+        'from it: label it, or leave its weight out'
+    )
+
+
 def test_wire_is_refused_unless_there_are_no_charges():
     message = (
         'frame 0 of the training set is periodic along one cell vector, whose sum electrostatic_mace does not know; '
@@ -135,6 +150,10 @@ def test_formal_charges_are_one_for_each_element():
         ({'balanced_by': 'Gd2'}, "'balanced_by' of electrostatic_mace is 'Gd2', which is no element"),
         ({'electrostatics': 'none', 'charge_weight': 1.0}, "is 1.0, but 'none' learns no charges"),
         ({'electrostatics': 'latent', 'charge_column': 'net'}, "nothing binds the charges of 'latent' to a total"),
+        ({'electrostatics': 'fixed', 'formal_charges': [1.0], 'dipole_weight': 1.0}, "is 1.0, but 'fixed' learns no"),
+        ({'potential_weight': 1.0}, "'local' has no potential of the electrode; leave it out, or take qeq or scf or"),
+        ({'electrostatics': 'qeq', 'potential_weight': 1.0}, "are 1.0 and ''; give both or none"),
+        ({'dipole_axes': 'zz'}, "'dipole_axes' of electrostatic_mace is 'zz', it must name components"),
         ({'charge_column': 'metal_charge'}, 'its atomic charges add up to that of the whole cell'),
     ],
 )

@@ -48,6 +48,8 @@ SMALL = {
 def job_of(updates, **changes):
     """Return a training on four frames with none, one and two ions; energies per atom lie around zero."""
     frames = FrameSet.from_npz(CONVERGED)
+    moments = np.add.reduceat(frames.charges * frames.positions[:, 2], frames.offsets[:-1])
+    frames = frames.with_columns(dipole_z=moments)
     sets = [FrameSet.from_frames([frames.frame(i) for i in chosen]) for chosen in ((0, 2, 4, 5), (1, 3))]
     mean = float(np.sum(sets[0].energies) / len(sets[0].numbers))
     return TrainingJob(
@@ -113,6 +115,21 @@ def test_charges_are_learnt_from_labels(train):
     train(job_of(100, electrostatics='qeq', charge_weight=1000.0, learning_rate=0.1))
     points = [json.loads(line) for line in Path('log.jsonl').read_text().splitlines()[:-1]]
     assert points[-1]['charge_rmse'] < 0.5 * points[0]['charge_rmse']
+
+
+@pytest.mark.parametrize('rung', ['qeq', 'scf', 'functional'])
+def test_errors_of_dipoles_and_potentials_are_those_of_the_model(train, rung):
+    weights = {'dipole_weight': 1.0, 'potential_weight': 0.01, 'potential_column': 'metal_potential'}
+    job = job_of(3, electrostatics=rung, **weights)
+    _, calculator = train(job)
+    dipoles, potentials = [], []
+    for frame in job.validation_set:
+        atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc, calculator=calculator)
+        dipoles.append((atoms.get_dipole_moment()[2] - frame.columns['dipole_z']) / len(atoms))
+        potentials.append(calculator.results['potential'] - frame.columns['metal_potential'])
+    last = json.loads(Path('log.jsonl').read_text().splitlines()[-2])
+    assert last['dipole_rmse'] == pytest.approx(np.sqrt(np.mean(np.square(dipoles))), rel=1e-5)
+    assert last['potential_rmse'] == pytest.approx(np.sqrt(np.mean(np.square(potentials))), rel=1e-5)
 
 
 def test_a_training_that_is_stopped_goes_on_as_if_it_had_not_been(train, monkeypatch):

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import torch
 
-TOLERANCES = {torch.float64: 1e-7, torch.float32: 1e-4}
-"""Root mean square residual at which the iteration ends [V]."""
+TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-5}
+"""Residual over that of the start at which the iteration ends."""
 MOST_ITERATIONS = 200
 
 
@@ -101,9 +101,9 @@ class ConjugateGradientSolver:
         :param right: b [V], shape ``(n_atoms,)``.
         :raises ChargeEquilibrationError: if it does not converge, or H is not positive.
         """
-        tolerance = TOLERANCES[right.dtype]
         found, left = torch.zeros_like(right), self._projected(right * self.mask)
         residuals = [self._size(left)]
+        tolerance = TOLERANCES[right.dtype] * residuals[0]
         direction, along = torch.zeros_like(right), right.new_tensor(1.0)
         for iteration in range(MOST_ITERATIONS):
             if residuals[-1] <= tolerance:
