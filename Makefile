@@ -49,7 +49,7 @@ test:  ## all tests that need no engine
 test-torch:  ## the tests of what runs in PyTorch, in an environment that has it and no AiiDA
 	@$(INSTALL) aiida
 	@$(INSTALL) torch
-	OMP_NUM_THREADS=1 .environments/mace/bin/python -m pytest $$(grep -rl "importorskip('torch')" tests)
+	EDL_TESTS_NEED_TORCH=1 OMP_NUM_THREADS=1 .environments/mace/bin/python -m pytest $$(grep -rl "importorskip('torch')" tests)
 
 test-slow: install test-torch  ## the tests that run engines
 	@$(INSTALL) aiida tests

@@ -43,6 +43,7 @@ from aiida_edl.science.electrostatics.charge_models.electrostatic_settings impor
 from aiida_edl.science.electrostatics.charge_models.model_settings import ModelSettingsError
 from aiida_edl.science.frames import FrameSet
 from aiida_edl.science.metal_charge import METAL_CHARGE
+from aiida_edl.science.metal_charge import TOTAL_CHARGE as CELL_CHARGE
 from aiida_edl.shipped_modules import shipped_modules
 
 NAME = 'electrostatic_mace'
@@ -89,6 +90,8 @@ OF_MODEL = (
     'most_steps',
 )
 """Hyperparameters that the model has as they are."""
+METAL_POTENTIAL = 'metal_potential'
+"""Column that is no label, see :func:`aiida_edl.science.counter_sheet.potential_over_sheet`."""
 WITH_POTENTIAL = ('qeq', 'scf', 'functional')
 """Rungs with a potential of the electrode."""
 ELSEWHERE = ('formal_charges', 'balanced_by', 'charge_column', 'potential_column')
@@ -143,7 +146,7 @@ class ElectrostaticMaceHyperparameters:
     mixing: float = 0.3
     """Share of the new charges in each step of 'scf' and 'functional'; dimensionless."""
     tolerance: float = 1e-6
-    """Mean absolute change of charges and dipoles at which these have converged [e, e Å]."""
+    """Largest absolute change of charges and dipoles at which these have converged [e, e Å]."""
     most_steps: int = 100
     """Steps after which they fail; dimensionless."""
     charge_column: str = ''
@@ -242,6 +245,12 @@ class ElectrostaticMaceHyperparameters:
                 f"hyperparameters 'potential_weight' and 'potential_column' of {NAME} are {self.potential_weight} and "
                 f"'{self.potential_column}'; give both or none"
             )
+        if self.potential_column == METAL_POTENTIAL:
+            raise HyperparameterError(
+                f"hyperparameter 'potential_column' of {NAME} is '{METAL_POTENTIAL}', which LAMMPS reports without a "
+                'term of its slab correction, so that two frames do not compare; name a column with dE/dQ [V], for a film '
+                'from the mean of both sides'
+            )
         if (
             not self.dipole_axes
             or set(self.dipole_axes) - set('xyz')
@@ -279,7 +288,6 @@ class ElectrostaticMace(Architecture):
             info={'charge': TOTAL_CHARGE},
             # e3nn reads its tables as pickles, and the model may be what imports it first
             environment={'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD': '1'},
-            atomic_energies='ase',
             modules=(CALCULATOR,),
         )
     }
@@ -382,6 +390,12 @@ def _labelled_frames(frames: FrameSet, name: str, chosen: ElectrostaticMaceHyper
             )
         labelled = labelled.with_columns(**{target: np.asarray(values, dtype=float)})
     if not chosen.charge_column:
+        charged = np.flatnonzero(np.asarray(frames.columns.get(CELL_CHARGE, np.zeros(len(frames))), dtype=float))
+        if len(charged) and chosen.electrostatics not in ('none', 'latent'):
+            raise TrainingJobError(
+                f'frame {charged[0]} of the {name} set has a {CELL_CHARGE}, but {NAME} is told none and would take '
+                f"it as neutral; set 'charge_column' to '{CELL_CHARGE}'"
+            )
         return labelled
     return labelled.with_columns(total_charge=total_charges(frames, chosen.charge_column))
 

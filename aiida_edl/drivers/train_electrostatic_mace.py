@@ -14,6 +14,7 @@ charges of atoms, columns ``dipole_x`` and so on, and the column ``potential``.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from aiida_edl.science.electrostatics.charge_models.electrostatic_frame import (
 )
 from aiida_edl.science.electrostatics.charge_models.electrostatic_mace import ElectrostaticMace, Predictions
 from aiida_edl.science.electrostatics.charge_models.electrostatic_settings import ElectrostaticSettings
-from aiida_edl.science.electrostatics.charge_models.training_loop import LoopSettings, TrainingLoop
+from aiida_edl.science.electrostatics.charge_models.training_loop import LoopSettings, TrainingLoop, remember_signal
 from aiida_edl.science.frames import Frame, FrameSet
 
 TRAINING_SET, VALIDATION_SET = 'training.npz', 'validation.npz'
@@ -252,6 +253,7 @@ def main(arguments: list[str]) -> int:
     if command == 'export':
         export(model, TrainingSettings(**{**document['training'], 'is_restart': True}), others[0])
         return 0
+    signal.signal(signal.SIGTERM, remember_signal)  # before frames are read
     return Training(model, TrainingSettings(**document['training'])).run()
 
 

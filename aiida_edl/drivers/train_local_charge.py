@@ -12,6 +12,7 @@ Log, checkpoint and signals are those of :mod:`aiida_edl.science.electrostatics.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,12 @@ from aiida_edl.science.electrostatics.charge_models.local_charges import (
     own_energies,
 )
 from aiida_edl.science.electrostatics.charge_models.model_settings import LocalChargeSettings
-from aiida_edl.science.electrostatics.charge_models.training_loop import CHECKPOINT, LoopSettings, TrainingLoop
+from aiida_edl.science.electrostatics.charge_models.training_loop import (
+    CHECKPOINT,
+    LoopSettings,
+    TrainingLoop,
+    remember_signal,
+)
 from aiida_edl.science.frames import Frame, FrameSet
 
 TRAINING_SET, VALIDATION_SET = 'training.npz', 'validation.npz'
@@ -193,6 +199,7 @@ def main(arguments: list[str]) -> int:
     if command == 'export':
         export(model, training, others[0])
         return 0
+    signal.signal(signal.SIGTERM, remember_signal)  # before frames are read
     return Training(model, training).run()
 
 

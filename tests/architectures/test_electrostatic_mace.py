@@ -107,8 +107,8 @@ def test_missing_charges_are_refused():
 
 
 def test_dipoles_and_potentials_are_handed_over():
-    columns = {'dipole_z': 0.5, 'metal_potential': -1.0, 'dipole_x': 9.0}
-    weights = {'dipole_weight': 1.0, 'potential_weight': 2.0, 'potential_column': 'metal_potential'}
+    columns = {'dipole_z': 0.5, 'electrode': -1.0, 'dipole_x': 9.0}
+    weights = {'dipole_weight': 1.0, 'potential_weight': 2.0, 'potential_column': 'electrode'}
     job = job_of(columns=columns, electrostatics='qeq', **weights)
     frames = FrameSet.from_npz(io.BytesIO(ARCHITECTURE.training_files(job)['training.npz']))
     assert {name: set(values) for name, values in frames.columns.items()} == {'dipole_z': {0.5}, 'potential': {-1.0}}
@@ -128,6 +128,13 @@ def test_wire_is_refused_unless_there_are_no_charges():
     )
     assert refusal(job_of((True, False, False))) == message
     assert ARCHITECTURE.training_files(job_of((True, False, False), electrostatics='none'))
+
+
+def test_charged_frames_are_not_taken_as_neutral():
+    assert refusal(job_of(columns={'total_charge': 1.0}, electrostatics='qeq')) == (
+        'frame 0 of the training set has a total_charge, but electrostatic_mace is told none and would take it as '
+        "neutral; set 'charge_column' to 'total_charge'"
+    )
 
 
 def test_formal_charges_are_one_for_each_element():
@@ -153,6 +160,10 @@ def test_formal_charges_are_one_for_each_element():
         ({'electrostatics': 'fixed', 'formal_charges': [1.0], 'dipole_weight': 1.0}, "is 1.0, but 'fixed' learns no"),
         ({'potential_weight': 1.0}, "'local' has no potential of the electrode; leave it out, or take qeq or scf or"),
         ({'electrostatics': 'qeq', 'potential_weight': 1.0}, "are 1.0 and ''; give both or none"),
+        (
+            {'electrostatics': 'qeq', 'potential_weight': 1.0, 'potential_column': 'metal_potential'},
+            'which LAMMPS reports without a term of its slab correction',
+        ),
         ({'dipole_axes': 'zz'}, "'dipole_axes' of electrostatic_mace is 'zz', it must name components"),
         ({'charge_column': 'metal_charge'}, 'its atomic charges add up to that of the whole cell'),
     ],

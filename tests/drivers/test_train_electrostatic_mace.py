@@ -49,7 +49,7 @@ def job_of(updates, **changes):
     """Return a training on four frames with none, one and two ions; energies per atom lie around zero."""
     frames = FrameSet.from_npz(CONVERGED)
     moments = np.add.reduceat(frames.charges * frames.positions[:, 2], frames.offsets[:-1])
-    frames = frames.with_columns(dipole_z=moments)
+    frames = frames.with_columns(dipole_z=moments, potential=-1.0 - 6.0 * np.arange(len(frames)))
     sets = [FrameSet.from_frames([frames.frame(i) for i in chosen]) for chosen in ((0, 2, 4, 5), (1, 3))]
     mean = float(np.sum(sets[0].energies) / len(sets[0].numbers))
     return TrainingJob(
@@ -119,14 +119,14 @@ def test_charges_are_learnt_from_labels(train):
 
 @pytest.mark.parametrize('rung', ['qeq', 'scf', 'functional'])
 def test_errors_of_dipoles_and_potentials_are_those_of_the_model(train, rung):
-    weights = {'dipole_weight': 1.0, 'potential_weight': 0.01, 'potential_column': 'metal_potential'}
+    weights = {'dipole_weight': 1.0, 'potential_weight': 0.01, 'potential_column': 'potential'}
     job = job_of(3, electrostatics=rung, **weights)
     _, calculator = train(job)
     dipoles, potentials = [], []
     for frame in job.validation_set:
         atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc, calculator=calculator)
         dipoles.append((atoms.get_dipole_moment()[2] - frame.columns['dipole_z']) / len(atoms))
-        potentials.append(calculator.results['potential'] - frame.columns['metal_potential'])
+        potentials.append(calculator.results['potential'] - frame.columns['potential'])
     last = json.loads(Path('log.jsonl').read_text().splitlines()[-2])
     assert last['dipole_rmse'] == pytest.approx(np.sqrt(np.mean(np.square(dipoles))), rel=1e-5)
     assert last['potential_rmse'] == pytest.approx(np.sqrt(np.mean(np.square(potentials))), rel=1e-5)
@@ -166,10 +166,20 @@ def test_calculator_has_charges_dipole_and_potential(train):
     atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc, calculator=calculator)
     charges = atoms.get_charges()
     np.testing.assert_allclose(atoms.get_dipole_moment(), charges @ atoms.positions, atol=1e-12)
-    potential = calculator.results['potential']
+    atoms.pbc = True
+    charges, potential = atoms.get_charges(), calculator.results['potential']
     atoms.info['potential'] = potential
-    calculator.reset()
     np.testing.assert_allclose(atoms.get_charges(), charges, atol=1e-9)
+    atoms.info['potential'] = potential + 1.0  # is noticed, though no atom has moved
+    assert atoms.get_charges().sum() > charges.sum() + 1e-3
+
+
+def test_weights_are_loaded_as_they_were_trained(train):
+    torch.set_default_dtype(torch.float32)  # as in the program of a run
+    _, calculator = train(job_of(1, electrostatics='qeq'))
+    saved = torch.load(MODEL, weights_only=True)['weights']
+    for name, value in calculator.model.state_dict().items():
+        torch.testing.assert_close(value, saved[name], rtol=0.0, atol=0.0)
 
 
 def test_stress_of_the_calculator_is_the_derivative_by_strain(train):

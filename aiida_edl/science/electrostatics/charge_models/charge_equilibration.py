@@ -94,8 +94,14 @@ class ChargeEquilibration:
 
         :param potential: dE/dQ [V], minus the Fermi level.
         :param solver: one of :data:`SOLVERS`.
-        :raises ChargeEquilibrationError: if they are not found, no charge is free, or the solver is unknown.
+        :raises ChargeEquilibrationError: if they are not found, no charge is free, the solver is unknown, or the frame
+            is a film.
         """
+        if self.operator.is_film:
+            raise ChargeEquilibrationError(
+                'a film alone has no stable charge at a potential: charged against empty space on both sides its '
+                'potential falls as its charge rises; give the total charge'
+            )
         return self._solved(solver, None, potential)
 
     def _solved(self, solver: str, total: float | None, potential: float | None) -> Equilibrium:

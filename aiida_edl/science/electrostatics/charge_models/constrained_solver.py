@@ -17,6 +17,12 @@ import torch
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-5}
 """Residual over that of the start at which the iteration ends."""
 MOST_ITERATIONS = 200
+LARGEST_RESIDUAL = 1e-3
+"""Residual of a direct solution over the right-hand side from which on the matrix counts as singular."""
+SINGULAR = (
+    'the equations of the charges are singular: atoms lie on each other, or hardnesses and widths leave no minimum; '
+    'give every free atom a width'
+)
 
 
 class ChargeEquilibrationError(ValueError):
@@ -44,6 +50,7 @@ class DirectSolver:
     :param matrix: H [V/e], shape ``(n_atoms, n_atoms)``.
     :param mask: 1 for free atoms, 0 for the others, shape ``(n_atoms,)``.
     :param is_constrained: whether the total charge is fixed.
+    :raises ChargeEquilibrationError: if the matrix is singular.
     """
 
     def __init__(self, matrix: torch.Tensor, mask: torch.Tensor, is_constrained: bool) -> None:
@@ -54,7 +61,10 @@ class DirectSolver:
             border = torch.cat([-mask, mask.new_zeros(1)])[:, None]
             masked = torch.cat([torch.cat([masked, mask[None, :]]), border], dim=1)
         self.matrix = masked
-        self.factors = torch.linalg.lu_factor(masked)
+        factors, pivots, is_singular = torch.linalg.lu_factor_ex(masked)
+        if bool(is_singular):
+            raise ChargeEquilibrationError(SINGULAR)
+        self.factors = (factors, pivots)
 
     def __call__(self, right: torch.Tensor) -> Solution:
         """Return the solution.
@@ -66,11 +76,9 @@ class DirectSolver:
         found = torch.linalg.lu_solve(*self.factors, side[:, None])[:, 0]
         left = self.matrix @ found - side
         residual = float(torch.sqrt(torch.sum(left**2) / self.mask.sum()))
-        if not residual < float('inf'):
-            raise ChargeEquilibrationError(
-                'the equations of the charges are singular: atoms lie on each other, or hardnesses and widths leave no '
-                'minimum; give every free atom a width'
-            )
+        size = float(torch.sqrt(torch.sum(side**2) / self.mask.sum()))
+        if not residual <= LARGEST_RESIDUAL * size:
+            raise ChargeEquilibrationError(SINGULAR, (residual,))
         return Solution(found[: self.n_atoms] * self.mask, (residual,))
 
 

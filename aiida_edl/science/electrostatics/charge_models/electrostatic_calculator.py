@@ -23,6 +23,9 @@ from aiida_edl.science.electrostatics.charge_models.electrostatic_frame import (
 from aiida_edl.science.electrostatics.charge_models.electrostatic_mace import ElectrostaticMace
 from aiida_edl.science.electrostatics.charge_models.electrostatic_settings import ElectrostaticSettings
 
+OUTSIDE = ('charge', 'potential', 'field')
+"""Entries of ``atoms.info`` with what is held fixed outside."""
+
 
 def save_model(model: ElectrostaticMace, path: Path) -> None:
     """Write a model in one step: whoever kills the program leaves the old file or the new one.
@@ -44,6 +47,8 @@ def load_model(path: str | Path, device: str = 'cpu', precision: str = 'float64'
     """
     content = torch.load(path, map_location='cpu', weights_only=True)
     model = ElectrostaticMace(ElectrostaticSettings.from_dict(content['settings']))
+    # in the type of the file: what is copied into weights of single precision is rounded
+    model.to(dtype=next(value.dtype for value in content['weights'].values() if value.is_floating_point()))
     model.load_state_dict(content['weights'])
     model.to(device=device, dtype=getattr(torch, precision)).requires_grad_(False)
     return model
@@ -77,6 +82,13 @@ class ElectrostaticMaceCalculator(Calculator):  # type: ignore[misc]  # ASE is n
         self.device, self.dtype = device, getattr(torch, precision)
         settings = self.model.settings
         self.own_energies = dict(zip(settings.atomic_numbers, settings.atomic_energies))
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """Return what has changed: also charge, potential and field, which ASE does not look at."""
+        changes: list[str] = super().check_state(atoms, tol)
+        known = {} if self.atoms is None else self.atoms.info
+        outside = [name for name in OUTSIDE if np.any(np.asarray(known.get(name)) != np.asarray(atoms.info.get(name)))]
+        return [*changes, *outside]
 
     def calculate(
         self,

@@ -31,6 +31,22 @@ class Surroundings:
     field: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Electric field, minus the gradient of the potential [V/Å], along open cell vectors alone."""
 
+    def __post_init__(self) -> None:
+        """Check that nothing is given that contradicts something else.
+
+        :raises ChargedSystemError: with what was given and what would be right.
+        """
+        if self.potential is not None and self.total_charge:
+            raise ChargedSystemError(
+                f'a potential of {self.potential:g} V and a charge of {self.total_charge:g} e are given; charges '
+                'follow from one of them'
+            )
+        if any(self.field) and (self.potential is not None or self.total_charge):
+            raise ChargedSystemError(
+                f'the field {list(self.field)} V/Å acts on a frame that is charged or at a potential, where the energy '
+                'depends on the origin; take a neutral frame'
+            )
+
 
 @dataclass(frozen=True)
 class ElectrostaticFrame:
@@ -84,7 +100,7 @@ def electrostatic_frame(
     :param device: where the model runs.
     :param outside: what is held fixed outside; neither charge nor field without it.
     :raises ModelSettingsError: for an element that the model does not know.
-    :raises ChargedSystemError: for a field along a periodic cell vector.
+    :raises ChargedSystemError: for a field along a periodic cell vector, and for a potential of a film.
     """
     known = {number: index for index, number in enumerate(settings.atomic_numbers)}
     if missing := sorted({int(number) for number in numbers} - set(known)):
@@ -95,6 +111,12 @@ def electrostatic_frame(
         raise ChargedSystemError(
             f'the field {list(outside.field)} V/Å has a component along a periodic cell vector, where its energy '
             'depends on the origin; apply it along open ones, or take a film'
+        )
+    if outside.potential is not None and periodic.sum() == 2:
+        raise ChargedSystemError(
+            f'a potential of {outside.potential:g} V is given for a film: charged against empty space on both sides '
+            'its potential falls as its charge rises, and no charge is stable; give the total charge, or take a cell '
+            'that is periodic along all vectors, or none'
         )
     pairs = near_pairs(ChargedSystem(x, h, np.zeros(len(x)), periodic), settings.cutoff_radius)
     return ElectrostaticFrame(

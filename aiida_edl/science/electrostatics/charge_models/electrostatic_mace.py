@@ -27,6 +27,7 @@ from aiida_edl.science.electrostatics.charge_models.rungs.local import LatentCha
 from aiida_edl.science.electrostatics.charge_models.rungs.qeq import EquilibratedCharges
 from aiida_edl.science.electrostatics.charge_models.rungs.scf import SelfConsistentCharges
 from aiida_edl.science.electrostatics.charge_models.rungs.split import SplitCharges
+from aiida_edl.science.electrostatics.charged_system import ChargedSystemError
 from aiida_edl.science.electrostatics.coulomb_operator import CoulombOperator
 
 RUNGS: dict[str, type[Rung]] = {
@@ -39,6 +40,10 @@ RUNGS: dict[str, type[Rung]] = {
     'functional': FunctionalCharges,
 }
 """Classes by the name of the rung; ``none`` has none."""
+
+
+UNBOUND = ('none', 'latent')
+"""Rungs that know no total charge."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ class Predictions:
 
         :param loss: a scalar function of what is predicted.
         """
+        for _, numbers in self.found:
+            numbers.grad = None
         loss.backward(retain_graph=bool(self.found))
         for charges, numbers in self.found:
             if numbers.grad is not None:
@@ -126,6 +133,8 @@ class ElectrostaticMace(torch.nn.Module):  # type: ignore[misc]
         :param is_followed: whether derivatives of a loss will be taken.
         :returns: predictions, and :attr:`Predictions.found`.
         """
+        for frame in frames:
+            self._check_outside(frame)
         predictions: list[FramePrediction] = []
         found: list[tuple[torch.Tensor, torch.Tensor]] = []
         features = self.backbone(frames).split([len(frame.species) for frame in frames])
@@ -142,6 +151,26 @@ class ElectrostaticMace(torch.nn.Module):  # type: ignore[misc]
             energy = short + self.rung.energy(frame, known, operator, charges)
             predictions.append(FramePrediction(energy, charges))
         return predictions, found
+
+    def _check_outside(self, frame: ElectrostaticFrame) -> None:
+        """Refuse what is held fixed outside and the rung knows nothing of.
+
+        :raises ChargedSystemError: with what was given and which rungs take it.
+        """
+        rung, outside = self.settings.electrostatics, frame.outside
+        if outside.potential is not None and not (self.rung is not None and self.rung.has_potential):
+            able = ' or '.join(name for name, kind in RUNGS.items() if kind.has_potential)
+            raise ChargedSystemError(
+                f"a potential of {outside.potential:g} V is given to a model with electrostatics '{rung}', which has "
+                f'none; leave it out, or take {able}'
+            )
+        if outside.total_charge and rung in UNBOUND:
+            raise ChargedSystemError(
+                f"a charge of {outside.total_charge:g} e is given to a model with electrostatics '{rung}', whose "
+                'charges nothing binds to a total; leave it out, or take another rung'
+            )
+        if any(outside.field) and self.rung is None:
+            raise ChargedSystemError("a field is given to a model without charges, electrostatics 'none'; leave it out")
 
     def operator(self, frame: ElectrostaticFrame) -> CoulombOperator:
         """Return the interaction of the multipoles of a frame.

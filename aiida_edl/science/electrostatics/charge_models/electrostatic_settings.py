@@ -68,7 +68,7 @@ class ElectrostaticSettings:
     mixing: float = 0.3
     """Share of the new charges in each step of ``scf``."""
     tolerance: float = 1e-6
-    """Mean absolute change of charges and dipoles [e, e Å] at which ``scf`` has converged."""
+    """Largest absolute change of charges and dipoles [e, e Å] at which ``scf`` has converged."""
     most_steps: int = 100
     """Steps after which ``scf`` fails."""
 

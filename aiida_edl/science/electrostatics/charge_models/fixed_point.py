@@ -27,7 +27,7 @@ class FixedPointError(ValueError):
     def __init__(self, message: str, residuals: tuple[float, ...]) -> None:
         super().__init__(message)
         self.residuals = residuals
-        """Mean absolute change of each step."""
+        """Largest absolute change of each step."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Mixing:
     share: float = 0.3
     """Share α of the new quantities in each step."""
     tolerance: float = 1e-6
-    """Mean absolute difference of what goes in and what comes out at which the iteration ends."""
+    """Largest absolute difference of what goes in and what comes out at which the iteration ends."""
     most_steps: int = 100
     """Steps after which it fails."""
     depth: int = 5
@@ -51,7 +51,7 @@ class FixedPoint:
     values: torch.Tensor
     """p, which can be differentiated once, of the shape of the start."""
     residuals: tuple[float, ...]
-    """Mean absolute difference of U(p) and p before each step, and at the end."""
+    """Largest absolute difference of U(p) and p before each step, and at the end."""
 
 
 def iterate(update: Update, start: torch.Tensor, mixing: Mixing, what: str) -> tuple[torch.Tensor, tuple[float, ...]]:
@@ -67,7 +67,7 @@ def iterate(update: Update, start: torch.Tensor, mixing: Mixing, what: str) -> t
     steps: list[tuple[torch.Tensor, torch.Tensor]] = []
     for _ in range(mixing.most_steps + 1):
         change = update(values) - values
-        residuals.append(float(change.abs().mean()))
+        residuals.append(float(change.abs().max()))
         if residuals[-1] <= mixing.tolerance:
             return values, tuple(residuals)
         if not residuals[-1] < float('inf'):
@@ -76,7 +76,7 @@ def iterate(update: Update, start: torch.Tensor, mixing: Mixing, what: str) -> t
         values, change = _combined(steps)
         values = values + mixing.share * change
     raise FixedPointError(
-        f'{what} did not converge in {len(residuals) - 1} steps: the mean change went from {residuals[0]:.3g} to '
+        f'{what} did not converge in {len(residuals) - 1} steps: the largest change went from {residuals[0]:.3g} to '
         f'{residuals[-1]:.3g} and not to {mixing.tolerance:g}; lower the share of the new values, {mixing.share:g}, or '
         'allow more steps',
         tuple(residuals),
@@ -133,21 +133,7 @@ class _Attached(torch.autograd.Function):  # type: ignore[misc]
             (moved,) = torch.autograd.grad(again, entered, adjoint, retain_graph=True)
             return gradient + moved
 
-        scale = float(gradient.abs().mean()) or 1.0
+        scale = float(gradient.abs().max()) or 1.0
         relative = replace(mixing, tolerance=mixing.tolerance * scale)
         adjoint, _ = iterate(around, gradient, relative, 'the derivative of self-consistent charges')
         return adjoint, None, None, None, None
-
-
-def unrolled(update: Update, start: torch.Tensor, share: float, n_steps: int) -> torch.Tensor:
-    """Return what a number of steps lead to, of which any derivative can be taken.
-
-    :param update: U.
-    :param start: what the iteration begins at.
-    :param share: share of the new quantities in each step.
-    :param n_steps: how many.
-    """
-    values = start
-    for _ in range(n_steps):
-        values = values + share * (update(values) - values)
-    return values

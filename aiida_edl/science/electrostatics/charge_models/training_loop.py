@@ -5,7 +5,8 @@
   of a training that reached its target is ``{"complete": true}``, that of one that was told to stop
   ``{"stopped": <updates>}``;
 - ``checkpoint.pt``, replaced in one step, holds weights and the state of the optimiser;
-- SIGTERM leads to a checkpoint after the update under way, and to the end of the program;
+- SIGTERM, of which the program lets :func:`remember_signal` take note, leads to a checkpoint after the update under
+  way, and to the end of the program;
 - an error that is not a finite number ends the program; the checkpoint is then the last good one.
 
 Needs torch.
@@ -16,7 +17,6 @@ from __future__ import annotations
 import abc
 import json
 import math
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -154,7 +154,6 @@ class TrainingLoop(abc.ABC):
 
     def run(self) -> int:
         """Train until the target, or until told to stop; return the exit status."""
-        signal.signal(signal.SIGTERM, remember_signal)
         if self.settings.is_restart:
             self.restore()
         else:
@@ -206,8 +205,10 @@ class TrainingLoop(abc.ABC):
         """Let the model have the moving average of its weights, if there is one."""
         own = [weight.detach().clone() for weight in self.weights] if self.average else []
         self._set(self.average)
-        yield
-        self._set(own)
+        try:
+            yield
+        finally:
+            self._set(own)
 
     def _set(self, values: list[torch.Tensor]) -> None:
         """Give the weights values; an empty list leaves them as they are."""

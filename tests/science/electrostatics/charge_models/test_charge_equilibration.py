@@ -163,6 +163,18 @@ def test_electrode_is_that_of_lammps(solver, index):
     assert found.potential.item() == pytest.approx(frame.columns['metal_potential'] - missing, abs=1e-5)
 
 
+def test_potential_of_a_film_is_refused():
+    with pytest.raises(ChargeEquilibrationError, match='a film alone has no stable charge at a potential'):
+        problem(FILM)[0].at_potential(1.0)
+
+
+def test_atoms_on_each_other_are_refused():
+    positions = tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 1e-9]])
+    operator = CoulombOperator.of(positions, tensor(CELL), OPEN, torch.ones(2).double())
+    with pytest.raises(ChargeEquilibrationError, match='the equations of the charges are singular'):
+        ChargeEquilibration(operator, tensor([1.0, 0.0]), torch.zeros(2).double()).at_charge(0.0)
+
+
 def test_no_free_charge_is_refused():
     equilibration, _ = problem(is_free=torch.zeros(6, dtype=torch.bool))
     with pytest.raises(ChargeEquilibrationError, match='no charge of the frame is free'):

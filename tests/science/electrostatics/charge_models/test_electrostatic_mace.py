@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 
 from aiida_edl.science.electrostatics.charge_models import constrained_solver
 from aiida_edl.science.electrostatics.charge_models.electrostatic_frame import Surroundings, electrostatic_frame
-from aiida_edl.science.electrostatics.charge_models.electrostatic_mace import RUNGS, ElectrostaticMace
+from aiida_edl.science.electrostatics.charge_models.electrostatic_mace import RUNGS, UNBOUND, ElectrostaticMace
 from aiida_edl.science.electrostatics.charge_models.electrostatic_settings import ElectrostaticSettings
 from aiida_edl.science.electrostatics.charge_models.fixed_point import FixedPointError
 from aiida_edl.science.electrostatics.charge_models.model_settings import ModelSettingsError
@@ -95,13 +95,14 @@ def energy_of(found, model, **outside):
 @pytest.mark.parametrize('pbc', [OPEN, FILM, PERIODIC])
 def test_forces_are_those_by_differences(rung, pbc):
     model, start = model_of(rung, has_dipoles=rung in WITH_DIPOLES), atoms(pbc)
-    forces = model([frame_of(start, model, total_charge=0.3)]).forces
+    charge = 0.0 if rung in UNBOUND else 0.3
+    forces = model([frame_of(start, model, total_charge=charge)]).forces
     for atom, axis in ((0, 2), (5, 0), (9, 1)):
         energies = []
         for step in (-1e-4, 1e-4):
             moved = start.copy()
             moved.positions[atom, axis] += step
-            energies.append(energy_of(moved, model, total_charge=0.3))
+            energies.append(energy_of(moved, model, total_charge=charge))
         assert forces[atom, axis].item() == pytest.approx((energies[0] - energies[1]) / 2e-4, abs=1e-6)
 
 
@@ -159,7 +160,8 @@ def test_frames_of_a_batch_do_not_see_each_other(rung):
 def test_derivatives_of_a_loss_by_weights_are_those_by_differences(rung, solver, monkeypatch):
     monkeypatch.setitem(constrained_solver.TOLERANCES, torch.float64, 1e-13)  # differences see the last digits
     model = model_of(rung, solver=solver, has_dipoles=rung in ('scf', 'functional'))
-    frames = [frame_of(atoms(pbc), model, total_charge=0.2) for pbc in (FILM, PERIODIC)]
+    charge = 0.0 if rung in UNBOUND else 0.2
+    frames = [frame_of(atoms(pbc), model, total_charge=charge) for pbc in (FILM, PERIODIC)]
     n_atoms = len(atoms())
     target = torch.randn(2 * n_atoms, 3, generator=torch.Generator().manual_seed(3))
 
@@ -193,9 +195,9 @@ def test_derivatives_of_a_loss_by_weights_are_those_by_differences(rung, solver,
 @pytest.mark.parametrize('rung', ['qeq', 'scf', 'functional'])
 def test_charges_at_a_potential_are_those_at_their_sum(rung):
     model = model_of(rung, has_dipoles=rung != 'qeq')
-    at_charge = model([frame_of(atoms(), model, total_charge=0.4)])
+    at_charge = model([frame_of(atoms(PERIODIC), model, total_charge=0.4)])
     potential = at_charge.frames[0].charges.potential.item()
-    at_potential = model([frame_of(atoms(), model, potential=potential)])
+    at_potential = model([frame_of(atoms(PERIODIC), model, potential=potential)])
     np.testing.assert_allclose(at_potential.multipoles.detach(), at_charge.multipoles.detach(), atol=1e-8)
     if rung != 'scf':  # whose energy is not least
         np.testing.assert_allclose(at_potential.forces.detach(), at_charge.forces.detach(), atol=1e-7)
@@ -262,6 +264,53 @@ def test_charges_that_do_not_converge_are_refused_with_their_history():
     with pytest.raises(FixedPointError, match=r'the charges of a frame did not converge in 3 steps') as raised:
         model([frame_of(atoms(), model)])
     assert len(raised.value.residuals) == 4
+
+
+@pytest.mark.parametrize('rung', ['qeq', 'scf', 'functional'])
+@pytest.mark.parametrize('pbc', [OPEN, PERIODIC])
+def test_potential_rises_with_the_charge(rung, pbc):
+    """The capacitance is positive, so that there is a charge for each potential."""
+    model = model_of(rung)
+    frames = [frame_of(atoms(pbc), model, total_charge=charge) for charge in (-1.0, 0.0, 1.0)]
+    low, middle, high = (frame.charges.potential.item() for frame in model(frames).frames)
+    assert low < middle < high
+
+
+def test_potential_of_a_film_is_refused():
+    with pytest.raises(ChargedSystemError, match='given for a film: charged against empty space'):
+        frame_of(atoms(FILM), model_of('qeq'), potential=1.0)
+
+
+@pytest.mark.parametrize(
+    ('rung', 'outside', 'message'),
+    [
+        (
+            'local',
+            {'potential': 1.0},
+            "electrostatics 'local', which has none; leave it out, or take qeq or scf or functional",
+        ),
+        ('none', {'potential': 1.0}, "with electrostatics 'none', which has none"),
+        ('latent', {'total_charge': 1.0}, "with electrostatics 'latent', whose charges nothing binds to a total"),
+        ('none', {'field': (0.1, 0.0, 0.0)}, 'a field is given to a model without charges'),
+    ],
+)
+def test_what_a_rung_knows_nothing_of_is_refused(rung, outside, message):
+    model = model_of(rung)
+    with pytest.raises(ChargedSystemError, match=message):
+        model([frame_of(atoms(OPEN), model, **outside)])
+
+
+@pytest.mark.parametrize(
+    ('outside', 'message'),
+    [
+        ({'potential': 1.0, 'total_charge': 1.0}, 'charges follow from one of them'),
+        ({'field': (0.0, 0.0, 0.1), 'total_charge': 1.0}, 'the energy depends on the origin; take a neutral frame'),
+        ({'field': (0.0, 0.0, 0.1), 'potential': 1.0}, 'the energy depends on the origin; take a neutral frame'),
+    ],
+)
+def test_surroundings_that_contradict_each_other_are_refused(outside, message):
+    with pytest.raises(ChargedSystemError, match=message):
+        Surroundings(**outside)
 
 
 def test_field_along_a_periodic_vector_is_refused():

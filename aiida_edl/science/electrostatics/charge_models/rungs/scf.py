@@ -126,7 +126,7 @@ class SelfConsistentCharges(Rung):
             (moved,) = torch.autograd.grad(updated, entered, adjoint, retain_graph=True, create_graph=is_followed)
             return slope + moved if is_followed else slope.detach() + moved
 
-        scale = float(slope.detach().abs().mean()) or 1.0
+        scale = float(slope.detach().abs().max()) or 1.0
         mixing = replace(self.mixing, tolerance=self.mixing.tolerance * scale)
         return fixed_point(around, slope, mixing, 'the adjoint of the charges of a frame').values
 
