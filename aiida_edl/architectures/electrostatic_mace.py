@@ -248,8 +248,8 @@ class ElectrostaticMaceHyperparameters:
         if self.potential_column == METAL_POTENTIAL:
             raise HyperparameterError(
                 f"hyperparameter 'potential_column' of {NAME} is '{METAL_POTENTIAL}', which LAMMPS reports without a "
-                'term of its slab correction, so that two frames do not compare; name a column with dE/dQ [V], for a film '
-                'from the mean of both sides'
+                'term of its slab correction, so that two frames do not compare; name a column with dE/dQ [V], for a '
+                'film from the mean of both sides'
             )
         if (
             not self.dipole_axes
