@@ -199,9 +199,8 @@ def maximum_neighbours(frames: FrameSet, cutoff_radius: float, elements: Sequenc
     :param cutoff_radius: cutoff radius [Å].
     :param elements: chemical symbols; those that do not occur have 0 neighbours.
     """
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), MAXIMUM_FRAMES_COUNTED)).round().astype(int))
     most = dict.fromkeys(elements, 0)
-    for index in chosen.tolist():
+    for index in _frames_counted(frames):
         frame = frames.frame(index)
         atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)
         centres, neighbours = neighbor_list('ij', atoms, cutoff_radius)
@@ -211,3 +210,26 @@ def maximum_neighbours(frames: FrameSet, cutoff_radius: float, elements: Sequenc
             )
             most[element] = max(most[element], int(counts.max()))
     return most
+
+
+def mean_neighbours(frames: FrameSet, cutoff_radius: float) -> float:
+    """Return how many neighbours an atom has within the cutoff radius on the average, at least 1.
+
+    Counted in at most :data:`MAXIMUM_FRAMES_COUNTED` frames, evenly spaced: the same frames give the same number.
+
+    :param frames: the frames, with the periodicity the model will see.
+    :param cutoff_radius: cutoff radius [Å].
+    """
+    n_atoms = n_neighbours = 0
+    for index in _frames_counted(frames):
+        frame = frames.frame(index)
+        atoms = Atoms(frame.numbers, frame.positions, cell=frame.cell, pbc=frame.pbc)
+        n_neighbours += len(neighbor_list('i', atoms, cutoff_radius))
+        n_atoms += len(atoms)
+    return max(1.0, n_neighbours / n_atoms)
+
+
+def _frames_counted(frames: FrameSet) -> list[int]:
+    """Return the indices of frames in which neighbours are counted."""
+    count = min(len(frames), MAXIMUM_FRAMES_COUNTED)
+    return [int(index) for index in np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int))]

@@ -12,6 +12,7 @@ from aiida.orm import Dict
 from aiida_edl.calculations.functions.build_interface import build_interface
 from aiida_edl.calculations.functions.build_interphase import build_interphase
 from aiida_edl.calculations.functions.build_lithium_fluoride import build_lithium_fluoride
+from aiida_edl.calculations.functions.build_silica import build_silica
 from aiida_edl.cli.group import EdlCommandGroup
 from aiida_edl.cli.parameters import SET, nested_settings
 from aiida_edl.cli.run_function import named, run
@@ -41,6 +42,15 @@ def build(settings: Path | None, assignments: tuple[str, ...], label: str) -> No
 def build_fluoride(settings: Path | None, assignments: tuple[str, ...], label: str) -> None:
     """Build LiF with defects, e.g. --set defect=interstitial --set 'repeat=[3, 3, 3]' --set n_frames=10."""
     _build(build_lithium_fluoride, settings, assignments, label)
+
+
+@structure.command('build-silica')
+@SETTINGS
+@SET
+@LABEL
+def build_quartz(settings: Path | None, assignments: tuple[str, ...], label: str) -> None:
+    """Build quartz with oxygen vacancies, e.g. --set charge=1 --set 'repeat=[2, 1, 2]' --set n_frames=10."""
+    _build(build_silica, settings, assignments, label)
 
 
 @structure.command('build-interphase')

@@ -15,7 +15,7 @@ from aiida_edl.science.frames import FrameSet
 
 TOLD = ('deep_potential', 'deep_potential_mp', 'esen', 'mace', 'pet')
 """Architectures that can be told the charge of the metal in a neutral cell."""
-OF_CELLS = ('local_charge', 'mace_polar')
+OF_CELLS = ('electrostatic_mace', 'local_charge', 'mace_polar')
 """Architectures whose atomic charges add up to the charge of the cell that they are told."""
 
 
@@ -78,7 +78,7 @@ def test_mace_gets_the_metal_charge_as_total_charge(sets):
 def test_architecture_that_cannot_be_told_is_refused_by_name(name):
     message = (
         f"^{name} cannot be told a charge, so that it takes no 'charge_column'; architectures that can: "
-        'deep_potential, deep_potential_mp, esen, local_charge, mace, mace_polar, pet$'
+        'deep_potential, deep_potential_mp, electrostatic_mace, esen, local_charge, mace, mace_polar, pet$'
     )
     with pytest.raises(HyperparameterError, match=message):
         load_member(ARCHITECTURES, name).make_hyperparameters({CHARGE_COLUMN: 'metal_charge'})

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 COLUMN = 'surface_charge'
 ENERGY_PER_CHARGE = 3.0
 """Energy by which the labels of otherwise equal frames differ per elementary charge [eV/e]."""
-ELECTROSTATIC = ('local_charge', 'mace_polar')
+ELECTROSTATIC = ('electrostatic_mace', 'local_charge', 'mace_polar')
 """Architectures in which the charge acts by its Coulomb energy, which is quadratic in it: a short training does not
 learn the energies of this test, which are linear. What holds of them is in ``test_real_electrostatics.py``."""
 

@@ -68,7 +68,7 @@ def test_training_of_an_architecture_without_conditioning_is_refused_before_subm
     inputs = training_inputs(told_code, architecture='grace', hyperparameters={'charge_column': 'metal_charge'})
     assert refusal('edl.training', inputs) == (
         "grace cannot be told a charge, so that it takes no 'charge_column'; architectures that can: deep_potential, "
-        'deep_potential_mp, esen, local_charge, mace, mace_polar, pet'
+        'deep_potential_mp, electrostatic_mace, esen, local_charge, mace, mace_polar, pet'
     )
 
 

@@ -24,6 +24,7 @@ from scipy.spatial.transform import Rotation
 from aiida_edl.architectures.base import TrainingJob, TrainingOutcome
 from aiida_edl.architectures.local_charge import LocalCharge
 from aiida_edl.drivers import train_local_charge as driver
+from aiida_edl.science.electrostatics.charge_models import training_loop
 from aiida_edl.science.electrostatics.charge_models.ase_calculator import LocalChargeCalculator
 from aiida_edl.science.electrostatics.charged_system import ChargedSystem
 from aiida_edl.science.electrostatics.compiled_summation import CompiledSummation
@@ -197,13 +198,13 @@ def test_a_training_that_is_stopped_goes_on_as_if_it_had_not_been(train, monkeyp
     def update(training):
         write(training)
         if training.updates == 6:
-            driver.remember_signal(signal.SIGTERM, None)
+            training_loop.remember_signal(signal.SIGTERM, None)
 
     monkeypatch.setattr(driver.Training, 'update', update)
-    assert driver.main(['train', 'local_charge.json']) == driver.STOPPED
+    assert driver.main(['train', 'local_charge.json']) == training_loop.STOPPED
     assert json.loads(Path('log.jsonl').read_text().splitlines()[-1]) == {'stopped': 6}
     monkeypatch.setattr(driver.Training, 'update', write)
-    driver.received_signals.clear()
+    training_loop.received_signals.clear()
     document = json.loads(Path('local_charge.json').read_text())
     document['training']['is_restart'] = True
     Path('local_charge.json').write_text(json.dumps(document))
@@ -243,9 +244,9 @@ def test_step_sizes_are_those_of_one_cycle_of_pytorch():
 
 def test_each_pass_takes_each_frame_once():
     training = settings_of(batch_size=3)
-    passes = [sorted(i for k in range(3) for i in driver.batch_of(9, training, 3 * n + k)) for n in range(2)]
+    passes = [sorted(i for k in range(3) for i in training_loop.batch_of(9, training, 3 * n + k)) for n in range(2)]
     assert passes == [list(range(9))] * 2
-    assert driver.batch_of(9, training, 0) != driver.batch_of(9, training, 3)
+    assert training_loop.batch_of(9, training, 0) != training_loop.batch_of(9, training, 3)
 
 
 def test_stress_of_the_calculator_is_the_derivative_by_strain(train):

@@ -14,6 +14,7 @@ from aiida_edl.science.structures.lithium_fluoride_settings import LithiumFluori
 pytestmark = pytest.mark.usefixtures('aiida_profile')
 CASES = {
     'edl.build_lithium_fluoride': ({'defect': 'vacancy', 'repeat': [2, 2, 2]}, {'seed': 3}),
+    'edl.build_silica': ({'charge': 1}, {'seed': 3}),
     'edl.build_interphase': ({'kind': 'lithium_carbonate'}, {'repeat': [1, 1, 1]}),
 }
 
@@ -32,6 +33,13 @@ def test_report_and_columns_of_a_defect_are_stored():
     node = CalculationFactory('edl.build_lithium_fluoride')(Dict(settings))
     report = node.base.attributes.get('report')
     assert (node.n_frames, report['n_atoms'], report['total_charge'], len(report['warnings'])) == (2, 33, 1, 2)
+    assert sorted(node.columns()) == ['defect', 'n_defects', 'total_charge']
+
+
+def test_report_and_columns_of_a_vacancy_in_quartz_are_stored():
+    node = CalculationFactory('edl.build_silica')(Dict({'charge': 2, 'n_frames': 3}))
+    report = node.base.attributes.get('report')
+    assert (node.n_frames, report['n_atoms'], report['total_charge'], len(report['warnings'])) == (3, 71, 2, 1)
     assert sorted(node.columns()) == ['defect', 'n_defects', 'total_charge']
 
 

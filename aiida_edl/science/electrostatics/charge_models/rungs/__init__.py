@@ -1,0 +1,1 @@
+"""The rungs of the ladder: how atoms get charges, one a file."""
