@@ -37,6 +37,16 @@ def shipped_modules(names: Sequence[str], data: Sequence[str] = ()) -> dict[str,
     return dict(sorted(sources.items()))
 
 
+def shipped_program(name: str) -> dict[str, bytes]:
+    """Return the source of a driver by its name, and by path those of all modules it imports from this package.
+
+    :param name: file of ``aiida_edl/drivers``.
+    :raises NotShippableError: if it imports AiiDA.
+    """
+    source = _resource(f'{PACKAGE}/drivers/{name}').read_bytes()
+    return {name: source, **shipped_modules(tuple(_imported(name, source)))}
+
+
 def _resource(path: str) -> Traversable:
     """Return a file of the package."""
     return files(PACKAGE).joinpath(*path.split('/')[1:])

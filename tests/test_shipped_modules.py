@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from aiida_edl.calculations.long_range_validation import DATA, MODULES
-from aiida_edl.shipped_modules import NotShippableError, shipped_modules
+from aiida_edl.shipped_modules import NotShippableError, shipped_modules, shipped_program
 
 
 def test_imports_within_the_package_are_followed():
@@ -39,6 +39,16 @@ def test_shipped_modules_run_where_the_package_is_not(tmp_path):
         [sys.executable, '-c', program], cwd=tmp_path, check=True, capture_output=True, text=True, timeout=120
     )
     assert done.stdout.split() == [str(tmp_path / 'aiida_edl' / '__init__.py'), '8']
+
+
+def test_a_program_travels_with_all_it_imports():
+    files = shipped_program('train_local_charge.py')
+    assert {
+        'train_local_charge.py',
+        'aiida_edl/science/electrostatics/charge_models/training_loop.py',
+        'aiida_edl/science/electrostatics/charge_models/local_charges.py',
+        'aiida_edl/science/frames.py',
+    } <= set(files)
 
 
 def test_a_module_that_needs_aiida_is_refused():

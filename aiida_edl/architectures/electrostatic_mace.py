@@ -6,11 +6,8 @@ of the model, so that the environment needs PyTorch, mace-torch and numba and no
 
 from __future__ import annotations
 
-import importlib.resources
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -18,47 +15,40 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from aiida_edl.architectures.base import (
-    Architecture,
-    Command,
     HyperparameterError,
     Reference,
-    Retrieval,
     TrainingJob,
     TrainingJobError,
-    TrainingResult,
     check_below,
     check_positive,
 )
 from aiida_edl.architectures.bindings import DEVICE, MODEL_PATH, PRECISION, TOTAL_CHARGE, AseBinding
-from aiida_edl.architectures.json_log import read_training
 from aiida_edl.architectures.mace_torch import MACE
+from aiida_edl.architectures.own_trainer import (
+    OwnTrainer,
+    check_no_wires,
+    check_one_charge_each,
+    check_schedule,
+    force_scale,
+)
 from aiida_edl.architectures.training_data import (
-    check_fine_tuning,
-    check_training_job,
+    check_charge_column,
     energies_and_forces_only,
     mean_neighbours,
     total_charges,
 )
-from aiida_edl.science.electrostatics.charge_models.electrostatic_settings import ElectrostaticSettings
+from aiida_edl.science.electrostatics.charge_models.electrostatic_settings import (
+    UNBOUND,
+    WITH_POTENTIAL,
+    ElectrostaticSettings,
+)
 from aiida_edl.science.electrostatics.charge_models.model_settings import ModelSettingsError
 from aiida_edl.science.frames import FrameSet
-from aiida_edl.science.metal_charge import METAL_CHARGE
 from aiida_edl.science.metal_charge import TOTAL_CHARGE as CELL_CHARGE
-from aiida_edl.shipped_modules import shipped_modules
 
 NAME = 'electrostatic_mace'
-PROGRAM = 'train_electrostatic_mace.py'
 CALCULATOR = 'aiida_edl.science.electrostatics.charge_models.electrostatic_calculator'
-LOOP = 'aiida_edl.science.electrostatics.charge_models.training_loop'
-"""Modules with the calculator and the training; what they import is all that is needed."""
-SETTINGS = 'electrostatic_mace.json'
-TRAINING_FILE, VALIDATION_FILE = 'training.npz', 'validation.npz'
-MODEL = 'electrostatic_mace.pt'
-CHECKPOINT = 'checkpoint.pt'
-LOG = 'log.jsonl'
-STDOUT = 'train.out'
-EXPORT_STDOUT = 'export.out'
-SCHEDULES = ('one_cycle', 'constant')
+"""Module with the calculator; what it imports is all of the model."""
 MAY_VANISH = (
     'max_l',
     'has_dipoles',
@@ -92,8 +82,6 @@ OF_MODEL = (
 """Hyperparameters that the model has as they are."""
 METAL_POTENTIAL = 'metal_potential'
 """Column that is no label, see :func:`aiida_edl.science.counter_sheet.potential_over_sheet`."""
-WITH_POTENTIAL = ('qeq', 'scf', 'functional')
-"""Rungs with a potential of the electrode."""
 ELSEWHERE = ('formal_charges', 'balanced_by', 'charge_column', 'potential_column')
 """Hyperparameters that become something else in the model, or columns of the frames."""
 
@@ -194,10 +182,7 @@ class ElectrostaticMaceHyperparameters:
         check_positive(SimpleNamespace(**{k: v for k, v in vars(self).items() if k not in signed}), NAME, MAY_VANISH)
         check_below(self, NAME, 'ema_decay', 1)
         check_below(self, NAME, 'mixing', 1, may_equal=True)
-        if self.schedule not in SCHEDULES:
-            raise HyperparameterError(
-                f"hyperparameter 'schedule' of {NAME} is '{self.schedule}', it must be {' or '.join(SCHEDULES)}"
-            )
+        check_schedule(self.schedule, NAME)
         if self.balanced_by and self.balanced_by not in atomic_numbers:
             raise HyperparameterError(
                 f"hyperparameter 'balanced_by' of {NAME} is '{self.balanced_by}', which is no element; give a symbol"
@@ -218,13 +203,8 @@ class ElectrostaticMaceHyperparameters:
 
         :raises HyperparameterError: with the name, the value and the remedy.
         """
-        if self.charge_column == METAL_CHARGE:
-            raise HyperparameterError(
-                f"hyperparameter 'charge_column' of {NAME} is '{METAL_CHARGE}', but its atomic charges add up to "
-                'that of the whole cell, ions included; leave it out for neutral cells, or name a column with the '
-                'charge of the cell'
-            )
-        if self.charge_column and self.electrostatics in ('none', 'latent'):
+        check_charge_column(self.charge_column, NAME)
+        if self.charge_column and self.electrostatics in UNBOUND:
             raise HyperparameterError(
                 f"hyperparameter 'charge_column' of {NAME} is '{self.charge_column}', but nothing binds the charges of "
                 f"'{self.electrostatics}' to a total; leave it out, or take another rung"
@@ -261,7 +241,7 @@ class ElectrostaticMaceHyperparameters:
             )
 
 
-class ElectrostaticMace(Architecture):
+class ElectrostaticMace(OwnTrainer):
     """MACE with Gaussian charges on atoms: how these come about is the rung of a ladder, all else is the same.
 
     On every rung the short-range energy, the trainer and the loss are the same, so that what differs between two models
@@ -291,7 +271,9 @@ class ElectrostaticMace(Architecture):
             modules=(CALCULATOR,),
         )
     }
-    model_file_name = MODEL
+    model_file_name = f'{NAME}.pt'
+    program = 'train_electrostatic_mace.py'
+    not_of_training = (*OF_MODEL, *ELSEWHERE)
     packages = ('mace-torch', 'torch', 'e3nn', 'numba', 'ase', 'numpy', 'scipy')
     install_command = 'aiida-edl environment create mace'
     environment = 'mace'
@@ -302,74 +284,41 @@ class ElectrostaticMace(Architecture):
         """Return whether atoms have charges."""
         return hyperparameters.electrostatics != 'none'
 
-    def cutoff_radius(self, hyperparameters: ElectrostaticMaceHyperparameters) -> float:
-        """Return the cutoff radius of one layer [Å]."""
-        return float(hyperparameters.cutoff_radius)
-
     def n_layers(self, hyperparameters: ElectrostaticMaceHyperparameters) -> int:
         """Return the number of message-passing layers; charges act at any distance."""
         return hyperparameters.n_interactions
 
-    def total_charge_column(self, hyperparameters: ElectrostaticMaceHyperparameters) -> str | None:
-        """Return the column of the frames that the model takes as total charge [e]; None if it is told none."""
-        return hyperparameters.charge_column or None
+    def labelled_frames(self, frames: FrameSet, name: str, chosen: ElectrostaticMaceHyperparameters) -> FrameSet:
+        """Return frames with energies, forces and whatever else is learnt, and the total charge if the model is told.
 
-    def training_files(self, job: TrainingJob) -> Mapping[str, bytes]:
-        """Return settings, frames, the trainer, and the modules it imports.
+        :raises TrainingJobError: if labels are missing, or a frame cannot be summed.
+        """
+        if chosen.electrostatics != 'none':
+            check_no_wires(frames, name, NAME, 'electrostatics')
+        return _with_total_charge(_with_labels(frames, name, chosen), frames, name, chosen)
 
-        :raises TrainingJobError: if the job cannot be done.
+    def model_settings(self, job: TrainingJob) -> Mapping[str, Any]:
+        """Return elements, scales, backbone and rung of the model.
+
+        :raises TrainingJobError: if there are formal charges, but not one for each element.
         """
         chosen: ElectrostaticMaceHyperparameters = job.hyperparameters
-        check_training_job(job, chosen.batch_size)
-        check_fine_tuning(self, job)
-        sets = {TRAINING_FILE: job.training_set, VALIDATION_FILE: job.validation_set}
-        files = {}
-        for name, frames in sets.items():
-            check_summable(frames, name.removesuffix('.npz'), chosen)
-            files[name] = _labelled_frames(frames, name.removesuffix('.npz'), chosen).to_npz_bytes()
-        return {
-            **files,
-            SETTINGS: (json.dumps(_settings(job), indent=2, sort_keys=True) + '\n').encode(),
-            PROGRAM: importlib.resources.files('aiida_edl.drivers').joinpath(PROGRAM).read_bytes(),
-            **shipped_modules((CALCULATOR, LOOP)),
-        }
-
-    def commands(self, job: TrainingJob) -> Sequence[Command]:
-        """Return two commands: train, then write the weights of the checkpoint as a model."""
-        return (
-            Command((PROGRAM, 'train', SETTINGS), STDOUT, timeout_seconds=job.walltime_seconds),
-            Command((PROGRAM, 'export', SETTINGS, MODEL), EXPORT_STDOUT, is_export=True),
-        )
-
-    def retrieve(self, job: TrainingJob) -> Retrieval:
-        """Keep the model, the checkpoint and the logs."""
-        return Retrieval(keep=(MODEL, CHECKPOINT, LOG, STDOUT, EXPORT_STDOUT))
-
-    def read_training(self, folder: Path) -> TrainingResult:
-        """Read the log, one JSON object a line, and judge how the training ended."""
-        return read_training(folder, MODEL, CHECKPOINT, LOG, STDOUT)
+        check_one_charge_each(job, 'formal_charges', NAME)
+        return ElectrostaticSettings(
+            atomic_numbers=tuple(atomic_numbers[element] for element in job.elements),
+            atomic_energies=tuple(float(job.atomic_energies[element]) for element in job.elements),
+            energy_scale=force_scale(job.training_set),
+            average_neighbours=mean_neighbours(job.training_set, chosen.cutoff_radius),
+            formal_charges=chosen.formal_charges,
+            balanced_by=atomic_numbers[chosen.balanced_by] if chosen.balanced_by else 0,
+            **{name: getattr(chosen, name) for name in OF_MODEL},
+        ).to_dict()
 
 
-def check_summable(frames: FrameSet, name: str, chosen: ElectrostaticMaceHyperparameters) -> None:
-    """Check that the interactions of the charges can be summed over the images of each frame.
+def _with_labels(frames: FrameSet, name: str, chosen: ElectrostaticMaceHyperparameters) -> FrameSet:
+    """Return frames with energies, forces, and the charges, dipoles and potentials that are learnt.
 
-    :param frames: frames.
-    :param name: what they are, for the message.
-    :param chosen: the hyperparameters.
-    :raises TrainingJobError: with the frame and the remedy.
-    """
-    wires = np.flatnonzero(frames.pbc.sum(axis=1) == 1)
-    if chosen.electrostatics != 'none' and len(wires):
-        raise TrainingJobError(
-            f'frame {wires[0]} of the {name} set is periodic along one cell vector, whose sum {NAME} does not know; '
-            "make it periodic along all, or set 'electrostatics' to 'none'"
-        )
-
-
-def _labelled_frames(frames: FrameSet, name: str, chosen: ElectrostaticMaceHyperparameters) -> FrameSet:
-    """Return frames with energies, forces, charges if these are learnt, and the total charge if the model is told it.
-
-    :raises TrainingJobError: if charges are to be learnt that the frames do not have.
+    :raises TrainingJobError: if one of them is missing.
     """
     labelled = energies_and_forces_only(frames)
     if chosen.charge_weight:
@@ -382,55 +331,29 @@ def _labelled_frames(frames: FrameSet, name: str, chosen: ElectrostaticMaceHyper
     columns = {f'dipole_{axis}': f'dipole_{axis}' for axis in chosen.dipole_axes if chosen.dipole_weight}
     columns |= {'potential': chosen.potential_column} if chosen.potential_weight else {}
     for target, column in columns.items():
-        values = frames.columns.get(column)
-        if values is None or not np.isfinite(np.asarray(values, dtype=float)).all():
+        values = np.asarray(frames.columns.get(column, np.nan), dtype=float)
+        if not np.isfinite(values).all():
             raise TrainingJobError(
                 f"the {name} set has no column '{column}', or it is not finite in every frame; {NAME} is to learn from "
                 'it: label it, or leave its weight out'
             )
-        labelled = labelled.with_columns(**{target: np.asarray(values, dtype=float)})
-    if not chosen.charge_column:
-        charged = np.flatnonzero(np.asarray(frames.columns.get(CELL_CHARGE, np.zeros(len(frames))), dtype=float))
-        if len(charged) and chosen.electrostatics not in ('none', 'latent'):
-            raise TrainingJobError(
-                f'frame {charged[0]} of the {name} set has a {CELL_CHARGE}, but {NAME} is told none and would take '
-                f"it as neutral; set 'charge_column' to '{CELL_CHARGE}'"
-            )
-        return labelled
-    return labelled.with_columns(total_charge=total_charges(frames, chosen.charge_column))
+        labelled = labelled.with_columns(**{target: values})
+    return labelled
 
 
-def _settings(job: TrainingJob) -> dict[str, Any]:
-    """Return what the trainer is told.
+def _with_total_charge(
+    labelled: FrameSet, frames: FrameSet, name: str, chosen: ElectrostaticMaceHyperparameters
+) -> FrameSet:
+    """Return labelled frames with the total charge, if the model is told it.
 
-    :raises TrainingJobError: if there are formal charges, but not one for each element.
+    :raises TrainingJobError: if a frame is charged and the model, which would be bound by it, is not told.
     """
-    chosen: ElectrostaticMaceHyperparameters = job.hyperparameters
-    assert job.training_set.forces is not None  # checked before
-    if len(chosen.formal_charges) not in (0, len(job.elements)):
+    if chosen.charge_column:
+        return labelled.with_columns(total_charge=total_charges(frames, chosen.charge_column))
+    charged = np.flatnonzero(np.asarray(frames.columns.get(CELL_CHARGE, np.zeros(len(frames))), dtype=float))
+    if len(charged) and chosen.electrostatics not in UNBOUND:
         raise TrainingJobError(
-            f"hyperparameter 'formal_charges' of {NAME} has {len(chosen.formal_charges)} charges for the elements "
-            f'{list(job.elements)}; give one for each, or none'
+            f'frame {charged[0]} of the {name} set has a {CELL_CHARGE}, but {NAME} is told none and would take '
+            f"it as neutral; set 'charge_column' to '{CELL_CHARGE}'"
         )
-    model = ElectrostaticSettings(
-        atomic_numbers=tuple(atomic_numbers[element] for element in job.elements),
-        atomic_energies=tuple(float(job.atomic_energies[element]) for element in job.elements),
-        # forces are the gradient of the energy, so that both have one scale
-        energy_scale=float(np.sqrt(np.mean(np.square(job.training_set.forces)))),
-        average_neighbours=mean_neighbours(job.training_set, chosen.cutoff_radius),
-        formal_charges=chosen.formal_charges,
-        balanced_by=atomic_numbers[chosen.balanced_by] if chosen.balanced_by else 0,
-        **{name: getattr(chosen, name) for name in OF_MODEL},
-    )
-    of_training = [name for name in vars(chosen) if name not in (*OF_MODEL, *ELSEWHERE)]
-    return {
-        'model': model.to_dict(),
-        'training': {
-            'gradient_updates': job.gradient_updates,
-            'seed': job.seed,
-            'precision': job.precision.value,
-            'device': job.device,
-            'is_restart': job.is_restart,
-            **{name: getattr(chosen, name) for name in of_training},
-        },
-    }
+    return labelled

@@ -6,11 +6,8 @@ model, so that the environment needs PyTorch, torch-pme and numba and nothing of
 
 from __future__ import annotations
 
-import importlib.resources
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -18,42 +15,32 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from aiida_edl.architectures.base import (
-    Architecture,
-    Command,
     HyperparameterError,
     Reference,
-    Retrieval,
     TrainingJob,
     TrainingJobError,
-    TrainingResult,
     check_below,
     check_positive,
 )
 from aiida_edl.architectures.bindings import DEVICE, MODEL_PATH, PRECISION, TOTAL_CHARGE, AseBinding
-from aiida_edl.architectures.json_log import read_training
+from aiida_edl.architectures.own_trainer import (
+    OwnTrainer,
+    check_no_wires,
+    check_one_charge_each,
+    check_schedule,
+    force_scale,
+)
 from aiida_edl.architectures.training_data import (
-    check_fine_tuning,
-    check_training_job,
+    check_charge_column,
     energies_and_forces_only,
     total_charges,
 )
 from aiida_edl.science.electrostatics.charge_models.model_settings import LocalChargeSettings, ModelSettingsError
 from aiida_edl.science.frames import FrameSet
-from aiida_edl.science.metal_charge import METAL_CHARGE
-from aiida_edl.shipped_modules import shipped_modules
 
 NAME = 'local_charge'
-PROGRAM = 'train_local_charge.py'
 CALCULATOR = 'aiida_edl.science.electrostatics.charge_models.ase_calculator'
 """Module with the calculator; what it imports is all of the model."""
-SETTINGS = 'local_charge.json'
-TRAINING_FILE, VALIDATION_FILE = 'training.npz', 'validation.npz'
-MODEL = 'local_charge.pt'
-CHECKPOINT = 'checkpoint.pt'
-LOG = 'log.jsonl'
-STDOUT = 'train.out'
-EXPORT_STDOUT = 'export.out'
-SCHEDULES = ('one_cycle', 'constant')
 MAY_VANISH = (
     'max_angular',
     'learns_smearing',
@@ -157,10 +144,7 @@ class LocalChargeHyperparameters:
             LocalChargeSettings(**{name: getattr(self, name) for name in OF_MODEL if name != 'first_charges'})
         except ModelSettingsError as error:
             raise HyperparameterError(f'hyperparameters of {NAME}: {error}') from error
-        if self.schedule not in SCHEDULES:
-            raise HyperparameterError(
-                f"hyperparameter 'schedule' of {NAME} is '{self.schedule}', it must be {' or '.join(SCHEDULES)}"
-            )
+        check_schedule(self.schedule, NAME)
         self._check_charge()
 
     def _check_charge(self) -> None:
@@ -173,12 +157,7 @@ class LocalChargeHyperparameters:
                 f"hyperparameters 'neutrality' and 'charge_weight' of {NAME} are '{self.neutrality}' and "
                 f"{self.charge_weight}; a positive weight goes with 'loss', and with 'loss' alone"
             )
-        if self.charge_column == METAL_CHARGE:
-            raise HyperparameterError(
-                f"hyperparameter 'charge_column' of {NAME} is '{METAL_CHARGE}', but its atomic charges add up to "
-                'that of the whole cell, ions included; leave it out for neutral cells, or name a column with the '
-                'charge of the cell'
-            )
+        check_charge_column(self.charge_column, NAME)
         if self.charge_column and self.charges == 'none':
             raise HyperparameterError(
                 f"hyperparameter 'charge_column' of {NAME} is '{self.charge_column}', but the model has no charges; "
@@ -186,7 +165,7 @@ class LocalChargeHyperparameters:
             )
 
 
-class LocalCharge(Architecture):
+class LocalCharge(OwnTrainer):
     """Short-range energies and charges from the power spectrum of the neighbours, and the interaction of the charges.
 
     The network sees the atoms within the cutoff radius alone; the energy depends on all atoms by their charges. The
@@ -221,7 +200,9 @@ class LocalCharge(Architecture):
             modules=(CALCULATOR,),
         )
     }
-    model_file_name = MODEL
+    model_file_name = f'{NAME}.pt'
+    program = 'train_local_charge.py'
+    not_of_training = (*OF_MODEL, 'charge_column')
     packages = ('torch', 'torch-pme', 'numba', 'ase', 'numpy', 'scipy')
     install_command = 'aiida-edl environment create long_range'
     environment = 'long_range'
@@ -232,53 +213,30 @@ class LocalCharge(Architecture):
         """Return whether atoms have charges."""
         return hyperparameters.charges != 'none'
 
-    def cutoff_radius(self, hyperparameters: LocalChargeHyperparameters) -> float:
-        """Return the distance up to which the network sees neighbours [Å]."""
-        return float(hyperparameters.cutoff_radius)
-
     def n_layers(self, hyperparameters: LocalChargeHyperparameters) -> int:
         """Return 1: no messages are passed; charges act at any distance."""
         return 1
 
-    def total_charge_column(self, hyperparameters: LocalChargeHyperparameters) -> str | None:
-        """Return the column of the frames that the model takes as total charge [e]; None if it is told none."""
-        return hyperparameters.charge_column or None
+    def labelled_frames(self, frames: FrameSet, name: str, chosen: LocalChargeHyperparameters) -> FrameSet:
+        """Return frames with energies, forces and, for a model that knows it, the total charge as ``total_charge``."""
+        labelled = energies_and_forces_only(frames)
+        if chosen.charge_column:
+            labelled = labelled.with_columns(total_charge=total_charges(frames, chosen.charge_column))
+        check_summable(labelled, name, chosen)
+        return labelled
 
-    def training_files(self, job: TrainingJob) -> Mapping[str, bytes]:
-        """Return settings, frames, the trainer, and the modules it imports.
+    def model_settings(self, job: TrainingJob) -> Mapping[str, Any]:
+        """Return elements, scale and network of the model.
 
-        :raises TrainingJobError: if the job cannot be done.
+        :raises TrainingJobError: if there are charges to begin with, but not one for each element.
         """
-        chosen: LocalChargeHyperparameters = job.hyperparameters
-        check_training_job(job, chosen.batch_size)
-        check_fine_tuning(self, job)
-        sets = {TRAINING_FILE: job.training_set, VALIDATION_FILE: job.validation_set}
-        files = {}
-        for name, frames in sets.items():
-            labelled = _labelled_frames(frames, chosen)
-            check_summable(labelled, name.removesuffix('.npz'), chosen)
-            files[name] = labelled.to_npz_bytes()
-        return {
-            **files,
-            SETTINGS: (json.dumps(_settings(job), indent=2, sort_keys=True) + '\n').encode(),
-            PROGRAM: importlib.resources.files('aiida_edl.drivers').joinpath(PROGRAM).read_bytes(),
-            **shipped_modules((CALCULATOR,)),
-        }
-
-    def commands(self, job: TrainingJob) -> Sequence[Command]:
-        """Return two commands: train, then write the weights of the checkpoint as a model."""
-        return (
-            Command((PROGRAM, 'train', SETTINGS), STDOUT, timeout_seconds=job.walltime_seconds),
-            Command((PROGRAM, 'export', SETTINGS, MODEL), EXPORT_STDOUT, is_export=True),
-        )
-
-    def retrieve(self, job: TrainingJob) -> Retrieval:
-        """Keep the model, the checkpoint and the logs."""
-        return Retrieval(keep=(MODEL, CHECKPOINT, LOG, STDOUT, EXPORT_STDOUT))
-
-    def read_training(self, folder: Path) -> TrainingResult:
-        """Read the log, one JSON object a line, and judge how the training ended."""
-        return read_training(folder, MODEL, CHECKPOINT, LOG, STDOUT)
+        check_one_charge_each(job, 'first_charges', NAME)
+        return LocalChargeSettings(
+            atomic_numbers=tuple(atomic_numbers[element] for element in job.elements),
+            atomic_energies=tuple(float(job.atomic_energies[element]) for element in job.elements),
+            energy_scale=force_scale(job.training_set),
+            **{name: getattr(job.hyperparameters, name) for name in OF_MODEL},
+        ).to_dict()
 
 
 def check_summable(frames: FrameSet, name: str, chosen: LocalChargeHyperparameters) -> None:
@@ -291,12 +249,8 @@ def check_summable(frames: FrameSet, name: str, chosen: LocalChargeHyperparamete
     """
     if chosen.charges == 'none':
         return
+    check_no_wires(frames, name, NAME, 'charges')
     n_periodic = frames.pbc.sum(axis=1)
-    if len(wires := np.flatnonzero(n_periodic == 1)):
-        raise TrainingJobError(
-            f'frame {wires[0]} of the {name} set is periodic along one cell vector, whose sum {NAME} does not know; '
-            "make it periodic along all, or set 'charges' to 'none'"
-        )
     if chosen.exponents != (1,) and len(films := np.flatnonzero(n_periodic == 2)):
         raise TrainingJobError(
             f'frame {films[0]} of the {name} set is a film, for which {NAME} knows the exponent 1 alone, and not '
@@ -310,44 +264,3 @@ def check_summable(frames: FrameSet, name: str, chosen: LocalChargeHyperparamete
             "over images exists for neutral frames alone; leave the exponent 3 out, or set 'neutrality' to 'shift' "
             'and take neutral or open frames'
         )
-
-
-def _labelled_frames(frames: FrameSet, chosen: LocalChargeHyperparameters) -> FrameSet:
-    """Return frames with energies, forces and, for a model that knows it, the total charge as ``total_charge``."""
-    plain = energies_and_forces_only(frames)
-    if not chosen.charge_column:
-        return plain
-    return plain.with_columns(total_charge=total_charges(frames, chosen.charge_column))
-
-
-def _settings(job: TrainingJob) -> dict[str, Any]:
-    """Return what the trainer is told.
-
-    :raises TrainingJobError: if there are charges to begin with, but not one for each element.
-    """
-    chosen: LocalChargeHyperparameters = job.hyperparameters
-    assert job.training_set.forces is not None  # checked before
-    if len(chosen.first_charges) not in (0, len(job.elements)):
-        raise TrainingJobError(
-            f"hyperparameter 'first_charges' of {NAME} has {len(chosen.first_charges)} charges for the elements "
-            f'{list(job.elements)}; give one for each, or none'
-        )
-    model = LocalChargeSettings(
-        atomic_numbers=tuple(atomic_numbers[element] for element in job.elements),
-        atomic_energies=tuple(float(job.atomic_energies[element]) for element in job.elements),
-        # forces are the gradient of the energy, so that both have one scale
-        energy_scale=float(np.sqrt(np.mean(np.square(job.training_set.forces)))),
-        **{name: getattr(chosen, name) for name in OF_MODEL},
-    )
-    of_training = [name for name in vars(chosen) if name not in (*OF_MODEL, 'charge_column')]
-    return {
-        'model': model.to_dict(),
-        'training': {
-            'gradient_updates': job.gradient_updates,
-            'seed': job.seed,
-            'precision': job.precision.value,
-            'device': job.device,
-            'is_restart': job.is_restart,
-            **{name: getattr(chosen, name) for name in of_training},
-        },
-    }

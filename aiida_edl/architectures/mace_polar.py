@@ -17,9 +17,8 @@ from aiida_edl.architectures.mace_torch import (
     check_mace_hyperparameters,
     mace_binding,
 )
-from aiida_edl.architectures.training_data import periodic_across_vacuum
+from aiida_edl.architectures.training_data import check_charge_column, periodic_across_vacuum
 from aiida_edl.science.frames import FrameSet
-from aiida_edl.science.metal_charge import METAL_CHARGE
 
 INTERACTION = 'RealAgnosticResidualNonLinearInteractionBlock'
 """The only block with which a model with ``max_l`` above 0 can be a parent (mace-torch 0.3.16)."""
@@ -56,12 +55,7 @@ class MacePolarHyperparameters(MaceTorchHyperparameters):
                 raise HyperparameterError(
                     f"hyperparameter '{name}' of mace_polar is {getattr(self, name)}, it must be 0 or 1"
                 )
-        if self.charge_column == METAL_CHARGE:
-            raise HyperparameterError(
-                f"hyperparameter 'charge_column' of mace_polar is '{METAL_CHARGE}', but its atomic charges add up to "
-                'that of the whole cell, ions included; leave it out for neutral cells, or name a column with the '
-                'charge of the cell'
-            )
+        check_charge_column(self.charge_column, 'mace_polar')
 
 
 class MacePolar(MaceArchitecture):

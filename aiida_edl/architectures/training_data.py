@@ -11,10 +11,10 @@ from ase.data import atomic_numbers, chemical_symbols
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from aiida_edl.architectures.base import Architecture, TrainingJob, TrainingJobError
+from aiida_edl.architectures.base import Architecture, HyperparameterError, TrainingJob, TrainingJobError
 from aiida_edl.architectures.fine_tuning import FineTuningMode
 from aiida_edl.science.frames import Frame, FrameSet
-from aiida_edl.science.metal_charge import ToldChargeError, told_charges
+from aiida_edl.science.metal_charge import METAL_CHARGE, ToldChargeError, told_charges
 from aiida_edl.science.vacuum import thin_vacuum
 
 MAXIMUM_FRAMES_COUNTED = 32
@@ -115,6 +115,21 @@ def check_no_isolated_atoms(frames: FrameSet, name: str, cutoff_radius: float) -
 def _is_isolated(frame: Frame, cutoff_radius: float) -> bool:
     """Return whether the only atom of a frame is farther than the cutoff radius from its periodic images."""
     return all(np.linalg.norm(vector) > cutoff_radius for vector in frame.cell[np.asarray(frame.pbc, dtype=bool)])
+
+
+def check_charge_column(charge_column: str, architecture: str) -> None:
+    """Check that the total charge is that of all atoms.
+
+    :param charge_column: the hyperparameter.
+    :param architecture: its name, for the message.
+    :raises HyperparameterError: with the value and the remedy.
+    """
+    if charge_column == METAL_CHARGE:
+        raise HyperparameterError(
+            f"hyperparameter 'charge_column' of {architecture} is '{METAL_CHARGE}', but its atomic charges add up to "
+            'that of the whole cell, ions included; leave it out for neutral cells, or name a column with the '
+            'charge of the cell'
+        )
 
 
 def total_charges(frames: FrameSet, column: str) -> NDArray[np.float64]:

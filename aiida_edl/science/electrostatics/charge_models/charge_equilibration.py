@@ -29,12 +29,9 @@ from aiida_edl.science.electrostatics.charge_models.constrained_solver import (
     ConjugateGradientSolver,
     DirectSolver,
 )
+from aiida_edl.science.electrostatics.charge_models.electrostatic_settings import SOLVERS
 from aiida_edl.science.electrostatics.coulomb_operator import CoulombOperator
 from aiida_edl.science.electrostatics.gaussian_multipoles import own_interaction
-
-SOLVERS = ('direct', 'conjugate_gradient')
-"""By the matrix, whose cost grows with the third power of the number of atoms, or by applying the operator again and
-again."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,11 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from aiida_edl.science.electrostatics.charge_models.electrostatic_frame import ElectrostaticFrame
-from aiida_edl.science.electrostatics.charge_models.electrostatic_settings import ElectrostaticSettings
+from aiida_edl.science.electrostatics.charge_models.electrostatic_settings import (
+    UNBOUND,
+    WITH_POTENTIAL,
+    ElectrostaticSettings,
+)
 from aiida_edl.science.electrostatics.charge_models.mace_backbone import MaceBackbone
 from aiida_edl.science.electrostatics.charge_models.rungs.base import Charges, Rung
 from aiida_edl.science.electrostatics.charge_models.rungs.fixed import FixedCharges
@@ -40,10 +44,6 @@ RUNGS: dict[str, type[Rung]] = {
     'functional': FunctionalCharges,
 }
 """Classes by the name of the rung; ``none`` has none."""
-
-
-UNBOUND = ('none', 'latent')
-"""Rungs that know no total charge."""
 
 
 @dataclass(frozen=True)
@@ -158,11 +158,10 @@ class ElectrostaticMace(torch.nn.Module):  # type: ignore[misc]
         :raises ChargedSystemError: with what was given and which rungs take it.
         """
         rung, outside = self.settings.electrostatics, frame.outside
-        if outside.potential is not None and not (self.rung is not None and self.rung.has_potential):
-            able = ' or '.join(name for name, kind in RUNGS.items() if kind.has_potential)
+        if outside.potential is not None and rung not in WITH_POTENTIAL:
             raise ChargedSystemError(
                 f"a potential of {outside.potential:g} V is given to a model with electrostatics '{rung}', which has "
-                f'none; leave it out, or take {able}'
+                f'none; leave it out, or take {" or ".join(WITH_POTENTIAL)}'
             )
         if outside.total_charge and rung in UNBOUND:
             raise ChargedSystemError(

@@ -16,6 +16,12 @@ RUNGS = ('none', 'fixed', 'local', 'latent', 'split', 'qeq', 'scf', 'functional'
 NEUTRALITY = ('shift', 'share')
 """Predicted charges come to sum to the total by the same change of all atoms, or by shares that are predicted too."""
 SOLVERS = ('direct', 'conjugate_gradient')
+"""By the matrix, whose cost grows with the third power of the number of atoms, or by applying the operator again and
+again."""
+UNBOUND = ('none', 'latent')
+"""Rungs that know no total charge."""
+WITH_POTENTIAL = ('qeq', 'scf', 'functional')
+"""Rungs with a potential of the electrode, at which charges can be found in place of a total charge."""
 WITH_DIPOLES = ('local', 'latent', 'scf', 'functional')
 """Rungs whose atoms may have dipoles besides charges."""
 
@@ -63,8 +69,7 @@ class ElectrostaticSettings:
     hardness: float = 5.0
     """Hardness of all elements before the training, besides the interaction of a Gaussian with itself [V/e]."""
     solver: str = 'direct'
-    """How charges are equilibrated: by the matrix, or by applying the Coulomb operator again and again."""
-
+    """How charges are equilibrated, one of :data:`SOLVERS`."""
     mixing: float = 0.3
     """Share of the new charges in each step of ``scf``."""
     tolerance: float = 1e-6

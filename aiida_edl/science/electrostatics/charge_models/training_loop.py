@@ -37,7 +37,6 @@ RISING = 0.3
 """Share of the updates in which the step size rises, as in OneCycleLR of PyTorch."""
 FIRST_RATIO, LAST_RATIO = 1.0 / 25.0, 1.0 / 250000.0
 """Step sizes at the beginning and the end over the largest, as in OneCycleLR of PyTorch."""
-SCHEDULES = ('one_cycle', 'constant')
 received_signals: list[int] = []
 """Signals by which this program was told to stop."""
 
@@ -64,7 +63,7 @@ class LoopSettings:
     learning_rate: float
     """Largest step size of AdamW."""
     schedule: str
-    """One of :data:`SCHEDULES`."""
+    """``'one_cycle'`` or ``'constant'``."""
     weight_decay: float
     """Decay of the weights per update, in units of the step size."""
     gradient_clip: float

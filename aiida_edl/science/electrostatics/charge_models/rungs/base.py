@@ -44,8 +44,6 @@ class Rung(torch.nn.Module, abc.ABC):  # type: ignore[misc]
 
     is_stationary: bool = False
     """Whether the energy is stationary in multipoles and adjoint, so that forces take them as they are."""
-    has_potential: bool = False
-    """Whether charges can be found at a potential in place of a total charge."""
 
     def __init__(self, settings: ElectrostaticSettings, n_scalars: int, n_vectors: int) -> None:
         super().__init__()

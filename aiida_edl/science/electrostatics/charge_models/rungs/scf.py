@@ -35,7 +35,6 @@ class SelfConsistentCharges(Rung):
     """
 
     is_stationary = True
-    has_potential = True
 
     def __init__(self, settings: ElectrostaticSettings, n_scalars: int, n_vectors: int) -> None:
         super().__init__(settings, n_scalars, n_vectors)
