@@ -28,9 +28,9 @@ class InterruptibleWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
 
     A subclass names the calculation, the namespace of its inputs, and what progress is. An interrupted calculation is
     repeated if it made progress, that is if its checkpoint stands for more than the one it was given; without, only
-    once, and only after an accident such as a lost node or a job that was lost before it began. How often it is started
-    at most is the input ``max_iterations``. A chain that fails ends with the status and the message of its last
-    calculation, and has all outputs that there are.
+    once, and only after an accident such as a lost node. A job that was lost before it began has cost nothing and is
+    always repeated. How often it is started at most is the input ``max_iterations``. A chain that fails ends with the
+    status and the message of its last calculation, and has all outputs that there are.
     """
 
     _process_class: ClassVar[type[CalcJob]]
@@ -67,14 +67,18 @@ class InterruptibleWorkChain(SubmitOnceMixin, BaseRestartWorkChain):
 
     @process_handler(priority=600)
     def handle_interruption(self, calculation: CalcJobNode) -> ProcessHandlerReport | None:
-        """Go on from the checkpoint to the same target after progress; without, repeat once after an accident."""
+        """Go on from the checkpoint to the same target after progress; without, repeat what never began or, once, an
+        accident.
+        """
         if not is_interrupted(calculation):
             return None
         if self.has_progressed(calculation):
             return self.repeat(calculation)
+        if never_began(calculation):
+            return self.repeat(calculation)
         if calculation.exit_status == LOG_INCOMPLETE.status:
             return None  # nothing says that it would end otherwise
-        earlier = self.ctx.get('children', [])[:-1]
+        earlier = [child for child in self.ctx.get('children', [])[:-1] if not never_began(child)]
         if is_accident(calculation) and not (
             earlier and is_accident(earlier[-1]) and not self.has_progressed(earlier[-1])
         ):

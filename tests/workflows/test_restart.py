@@ -117,11 +117,20 @@ def test_accident_without_progress_is_repeated_once(chain, kind, aiida_localhost
     assert status_at_the_end(chain, first, second) == status
 
 
-def test_job_lost_before_it_began_is_repeated_once(chain, kind, aiida_localhost):
-    nothing = {'_scheduler-stdout.txt': b'', '_scheduler-stderr.txt': b''}
-    first, second = (ended(kind, aiida_localhost, 310, retrieved=nothing) for _ in range(2))
+NOTHING = {'_scheduler-stdout.txt': b'', '_scheduler-stderr.txt': b''}
+"""What comes back from a job that was lost before it began."""
+
+
+def test_job_lost_before_it_began_is_repeated_however_often(chain, kind, aiida_localhost):
+    first, second = (ended(kind, aiida_localhost, 310, retrieved=NOTHING) for _ in range(2))
     assert handled(chain, first).exit_code.status == 0
-    assert status_at_the_end(chain, first, second) == 310
+    assert handled(chain, first, second).exit_code.status == 0
+
+
+def test_accidents_around_a_job_that_never_began_are_two(chain, kind, aiida_localhost):
+    first, last = (ended(kind, aiida_localhost, 411) for _ in range(2))
+    between = ended(kind, aiida_localhost, 310, retrieved=NOTHING)
+    assert status_at_the_end(chain, first, between, last) == 411
 
 
 def test_program_that_the_shell_did_not_find_is_no_accident(chain, kind, aiida_localhost):
