@@ -11,7 +11,7 @@ from aiida.orm import Dict
 from aiida_edl.science.analysis.activation_energy_sheet import activation_energy_sheet
 from aiida_edl.science.analysis.error_metrics import EnergyZero
 from aiida_edl.science.analysis.fine_tuning_table import curve_table, learning_curves
-from aiida_edl.science.analysis.migration_rate import MigrationRate, migration_rate, rate_activation
+from aiida_edl.science.analysis.migration_rate import migration_rate, rate_activation
 
 OF_ERRORS: Mapping[str, str] = {
     'force_rmse_ev_per_angstrom': 'force_rmse_ev_per_angstrom',
@@ -116,7 +116,7 @@ def _with_rate(row: dict[str, Any]) -> dict[str, Any]:
 
 def _rate_columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the activation energy of the rates of a model with its error, or why there is none."""
-    rates = [rate for row in rows if isinstance(rate := migration_rate(row), MigrationRate)]
+    rates = [rate for row in rows if (rate := migration_rate(row)) is not None]
     found = rate_activation(rates)
     return {
         'rate_activation_energy_ev': found.energy,
