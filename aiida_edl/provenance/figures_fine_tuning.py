@@ -27,11 +27,12 @@ PERCENT = 100.0
 QUANTITIES: Mapping[str, tuple[str, float]] = {
     'test_force_rmse_ev_per_angstrom': ('force RMSE (meV/Å)', MEV),
     'holdout_force_rmse_ev_per_angstrom': ('force RMSE on\nold frames (meV/Å)', MEV),
+    'physical_time_ps': ('physical until (ps)', 1.0),
     'activation_energy_ev': ('activation energy (eV)', 1.0),
     'rate_activation_energy_ev': ('activation energy\nof the rate (eV)', 1.0),
 }
 """Label and factor of the quantities of the learning curves."""
-ENERGIES = ('activation_energy_ev', 'rate_activation_energy_ev')
+OF_RUNS = ('physical_time_ps', 'activation_energy_ev', 'rate_activation_energy_ev')
 """Those that depend on the system, and are drawn on a linear axis."""
 
 
@@ -72,13 +73,13 @@ def _curves(comparison: Mapping[str, Any]) -> list[tuple[str, str]]:
     present = {(row['quantity'], row['system']) for row in comparison['learning_curves']}
     systems = systems_of(comparison)
     wished = [
-        (quantity, system) for quantity in QUANTITIES for system in (systems if quantity in ENERGIES else systems[:1])
+        (quantity, system) for quantity in QUANTITIES for system in (systems if quantity in OF_RUNS else systems[:1])
     ]
     return [pair for pair in wished if pair in present]
 
 
 def draw_learning_curves(comparison: Mapping[str, Any]) -> Figure:
-    """Draw errors and activation energy against the number of training frames; models that learn none are lines.
+    """Draw errors, and what runs say, against the number of training frames; models that learn none are lines.
 
     :param comparison: result of ``edl.fine_tuning_comparison``.
     """
@@ -96,7 +97,7 @@ def draw_learning_curves(comparison: Mapping[str, Any]) -> Figure:
             ]
             _draw_curve(axes, sorted(rows, key=lambda row: (row['n_frames'], row['n_replay'])), factor, look)
         logarithmic(axes.xaxis)
-        if quantity not in ENERGIES:
+        if quantity not in OF_RUNS:
             logarithmic(axes.yaxis)
         axes.grid(color=ink(), alpha=0.12, linewidth=0.5)
     all_axes[-1].set_xlabel('training frames')

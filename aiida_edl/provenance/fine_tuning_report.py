@@ -62,6 +62,8 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         'temperature_kelvin',
         'n_runs',
         'n_excluded',
+        'physical_time_ps',
+        'physical_time_error_ps',
         'tracer_diffusion_angstrom2_per_fs',
         'tracer_diffusion_error_angstrom2_per_fs',
         'effective_hops',

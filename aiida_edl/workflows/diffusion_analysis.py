@@ -14,10 +14,11 @@ from aiida_edl.md_engines.base import MDSettings
 from aiida_edl.science.analysis.arrhenius import MINIMUM_TEMPERATURES
 from aiida_edl.workflows.cost_ledger import costs_of
 from aiida_edl.workflows.diffusion_runs import DiffusionRunsMixin
-from aiida_edl.workflows.diffusion_settings import temperature_label
+from aiida_edl.workflows.diffusion_settings import DiffusionRun, temperature_label
 from aiida_edl.workflows.registered_analyses import analysis_function, inputs_taken
 
-VERDICTS: Mapping[str, str] = {'run_quality': 'is_physical', 'lattice_order': 'is_crystalline'}
+QUALITY = 'run_quality'
+VERDICTS: Mapping[str, str] = {QUALITY: 'is_physical', 'lattice_order': 'is_crystalline'}
 """Analyses that judge one run, and the attribute that says whether it counts."""
 DIFFUSION, HOPPING = 'diffusion', 'hopping'
 
@@ -40,43 +41,56 @@ class DiffusionAnalysisMixin(DiffusionRunsMixin):
     node: Any
 
     def should_analyse(self) -> bool:
-        """Return whether a run has reached its target."""
-        return bool(self.ctx.get('run_outputs'))
+        """Return whether a run has reached its target, or exploded on the way."""
+        return bool(self.ctx.get('run_outputs') or self.ctx.get('exploded_runs'))
 
     def judge_runs(self) -> None:
         """Exclude runs that left physics or melted, each with its reason."""
         self.ctx.excluded, self.ctx.counting, self.ctx.verdicts = {}, {}, {}
         asked = self.inputs.analyses
-        settings = MDSettings.from_dict(self.inputs.md_settings.get_dict())
         for run in self._runs():
             outputs = self.ctx.run_outputs.get(run.label)
             if outputs is None:
                 continue
             reasons: list[str] = []
-            for name, verdict in VERDICTS.items():
-                if name not in asked:
-                    continue
-                known = {'temperature': run.temperature, 'ensemble': settings.ensemble} if name == 'run_quality' else {}
-                result = self.try_call(
-                    analysis_function(name),
-                    f'{name} of run {run.label}',
-                    f'{name}_{run.label}',
-                    trajectory=outputs['trajectory'],
-                    settings=Dict({**known, **asked[name].get_dict()}),
-                    **{key: outputs[key] for key in inputs_taken(name) if key in outputs},
-                )
-                if result is None:
-                    reasons.append(f'{name} could not judge it')
-                    continue
-                self.out(f'analyses.{name}.{run.label}', result)
-                self.ctx.verdicts[f'{name}_{run.label}'] = result
-                if not result.base.attributes.get(verdict):
-                    reasons += sentences(result.base.attributes.get('reasons', []))
+            for name in [name for name in VERDICTS if name in asked]:
+                reasons += self._judge(name, run, outputs)
             if reasons:
                 self.ctx.excluded[run.label] = reasons
                 self.note_failure(f'run {run.label} does not count ({"; ".join(reasons)})')
             else:
                 self.ctx.counting.setdefault(temperature_label(run.temperature), []).append(run.label)
+
+        for run in self._runs():  # so that times do not count of those alone that survived
+            outputs = self.ctx.exploded_runs.get(run.label, {})
+            if QUALITY in asked and 'trajectory' in outputs:
+                self._judge(QUALITY, run, outputs, outcome='exploded')
+
+    def _judge(self, name: str, run: DiffusionRun, outputs: Mapping[str, Any], **known: Any) -> list[str]:
+        """Judge a run, and return why it does not count.
+
+        :param name: analysis that judges it.
+        :param run: the run.
+        :param outputs: its outputs by name.
+        :param known: further settings of the analysis.
+        """
+        if name == QUALITY:
+            settings = MDSettings.from_dict(self.inputs.md_settings.get_dict())
+            known |= {'temperature': run.temperature, 'ensemble': settings.ensemble}
+        result = self.try_call(
+            analysis_function(name),
+            f'{name} of run {run.label}',
+            f'{name}_{run.label}',
+            trajectory=outputs['trajectory'],
+            settings=Dict({**known, **self.inputs.analyses[name].get_dict()}),
+            **{key: outputs[key] for key in inputs_taken(name) if key in outputs},
+        )
+        if result is None:
+            return [f'{name} could not judge it']
+        self.out(f'analyses.{name}.{run.label}', result)
+        self.ctx.verdicts[f'{name}_{run.label}'] = result
+        attributes = result.base.attributes
+        return [] if attributes.get(VERDICTS[name]) else sentences(attributes.get('reasons', []))
 
     def analyse_temperatures(self) -> None:
         """Analyse all runs at each temperature together."""
@@ -124,10 +138,13 @@ class DiffusionAnalysisMixin(DiffusionRunsMixin):
     def draw_up(self) -> None:
         """Draw up what was found at each temperature, which runs do not count and why, and what it cost."""
         lost = {label: [reason] for label, reason in (self.ctx.get('lost_runs') or {}).items()}
+        exploded: Mapping[str, Any] = self.ctx.get('exploded_runs') or {}
+        at_once = sorted(label for label, outputs in exploded.items() if 'trajectory' not in outputs)
         facts = {
             'settings': self.settings.to_dict(),
             'runs': [{'label': run.label, 'temperature': run.temperature} for run in self._runs()],
             'excluded': {**lost, **(self.ctx.get('excluded') or {})},
+            'exploded_at_once': at_once if QUALITY in self.inputs.analyses else [],
             'costs': costs_of(self.node),
         }
         results = {

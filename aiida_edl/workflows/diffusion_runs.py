@@ -9,6 +9,7 @@ from typing import Any
 from aiida.engine import ToContext
 from aiida.orm import Dict, Int, ProcessNode
 
+from aiida_edl.calculations.exit_codes import MD_EXPLODED
 from aiida_edl.data.dataset import DatasetData
 from aiida_edl.registry import MD_ENGINES, load_member
 from aiida_edl.science.frames import Frame
@@ -19,15 +20,15 @@ from aiida_edl.workflows.tested_potential import TestedPotentialMixin
 
 STRUCTURE = 'structure'
 """Label of the frames from which all runs begin."""
-RUN_OUTPUTS = ('trajectory', 'series')
-"""What is taken of a run."""
+RUN_OUTPUTS: Mapping[str, str] = {'trajectory': 'trajectories', 'series': 'series'}
+"""What is taken of a run: the output of a single run, and the namespace in which a batch has it for each."""
 
 
 class DiffusionRunsMixin(TestedPotentialMixin):
     """To be placed before :class:`~aiida.engine.WorkChain` in the bases of a work chain.
 
-    Afterwards ``ctx.run_outputs`` has the outputs of the runs that reached their target, by label, and
-    ``ctx.lost_runs`` why the others are lost.
+    Afterwards ``ctx.run_outputs`` has the outputs of the runs that reached their target, by label, ``ctx.lost_runs``
+    why the others are lost, and ``ctx.exploded_runs`` what is left of those that exploded.
     """
 
     @cached_property
@@ -122,12 +123,14 @@ class DiffusionRunsMixin(TestedPotentialMixin):
 
     def collect_runs(self) -> None:
         """Take the trajectories of what finished; remember why others did not."""
-        self.ctx.run_outputs, self.ctx.lost_runs = {}, {}
+        self.ctx.run_outputs, self.ctx.lost_runs, self.ctx.exploded_runs = {}, {}, {}
         for run in self._runs():
             child = self.ctx.get(f'md_{temperature_label(run.temperature) if self._is_batched() else run.label}')
             found, reason = (None, 'its inputs were refused') if child is None else _outcome(child, run.label)
             if found is None:
                 self.ctx.lost_runs[run.label] = reason
+                if child is not None and _has_exploded(child, run.label):
+                    self.ctx.exploded_runs[run.label] = _outputs_of(child, run.label)
                 continue
             self.ctx.run_outputs[run.label] = found
             self.out(f'trajectories.{run.label}', found['trajectory'])
@@ -145,7 +148,7 @@ def _outcome(child: ProcessNode, label: str) -> tuple[dict[str, Any] | None, str
         return _outcome_in_batch(child, label)
     if not child.is_finished_ok:
         return None, f'exit status {child.exit_status}: {child.exit_message}'
-    return {name: child.outputs[name] for name in RUN_OUTPUTS if name in child.outputs}, ''
+    return _outputs_of(child, label), ''
 
 
 def _outcome_in_batch(child: ProcessNode, label: str) -> tuple[dict[str, Any] | None, str]:
@@ -153,12 +156,28 @@ def _outcome_in_batch(child: ProcessNode, label: str) -> tuple[dict[str, Any] | 
     summary: Mapping[str, Any] = child.outputs.md_summary.get_dict() if 'md_summary' in child.outputs else {}
     if label in (exploded := summary.get('exploded', {})):
         return None, f'it exploded: {exploded[label]}'
-    trajectories = child.outputs.trajectories if 'trajectories' in child.outputs else {}
     # A warning is no reason to leave out the replicas that reached the target.
     if child.exit_status not in (0, ReplicaDynamicsWorkChain.exit_codes.WARNING_REPLICAS_EXPLODED.status):
         return None, f'exit status {child.exit_status}: {child.exit_message}'
-    if label not in trajectories:
-        return None, 'it stored no frame'
-    found = {'trajectory': trajectories[label]}
-    series = child.outputs.series if 'series' in child.outputs else {}
-    return ({**found, 'series': series[label]} if label in series else found), ''
+    found = _outputs_of(child, label)
+    return (found, '') if 'trajectory' in found else (None, 'it stored no frame')
+
+
+def _has_exploded(child: ProcessNode, label: str) -> bool:
+    """Return whether a run exploded.
+
+    :param child: process of this run alone, or of all at its temperature.
+    :param label: label of the run.
+    """
+    if child.exit_status == MD_EXPLODED.status:
+        return True  # of a batch: all runs
+    summary = child.outputs.md_summary.get_dict() if 'md_summary' in child.outputs else {}
+    return label in summary.get('exploded', {})
+
+
+def _outputs_of(child: ProcessNode, label: str) -> dict[str, Any]:
+    """Return what is there of the outputs of a run, by name."""
+    if 'replicas' not in child.inputs.md:
+        return {name: child.outputs[name] for name in RUN_OUTPUTS if name in child.outputs}
+    of_all = {name: child.outputs[many] for name, many in RUN_OUTPUTS.items() if many in child.outputs}
+    return {name: outputs[label] for name, outputs in of_all.items() if label in outputs}

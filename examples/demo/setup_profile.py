@@ -14,12 +14,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import sqlite3
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from aiida.common.exceptions import NotExistent
-from aiida.manage.configuration import create_profile, get_config, load_profile
+from aiida.manage.configuration import Profile, create_profile, get_config, load_profile
 from aiida.manage.configuration.config import Config
 from aiida.orm import Computer
 
@@ -140,7 +142,19 @@ def set_up_profile(config: Config, workers: int) -> None:
         if config.get_option(name, scope=PROFILE) != value:
             config.set_option(name, value, scope=PROFILE)
     config.store()
-    load_profile(PROFILE)
+    log_ahead(load_profile(PROFILE))
+
+
+def log_ahead(profile: Profile) -> None:
+    """Let readers of an SQLite database not keep the daemon from writing: it logs ahead (mode WAL).
+
+    In the mode that SQLite begins with, a query of many seconds makes a worker's writing fail, and its session with it.
+    The file keeps the mode. It is for local file systems: profiles on others need PostgreSQL.
+
+    :param profile: profile with the storage ``core.sqlite_dos``.
+    """
+    with closing(sqlite3.connect(Path(profile.storage_config['filepath']) / 'database.sqlite')) as database:
+        database.execute('PRAGMA journal_mode=WAL')
 
 
 def set_up_computer(work_directory: Path, slots: int) -> None:

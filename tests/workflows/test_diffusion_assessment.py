@@ -116,6 +116,19 @@ def test_exploded_run_does_not_count_and_is_listed(inputs):
     assert (hot['n_runs'], hot['n_excluded']) == (1, 1)
 
 
+def test_exploded_runs_count_among_those_that_left_physics(inputs):
+    inputs['md_settings'] = Dict({**MD, 'maximum_temperature': 1500.0, 'steps': 1500})
+    inputs['analyses'] = {'diffusion': Dict(DIFFUSION), 'run_quality': Dict({'hot_factor': 9.0})}
+    inputs['settings'] = Dict({'temperatures': [400.0, 1400.0], 'replicas': 1})
+    node = run_get_node(DiffusionAssessmentWorkChain, **inputs)[1]
+    cold, hot = node.outputs.report['temperatures']
+    assert (cold['n_judged'], cold['n_left_physics'], cold['physical_time_ps']) == (1, 0, 1.5)
+    assert (hot['n_judged'], hot['n_left_physics']) == (1, 1)
+    assert 0.0 <= hot['physical_time_ps'] < 1.5
+    quality = node.outputs.analyses.run_quality.T1400_replica_01.base.attributes
+    assert quality.get('reasons')[0]['name'] == 'exploded'
+
+
 def test_run_that_left_physics_is_excluded_with_the_sentence_of_its_verdict(inputs):
     inputs['analyses'] = {'diffusion': Dict(DIFFUSION), 'run_quality': Dict({'hot_factor': 1.01})}
     inputs['settings'] = Dict({'temperatures': [400.0], 'replicas': 1})

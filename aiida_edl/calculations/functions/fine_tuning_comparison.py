@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,6 +74,7 @@ def fine_tuning_comparison(facts: Dict, **results: Dict) -> Dict:
                     **errors,
                     **{column: found.get(key) for key, column in OF_ARRHENIUS.items()},
                     **_rate_columns(temperatures),
+                    **_time_columns(temperatures),
                     **_by_temperature(temperatures),
                     'n_excluded_runs': None if report is None else len(report['excluded']),
                     'labelled_frames': _labelled(known),
@@ -122,6 +124,19 @@ def _rate_columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
         'rate_activation_energy_ev': found.energy,
         'rate_activation_energy_error_ev': found.error,
         'rate_activation_reason': found.reason if rates else '',
+    }
+
+
+def _time_columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return for how long runs of a model stayed physical, with its error: the mean over temperatures."""
+    judged = [row for row in rows if row.get('n_judged')]
+    errors = [row['physical_time_error_ps'] for row in judged if row['physical_time_error_ps'] is not None]
+    count = len(judged)
+    return {
+        'n_judged_runs': sum(row['n_judged'] for row in judged),
+        'n_left_physics': sum(row['n_left_physics'] for row in judged),
+        'physical_time_ps': math.fsum(row['physical_time_ps'] for row in judged) / count if judged else None,
+        'physical_time_error_ps': math.sqrt(math.fsum(error**2 for error in errors)) / count if errors else None,
     }
 
 

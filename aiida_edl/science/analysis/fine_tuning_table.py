@@ -26,6 +26,7 @@ QUANTITIES: Mapping[str, str | None] = {
     'test_force_rmse_ev_per_angstrom': None,
     'test_energy_rmse_ev_per_atom': None,
     'holdout_force_rmse_ev_per_angstrom': None,
+    'physical_time_ps': 'physical_time_error_ps',
     'activation_energy_ev': 'activation_energy_error_ev',
     'rate_activation_energy_ev': 'rate_activation_energy_error_ev',
     'training_core_hours': None,

@@ -59,3 +59,20 @@ def test_model_with_too_few_temperatures_says_why_it_has_no_energy():
     assert row['rate_activation_reason'] == (
         'two runs or more with events are at 2 temperatures; an activation energy needs at least 3'
     )
+
+
+def test_time_until_runs_leave_physics_is_the_mean_over_temperatures():
+    known = {'n_judged': 4, 'n_left_physics': 1}
+    times = [(20.0, 4.0), (10.0, 3.0), (30.0, None)]
+    timed = report(0.25)
+    for row, (time, error) in zip(timed['temperatures'], times):
+        row |= {**known, 'physical_time_ps': time, 'physical_time_error_ps': error}
+    (row,) = compared(timed)['models']
+    assert row['physical_time_ps'] == pytest.approx(20.0)
+    assert row['physical_time_error_ps'] == pytest.approx(5.0 / 3.0)
+    assert (row['n_judged_runs'], row['n_left_physics']) == (12, 3)
+
+
+def test_runs_that_nobody_judged_have_no_time():
+    (row,) = compared(report(0.25))['models']
+    assert row['physical_time_ps'] is None

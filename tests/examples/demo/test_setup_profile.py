@@ -1,13 +1,16 @@
-"""The text prepended to jobs lets no more of them run at once than there are slots."""
+"""The profile of the demo: no more jobs run at once than there are slots, and readers keep nobody from writing."""
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,12 +21,18 @@ pytestmark = pytest.mark.skipif(shutil.which('flock') is None, reason='flock of 
 
 
 @pytest.fixture(scope='module')
-def slots():
-    """Return the text."""
+def setup_profile():
+    """Return the program as a module."""
     spec = importlib.util.spec_from_file_location('setup_profile', ROOT / 'examples/demo/setup_profile.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.SLOTS
+    return module
+
+
+@pytest.fixture(scope='module')
+def slots(setup_profile):
+    """Return the text."""
+    return setup_profile.SLOTS
 
 
 def start(directory: Path, name: str, script: str) -> subprocess.Popen[bytes]:
@@ -56,3 +65,15 @@ def test_a_killed_job_frees_its_slot(tmp_path, slots):
     assert second.wait(timeout=30) == 0
     assert (tmp_path / 'log').read_text().split() == ['start', 'start', 'stop']
     first.wait()
+
+
+def test_a_reader_keeps_nobody_from_writing(tmp_path, setup_profile):
+    path = tmp_path / 'database.sqlite'
+    with closing(sqlite3.connect(path)) as database:
+        database.execute('CREATE TABLE nodes (pk INTEGER)')
+    setup_profile.log_ahead(SimpleNamespace(storage_config={'filepath': str(tmp_path)}))
+    with closing(sqlite3.connect(path)) as reader, closing(sqlite3.connect(path, timeout=0.1)) as writer:
+        reader.execute('BEGIN')
+        assert reader.execute('SELECT count(*) FROM nodes').fetchone() == (0,)
+        with writer:
+            writer.execute('INSERT INTO nodes VALUES (1)')
