@@ -144,6 +144,10 @@ class Errors:
             torch.stack(potentials) if potentials else None,
         )
 
+    def as_numbers(self) -> Errors:
+        """Return the errors without what they were computed from, which would be kept for every frame."""
+        return Errors(*(None if part is None else part.detach() for part in vars(self).values()))
+
 
 def loss_of(errors: Errors, training: TrainingSettings) -> torch.Tensor:
     """Return the loss, a scalar without unit."""
@@ -189,7 +193,7 @@ class Training(TrainingLoop):
     def errors(self) -> dict[str, float]:
         """Return the errors on the validation set."""
         axes = self.training.dipole_axes
-        each = [Errors.of(self.model([seen.frame]), [seen], axes) for seen in self.frames[1]]
+        each = [Errors.of(self.model([seen.frame]), [seen], axes).as_numbers() for seen in self.frames[1]]
         parts = {
             'energy_rmse': [errors.energies for errors in each],
             'force_rmse': [errors.forces for errors in each],
@@ -212,7 +216,7 @@ def dipole_of(positions: torch.Tensor, multipoles: torch.Tensor) -> torch.Tensor
 
 def _rmse(errors: Sequence[torch.Tensor]) -> float:
     """Return the root mean square of all errors."""
-    return float(torch.sqrt(torch.mean(torch.cat([part.detach() for part in errors]).double() ** 2)))
+    return float(torch.sqrt(torch.mean(torch.cat(list(errors)).double() ** 2)))
 
 
 def fit_offsets(model: ElectrostaticMace, frames: Sequence[LabelledFrame]) -> None:

@@ -1,7 +1,9 @@
 """Quantities that reproduce themselves: iteration with mixing, its history, and derivatives through the fixed point.
 
 ``p = U(p)`` is approached by ``p ← p + α [U(p) - p]`` from the combination of the last steps whose change is least
-(D. G. Anderson, J. ACM 12, 547 (1965)). Found, p can be differentiated once: a change of U at p by dU moves p by the
+(D. G. Anderson, J. ACM 12, 547 (1965)). Of an update that is linear in p all steps together are as good as GMRES (H. F.
+Walker and P. Ni, SIAM J. Numer. Anal. 49, 1715 (2011)), so that atoms may respond strongly, as those of a metal do; of
+the last few steps alone they may not. Found, p can be differentiated once: a change of U at p by dU moves p by the
 solution of ``dp = dU + U'(p) dp``, which is iterated in the same way, backwards.
 
 Needs torch.
@@ -40,8 +42,8 @@ class Mixing:
     """Largest absolute difference of what goes in and what comes out at which the iteration ends."""
     most_steps: int = 100
     """Steps after which it fails."""
-    depth: int = 5
-    """Steps that are combined; 1 for none but the last."""
+    depth: int = 50
+    """Steps that are combined, of which none costs more than its numbers; 1 for none but the last."""
 
 
 @dataclass(frozen=True)
