@@ -2,9 +2,11 @@
 
 ``p = U(p)`` is approached by ``p ← p + α [U(p) - p]`` from the combination of the last steps whose change is least
 (D. G. Anderson, J. ACM 12, 547 (1965)). Of an update that is linear in p all steps together are as good as GMRES (H. F.
-Walker and P. Ni, SIAM J. Numer. Anal. 49, 1715 (2011)), so that atoms may respond strongly, as those of a metal do; of
-the last few steps alone they may not. Found, p can be differentiated once: a change of U at p by dU moves p by the
-solution of ``dp = dU + U'(p) dp``, which is iterated in the same way, backwards.
+Walker and P. Ni, SIAM Journal on Numerical Analysis 49, 1715 (2011)), so that atoms may respond strongly, as those of a
+metal do; of the last few steps alone they may not.
+
+Found, p can be differentiated once: a change of U at p by dU moves p by the solution of ``dp = dU + U'(p) dp``, which
+is iterated in the same way, backwards.
 
 Needs torch.
 """
