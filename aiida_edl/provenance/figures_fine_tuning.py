@@ -204,11 +204,40 @@ def _determined(comparison: Mapping[str, Any]) -> Rows:
     return [row for row in comparison['diffusion'] if row.get('tracer_diffusion_angstrom2_per_fs') is not None]
 
 
+def draw_rates(comparison: Mapping[str, Any]) -> Figure:
+    """Draw the rates at which defects move on against the inverse temperature, those of the largest training sets.
+
+    :param comparison: result of ``edl.fine_tuning_comparison``.
+    """
+
+    def point(row: Mapping[str, Any]) -> tuple[float, float, float | None]:
+        return 1000.0 / row['temperature_kelvin'], row['migration_rate_per_ps'], row['migration_rate_error_per_ps']
+
+    figure = _draw_models(comparison, _with_rate(comparison), 2.4, point)
+    for axes in figure.axes:
+        axes.set_yscale('log')
+        axes.set_xlabel('1000 K / temperature')
+        axes.set_ylabel('rate of migration (1/ps)')
+    return figure
+
+
+def _with_rate(comparison: Mapping[str, Any]) -> Rows:
+    """Return the rows with a rate that has a logarithm."""
+    return [row for row in comparison['diffusion'] if row.get('migration_rate_per_ps')]
+
+
 def _models_of(rows: Rows, family: str, system: str) -> list[Rows]:
-    """Return the rows of each model of a family that has its largest training set, by temperature."""
+    """Return the rows of each model of a family that has its largest training set or last round, by temperature.
+
+    Models of a round differ in their frames, for not every seed finds as many.
+    """
     mine = [row for row in rows if (row['family'], row['system']) == (family, system)]
-    largest = max((row['n_frames'] for row in mine), default=0)
-    models = sorted({row['model'] for row in mine if row['n_frames'] == largest})
+
+    def size(row: Mapping[str, Any]) -> tuple[int, int]:
+        return row['round_number'], 0 if row['round_number'] else row['n_frames']
+
+    largest = max(map(size, mine), default=None)
+    models = sorted({row['model'] for row in mine if size(row) == largest})
     return [
         sorted((row for row in mine if row['model'] == model), key=lambda row: float(row['temperature_kelvin']))
         for model in models
@@ -285,9 +314,10 @@ FIGURES: Mapping[str, tuple[Callable[[Mapping[str, Any]], Figure], Callable[[Map
         draw_learning_curves,
         _curves,
         'learning_curves',
-        'Errors and activation energy against frames',
+        'Errors, and what runs say, against frames',
     ),
     'arrhenius': (draw_arrhenius, _determined, 'diffusion', 'Diffusion against temperature'),
+    'rates': (draw_rates, _with_rate, 'diffusion', 'Rates at which defects move on'),
     'mechanism': (draw_mechanism, _with_mechanism, 'diffusion', 'Share of knock-offs'),
     'cost': (draw_cost, _with_cost, 'models', 'Accuracy against the cost of labels, exploration and training'),
 }

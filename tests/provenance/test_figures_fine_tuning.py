@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 from matplotlib.colors import same_color
 
-from aiida_edl.provenance.figures_fine_tuning import draw_arrhenius, draw_learning_curves, draw_mechanism
+from aiida_edl.provenance.figures_fine_tuning import (
+    draw_arrhenius,
+    draw_learning_curves,
+    draw_mechanism,
+    draw_rates,
+)
 
 QUANTITY = 'activation_energy_ev'
 
@@ -28,9 +33,12 @@ def comparison_with(errors, n_frames=50):
         {
             **about,
             'n_frames': 50,
+            'round_number': 0,
             'temperature_kelvin': 700.0 + 100.0 * index,
             'tracer_diffusion_angstrom2_per_fs': 1e-4,
             'tracer_diffusion_error_angstrom2_per_fs': None if error is None else 1e-4 * error,
+            'migration_rate_per_ps': 0.2,
+            'migration_rate_error_per_ps': None if error is None else 0.2 * error,
             'knock_off_share': 0.5,
             'knock_off_share_error': error,
         }
@@ -57,6 +65,7 @@ def markers_of(figure):
     [
         (draw_learning_curves, [50.0, 100.0, 200.0]),
         (draw_arrhenius, [1000.0 / 700.0, 1000.0 / 800.0, 1000.0 / 900.0]),
+        (draw_rates, [1000.0 / 700.0, 1000.0 / 800.0, 1000.0 / 900.0]),
         (draw_mechanism, [700.0, 800.0, 900.0]),
     ],
 )
@@ -89,3 +98,21 @@ def test_line_of_a_model_that_learnt_no_frame_is_dotted_without_a_band_if_its_er
 
     assert dashes_and_bands(0.1) == ((4, 1.5), 1)
     assert dashes_and_bands(None) == ((1, 2), 0)
+
+
+def test_all_models_of_the_last_round_are_drawn_however_many_frames_they_found():
+    comparison = comparison_with([0.1])
+    (row,) = comparison['diffusion']
+    comparison['diffusion'] = [
+        {**row, 'model': f'own_{number}_{n_frames}', 'round_number': number, 'n_frames': n_frames}
+        for number, n_frames in ((1, 60), (2, 53), (2, 54))
+    ]
+    (axes,) = draw_rates(comparison).axes
+    assert len(axes.containers) == 2
+
+
+def test_rate_without_an_event_is_not_drawn():
+    comparison = comparison_with([0.1, None])
+    comparison['diffusion'][1]['migration_rate_per_ps'] = 0.0
+    hollow, full, _ = markers_of(draw_rates(comparison))
+    assert (hollow, full) == ([], pytest.approx([1000.0 / 700.0]))
