@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aiida_edl.science.electrostatics.charge_models.model_settings import LocalChargeSettings, ModelSettingsError
+from aiida_edl.science.electrostatics.charge_models.model_settings import LocalChargeSettings, species_of
 from aiida_edl.science.electrostatics.charged_system import ChargedSystem
 from aiida_edl.science.electrostatics.pairs import NeighbourPairs, all_pairs, near_pairs, neighbour_pairs
 from aiida_edl.science.electrostatics.slab_correction import film_stretch
@@ -80,16 +80,14 @@ def atomic_system(
     :param total_charge: charge of the frame [e].
     :raises ModelSettingsError: for an element that the model does not know.
     """
-    known = {number: index for index, number in enumerate(settings.atomic_numbers)}
-    if missing := sorted({int(number) for number in numbers} - set(known)):
-        raise ModelSettingsError(f'the model knows the atomic numbers {sorted(known)} and not {missing}')
+    species = species_of(numbers, settings.atomic_numbers)
     place = torch.device(device)
     x, h = np.asarray(positions, dtype=float), np.asarray(cell, dtype=float)
     system = ChargedSystem(x, h, np.zeros(len(x)), np.asarray(pbc, dtype=bool))
     stretch = film_stretch(system)
     far = _far_pairs(system, stretch, settings)
     return AtomicSystem(
-        species=torch.tensor([known[int(number)] for number in numbers], device=place),
+        species=torch.tensor(species, device=place),
         positions=torch.as_tensor(x, dtype=dtype, device=place),
         cell=torch.as_tensor(h, dtype=dtype, device=place),
         pbc=(bool(pbc[0]), bool(pbc[1]), bool(pbc[2])),

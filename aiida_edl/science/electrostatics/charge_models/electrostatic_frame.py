@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from aiida_edl.science.electrostatics.charge_models.electrostatic_settings import ElectrostaticSettings
-from aiida_edl.science.electrostatics.charge_models.model_settings import ModelSettingsError
+from aiida_edl.science.electrostatics.charge_models.model_settings import species_of
 from aiida_edl.science.electrostatics.charged_system import ChargedSystem, ChargedSystemError
 from aiida_edl.science.electrostatics.pairs import near_pairs
 from aiida_edl.science.electrostatics.torch_pairs import TorchPairs
@@ -102,9 +102,7 @@ def electrostatic_frame(
     :raises ModelSettingsError: for an element that the model does not know.
     :raises ChargedSystemError: for a field along a periodic cell vector, and for a potential of a film.
     """
-    known = {number: index for index, number in enumerate(settings.atomic_numbers)}
-    if missing := sorted({int(number) for number in numbers} - set(known)):
-        raise ModelSettingsError(f'the model knows the atomic numbers {sorted(known)} and not {missing}')
+    species = species_of(numbers, settings.atomic_numbers)
     outside, place = outside or Surroundings(), torch.device(device)
     x, h, periodic = np.asarray(positions, dtype=float), np.asarray(cell, dtype=float), np.asarray(pbc, dtype=bool)
     if np.any(h[periodic] @ np.array(outside.field)):
@@ -120,7 +118,7 @@ def electrostatic_frame(
         )
     pairs = near_pairs(ChargedSystem(x, h, np.zeros(len(x)), periodic), settings.cutoff_radius)
     return ElectrostaticFrame(
-        species=torch.tensor([known[int(number)] for number in numbers], device=place),
+        species=torch.tensor(species, device=place),
         positions=torch.as_tensor(x, dtype=dtype, device=place),
         cell=torch.as_tensor(h, dtype=dtype, device=place),
         pbc=(bool(periodic[0]), bool(periodic[1]), bool(periodic[2])),

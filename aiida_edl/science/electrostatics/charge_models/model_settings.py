@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,3 +111,19 @@ class LocalChargeSettings:
         return {
             name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
         }
+
+
+def species_of(numbers: Iterable[int], known: Sequence[int]) -> list[int]:
+    """Return the index of the element of each atom.
+
+    >>> species_of([8, 1, 1], (1, 8))
+    [1, 0, 0]
+
+    :param numbers: atomic numbers, shape ``(n_atoms,)``.
+    :param known: atomic numbers that the model knows, in its order.
+    :raises ModelSettingsError: for an element that the model does not know.
+    """
+    places = {number: index for index, number in enumerate(known)}
+    if missing := sorted({int(number) for number in numbers} - set(places)):
+        raise ModelSettingsError(f'the model knows the atomic numbers {sorted(places)} and not {missing}')
+    return [places[int(number)] for number in numbers]
